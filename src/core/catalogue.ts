@@ -1,0 +1,307 @@
+/**
+ * Every error that a caller can meet: stable code, kind, title, and what to do about it.
+ * docs/reference/errors.md is generated from this table and a test holds the two together. A code is
+ * never renamed or reused; texts may improve.
+ */
+
+/** What went wrong in the abstract; the HTTP edge and the CLI's exit codes are derived from it. */
+export type ErrorKind =
+  | "invalid" // the input is wrong and will stay wrong
+  | "unauthenticated"
+  | "forbidden"
+  | "not_found"
+  | "method_not_allowed"
+  | "not_acceptable"
+  | "timeout" // the caller was too slow
+  | "conflict" // the state does not allow it
+  | "gone"
+  | "precondition_failed"
+  | "too_large"
+  | "unsupported_media_type"
+  | "unprocessable"
+  | "precondition_required"
+  | "limited" // over a rate or quota; try later
+  | "internal"
+  | "unavailable" // a part that is needed is down; try later
+  | "insufficient_storage";
+
+export interface CatalogueEntry {
+  kind: ErrorKind;
+  title: string;
+  /** One or two sentences: what the reader should do. */
+  help: string;
+}
+
+const entries = {
+  // Input
+  validation_failed: {
+    kind: "invalid",
+    title: "The request does not fit its schema",
+    help: "Each entry of `errors` names one place by JSON Pointer and says what is expected there. Unknown fields are refused, not ignored.",
+  },
+  json_malformed: {
+    kind: "invalid",
+    title: "The body is not valid JSON",
+    help: "Send one JSON document in UTF-8. The detail says where reading stopped.",
+  },
+  encoding_invalid: {
+    kind: "invalid",
+    title: "The text is not valid UTF-8",
+    help: 'Encode the body as UTF-8. Binary payloads go in as base64 with `payloadEncoding: "base64"` where the endpoint offers it.',
+  },
+  too_deep: {
+    kind: "invalid",
+    title: "The document is nested too deeply",
+    help: "Flatten the document; the limit is in the detail and in the reference of settings.",
+  },
+  body_too_large: {
+    kind: "too_large",
+    title: "The body is larger than allowed",
+    help: "Send less at once: split a batch, or stream it as application/x-ndjson.",
+  },
+  header_too_large: {
+    kind: "too_large",
+    title: "The request's headers are larger than allowed",
+    help: "Send fewer or shorter headers.",
+  },
+  media_type_unsupported: {
+    kind: "unsupported_media_type",
+    title: "The content type is not supported here",
+    help: "Use one of the content types that the API reference lists for this endpoint.",
+  },
+  cursor_invalid: {
+    kind: "invalid",
+    title: "The page cursor cannot be used",
+    help: "Use `next` of the previous page unchanged, with the same filters; start again without a cursor otherwise.",
+  },
+  request_timeout: {
+    kind: "timeout",
+    title: "The request did not arrive in time",
+    help: "Send the whole request within the server's request time-out.",
+  },
+
+  // Routing and content
+  route_not_found: {
+    kind: "not_found",
+    title: "There is no such endpoint",
+    help: "See /docs for all endpoints, or run `hotswap routes`.",
+  },
+  method_not_allowed: {
+    kind: "method_not_allowed",
+    title: "The endpoint does not have this method",
+    help: "The `Allow` header lists the methods that it has.",
+  },
+  not_found: {
+    kind: "not_found",
+    title: "There is no such resource",
+    help: "Check the identifier and the tenant of your token.",
+  },
+
+  // Identity
+  token_missing: {
+    kind: "unauthenticated",
+    title: "The request carries no token",
+    help: "Send `Authorization: Bearer <token>`. `hotswap token` makes one on the embedded issuer.",
+  },
+  token_invalid: {
+    kind: "unauthenticated",
+    title: "The token is not valid",
+    help: "The token is malformed, forged, or from another issuer or audience. Get a new one.",
+  },
+  token_expired: {
+    kind: "unauthenticated",
+    title: "The token has expired",
+    help: "Get a new token. If it should still be valid, compare the clocks of issuer and server.",
+  },
+  permission_denied: {
+    kind: "forbidden",
+    title: "The token does not allow this",
+    help: "The detail names the permission that is missing; `hotswap routes` shows which roles have it.",
+  },
+
+  // Concurrency and repetition
+  already_exists: {
+    kind: "conflict",
+    title: "A resource of this name exists already",
+    help: "Choose another name, or update the one that exists.",
+  },
+  etag_mismatch: {
+    kind: "precondition_failed",
+    title: "The resource has changed since you read it",
+    help: "Read it again, apply your change to what you see, and send the new ETag in If-Match.",
+  },
+  if_match_required: {
+    kind: "precondition_required",
+    title: "This change needs If-Match",
+    help: "Read the resource and send its ETag in If-Match, or `*` to overwrite whatever is there.",
+  },
+  idempotency_key_reused: {
+    kind: "unprocessable",
+    title: "The idempotency key was used for another request",
+    help: "Use a new key for a new request; repeat the very same request to get its first answer again.",
+  },
+  idempotency_in_progress: {
+    kind: "conflict",
+    title: "The first request with this idempotency key is still running",
+    help: "Wait for Retry-After and repeat the request.",
+  },
+
+  // Approvals
+  approval_required: {
+    kind: "conflict",
+    title: "This change waits for an approval",
+    help: "Somebody else with the approver role must approve the request that the detail names.",
+  },
+  approval_self: {
+    kind: "forbidden",
+    title: "Nobody approves their own change",
+    help: "Ask another person with the approver role.",
+  },
+  approval_void: {
+    kind: "conflict",
+    title: "The approval no longer counts",
+    help: "What was to be approved has been edited, decided or has expired. Ask for a new approval.",
+  },
+
+  // Capacity
+  rate_limited: {
+    kind: "limited",
+    title: "Too many requests",
+    help: "Wait for Retry-After. The RateLimit headers say how much is left and when more comes.",
+  },
+  overloaded: {
+    kind: "unavailable",
+    title: "The server has as much work as it accepts",
+    help: "Nothing of this request was accepted. Wait for Retry-After and repeat it.",
+  },
+  shutting_down: {
+    kind: "unavailable",
+    title: "The server is stopping",
+    help: "Repeat the request; another node, or this one after its restart, will take it.",
+  },
+  store_unavailable: {
+    kind: "unavailable",
+    title: "A store that this request needs cannot be reached",
+    help: "Repeat the request later. `hotswap doctor` and /ready say which store it is.",
+  },
+  lock_not_acquired: {
+    kind: "conflict",
+    title: "The lock is held by somebody else",
+    help: "Wait for Retry-After and try again.",
+  },
+  lock_lost: {
+    kind: "conflict",
+    title: "The lock is no longer yours",
+    help: "Its time ran out or another owner took over; what you were doing must be started again.",
+  },
+  internal: {
+    kind: "internal",
+    title: "Something failed inside HotSwap",
+    help: "The log holds the cause under the request id of this answer. Please report it.",
+  },
+
+  // Settings and start
+  setting_invalid: {
+    kind: "invalid",
+    title: "A setting has a value that cannot be used",
+    help: "The detail names the setting, where its value came from, and what is allowed.",
+  },
+  setting_missing: {
+    kind: "invalid",
+    title: "A setting that is needed is missing",
+    help: "Set it in the file, the environment or by flag; the detail says how.",
+  },
+  data_folder_in_use: {
+    kind: "conflict",
+    title: "Another HotSwap uses this data folder",
+    help: "Stop the other process, or choose another folder with --data.",
+  },
+  port_in_use: {
+    kind: "conflict",
+    title: "The port is taken",
+    help: "Stop the program that listens there, or choose another port with --port (0 = any free port).",
+  },
+  migration_failed: {
+    kind: "internal",
+    title: "The database could not be brought to this version",
+    help: "The detail names the migration. Nothing of it was applied; mend the cause and start again.",
+  },
+
+  // Message log
+  log_corrupt: {
+    kind: "internal",
+    title: "A stored record is damaged",
+    help: "The detail names partition, segment file and offset. Restore the segment from a copy; records before and after it are intact.",
+  },
+  log_offset_out_of_range: {
+    kind: "gone",
+    title: "The offset is no longer stored, or not yet written",
+    help: "The detail names the range that is stored.",
+  },
+  log_write_failed: {
+    kind: "unavailable",
+    title: "The message log could not be written",
+    help: "Nothing of this request was accepted. Look at the disk of the server, then repeat the request.",
+  },
+  disk_full: {
+    kind: "insufficient_storage",
+    title: "The disk of the message log is full",
+    help: "Nothing of this request was accepted. Free space or shorten the retention, then repeat it.",
+  },
+
+  // Messaging
+  topic_not_found: {
+    kind: "not_found",
+    title: "There is no such topic",
+    help: "Create it with POST /api/v1/topics or `hotswap topic create`.",
+  },
+  topic_exists: {
+    kind: "conflict",
+    title: "A topic of this name exists already",
+    help: "Use it, update it with PUT, or choose another name.",
+  },
+  topic_change_refused: {
+    kind: "conflict",
+    title: "The topic cannot be changed this way",
+    help: "The detail says which part is fixed; create a new topic for another value.",
+  },
+  subscription_not_found: {
+    kind: "not_found",
+    title: "There is no such subscription",
+    help: "Create it with POST /api/v1/subscriptions; a queue topic has one named `default`.",
+  },
+  subscription_exists: {
+    kind: "conflict",
+    title: "The topic has a subscription of this name already",
+    help: "Use it, or choose another name.",
+  },
+  subscription_fixed: {
+    kind: "conflict",
+    title: "A queue topic has exactly one subscription",
+    help: "Consume from `default`, or create a topic of type pubsub to have several.",
+  },
+  message_not_found: {
+    kind: "not_found",
+    title: "There is no such message",
+    help: "The id is wrong, or retention has removed the message.",
+  },
+  message_too_large: {
+    kind: "too_large",
+    title: "The message is larger than allowed",
+    help: "Store the content elsewhere and publish a reference, or raise the limit in the settings.",
+  },
+  receipt_invalid: {
+    kind: "invalid",
+    title: "The receipt is not one of this message",
+    help: "Use the receipt that came with the message, unchanged.",
+  },
+  lease_lost: {
+    kind: "conflict",
+    title: "The lease on the message has ended",
+    help: "Its deadline passed or it was given back; the message is, or will be, with another consumer. Do not count your work as done.",
+  },
+} as const satisfies Record<string, CatalogueEntry>;
+
+export type ErrorCode = keyof typeof entries;
+
+export const catalogue: Readonly<Record<ErrorCode, CatalogueEntry>> = entries;

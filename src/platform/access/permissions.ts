@@ -1,0 +1,32 @@
+/**
+ * Who may do what: the one table from permission to roles. A route names exactly one permission; a role is
+ * only ever a set of permissions. `admin` has all of them and is not listed.
+ */
+export const roles = [
+  "admin",
+  "operator",
+  "developer",
+  "approver",
+  "producer",
+  "consumer",
+  "tenant-owner",
+  "viewer",
+] as const;
+export type Role = (typeof roles)[number];
+
+export const permissions = {
+  "topics.read": ["operator", "developer", "producer", "consumer", "tenant-owner", "viewer"],
+  "topics.write": ["operator", "developer", "tenant-owner"],
+  "messages.publish": ["operator", "developer", "producer", "tenant-owner"],
+  "messages.consume": ["operator", "developer", "consumer", "tenant-owner"],
+  "messages.read": ["operator", "developer", "consumer", "tenant-owner", "viewer"],
+  "subscriptions.read": ["operator", "developer", "producer", "consumer", "tenant-owner", "viewer"],
+  "subscriptions.write": ["operator", "developer", "consumer", "tenant-owner"],
+  "approvals.read": ["operator", "developer", "approver", "tenant-owner", "viewer"],
+  "approvals.request": ["operator", "developer", "tenant-owner"],
+  "approvals.decide": ["approver"],
+  "audit.read": ["operator", "tenant-owner"],
+  "system.read": ["operator", "developer", "approver", "tenant-owner", "viewer"],
+} as const satisfies Record<string, readonly Exclude<Role, "admin">[]>;
+
+export type Permission = keyof typeof permissions;

@@ -1,0 +1,98 @@
+/**
+ * A route is data: method, path, schemas, permission, audit rule and handler in one object. The server, the
+ * OpenAPI document, `hotswap routes` and the coverage tests are all derived from the list of routes, so none
+ * of them can forget an endpoint.
+ */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Static, TSchema } from "typebox";
+import type { ErrorCode } from "../../core/catalogue.ts";
+import type { Permission } from "../access/permissions.ts";
+import type { Principal } from "../auth/principal.ts";
+
+export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+
+/** Every change is audited under an action name, or the route says why it is not. */
+export type AuditRule = { action: string } | { none: string };
+
+export interface Context<Params = unknown, Query = unknown, Body = unknown> {
+  /** Who calls. On a public route: an anonymous principal without roles. */
+  principal: Principal;
+  params: Params;
+  query: Query;
+  /** Validated JSON; on a route with `body: "stream"` or `"bytes"` it is undefined or a Buffer. */
+  body: Body;
+  /** Header fields, names in lower case. */
+  headers: IncomingMessage["headers"];
+  requestId: string;
+  /** Aborted when the client is gone or the server stops. */
+  signal: AbortSignal;
+  /** The sockets' side, for streams. A handler that writes to `response` itself returns `handled`. */
+  request: IncomingMessage;
+  response: ServerResponse;
+}
+
+/** What a handler may return instead of a plain JSON body. */
+export class Reply {
+  readonly body: unknown;
+  readonly status: number | undefined;
+  readonly headers: Record<string, string>;
+
+  /** A string or Buffer body is sent as it is and needs a content-type in `headers`; anything else becomes JSON. */
+  constructor(body: unknown, options: { status?: number; headers?: Record<string, string> } = {}) {
+    this.body = body;
+    this.status = options.status;
+    this.headers = options.headers ?? {};
+  }
+}
+
+/** Returned by a handler that has taken over the response. */
+export const handled = Symbol("handled");
+
+export interface Route {
+  /** OpenAPI operationId, `<system>.<noun>.<verb>`, unique. */
+  id: string;
+  method: Method;
+  /** With parameters as `{name}`. */
+  path: string;
+  summary: string;
+  description?: string;
+  /** "public" is for what must answer without a token, such as /health. */
+  permission: Permission | "public";
+  audit: AuditRule;
+  params?: TSchema;
+  query?: TSchema;
+  /** A schema: validated JSON. "bytes": the raw body as a Buffer. "stream": nothing is read; use `request`. */
+  body?: TSchema | "bytes" | "stream";
+  /** For "bytes" and "stream": schemas by content type, for the document. */
+  bodyContent?: Record<string, TSchema>;
+  /** Success answer: its status (default 200) and schema; undefined for 204. */
+  status?: number;
+  response?: TSchema;
+  /** Content type of the success answer when it is not application/json. */
+  responseType?: string;
+  /** Codes of the catalogue that this route adds to those any route may answer. */
+  errors?: readonly ErrorCode[];
+  /** A POST that creates: the server honours Idempotency-Key. */
+  idempotent?: boolean;
+  /** Bytes of body accepted; default is the server's setting. */
+  bodyLimit?: number;
+  handler: (context: Context) => unknown;
+}
+
+type Shape<S> = S extends TSchema ? Static<S> : S extends "bytes" ? Buffer : undefined;
+
+/** Identity at run time; ties the types of schemas and handler together. */
+export function route<
+  Params extends TSchema | undefined = undefined,
+  Query extends TSchema | undefined = undefined,
+  Body extends TSchema | "bytes" | "stream" | undefined = undefined,
+>(
+  definition: Omit<Route, "params" | "query" | "body" | "handler"> & {
+    params?: Params;
+    query?: Query;
+    body?: Body;
+    handler: (context: Context<Shape<Params>, Shape<Query>, Shape<Body>>) => unknown;
+  },
+): Route {
+  return definition as unknown as Route;
+}

@@ -1,0 +1,60 @@
+/**
+ * The message log: named partitions of opaque records with dense offsets, from 0. A driver promises:
+ *
+ * - `append` resolves only when every record has reached the durability asked for; then, and not before, the
+ *   records are below `end` and can be read. Records of one append are contiguous and in order.
+ * - An append that rejects has left nothing that a reader will ever see, also after a restart, unless the
+ *   error is `shutting_down` (outcome unknown, as with a lost connection).
+ * - What an append with `fsync` acknowledged survives power loss; with `os` the death of the process; with
+ *   `memory` neither.
+ * - A damaged record is never skipped: `read` rejects with `log_corrupt`, naming partition, segment and offset.
+ */
+import type { Service } from "../../core/lifecycle.ts";
+
+export const durabilities = ["memory", "os", "fsync"] as const;
+export type Durability = (typeof durabilities)[number];
+
+export interface LogRecord {
+  offset: number;
+  body: Buffer;
+}
+
+export interface ReadLimit {
+  records: number;
+  /** Stops after the record with which the sum of bodies reaches this; at least one record is returned. */
+  bytes: number;
+}
+
+export interface LogPartition {
+  readonly name: string;
+  /** Offset of the oldest record still stored; equals `end` when empty. */
+  readonly start: number;
+  /** Offset that follows the newest readable record. */
+  readonly end: number;
+  /** Bytes on disk, over all segments. */
+  readonly bytes: number;
+
+  /**
+   * Appends the bodies (each 1 byte to the driver's record limit) and resolves to the offset of the first.
+   * Rejects with `overloaded` when more is pending than the driver accepts, `disk_full`, `log_write_failed`.
+   */
+  append(bodies: readonly Uint8Array[], durability: Durability): Promise<number>;
+
+  /** Records from `from` on, up to the limit; empty at `end`. Rejects with `log_offset_out_of_range` or `log_corrupt`. */
+  read(from: number, limit: ReadLimit): Promise<LogRecord[]>;
+
+  /** Gives up records before `before`. What is freed is whole segments, so `start` may stay behind it. */
+  trim(before: number): Promise<void>;
+
+  /** Calls `listener` after `end` has moved. Returns the function that ends it. */
+  onAppend(listener: () => void): () => void;
+}
+
+export interface LogStore extends Service {
+  /** Opens the partition, creating it when it does not exist. The same name gives the same object. */
+  partition(name: string): Promise<LogPartition>;
+  /** Names of all partitions that exist. */
+  list(): Promise<string[]>;
+  /** Closes the partition and deletes its records. Idempotent. */
+  remove(name: string): Promise<void>;
+}
