@@ -80,6 +80,12 @@ const entries = {
     help: "Send the whole request within the server's request time-out.",
   },
 
+  http_malformed: {
+    kind: "invalid",
+    title: "The request is not valid HTTP",
+    help: "The connection was closed. Use an HTTP/1.1 client that follows RFC 9112.",
+  },
+
   // Routing and content
   route_not_found: {
     kind: "not_found",
@@ -112,6 +118,11 @@ const entries = {
     kind: "unauthenticated",
     title: "The token has expired",
     help: "Get a new token. If it should still be valid, compare the clocks of issuer and server.",
+  },
+  issuer_unavailable: {
+    kind: "unavailable",
+    title: "The issuer of the token cannot be reached",
+    help: "Repeat the request later. Its keys are read by discovery; the log holds what went wrong with it.",
   },
   permission_denied: {
     kind: "forbidden",
@@ -216,6 +227,11 @@ const entries = {
     title: "Another HotSwap uses this data folder",
     help: "Stop the other process, or choose another folder with --data.",
   },
+  data_folder_incompatible: {
+    kind: "conflict",
+    title: "The data folder cannot be used by this HotSwap",
+    help: "The detail says whether its version or its owner is another. Choose another folder with --data, or start the HotSwap and the user that made it.",
+  },
   port_in_use: {
     kind: "conflict",
     title: "The port is taken",
@@ -243,10 +259,27 @@ const entries = {
     title: "The message log could not be written",
     help: "Nothing of this request was accepted. Look at the disk of the server, then repeat the request.",
   },
+  log_outcome_unknown: {
+    kind: "unavailable",
+    title: "It is not certain whether the records were stored",
+    help: "The disk failed while it wrote. Look whether they are there, or repeat the request with the same idempotency key, once the disk works again.",
+  },
   disk_full: {
     kind: "insufficient_storage",
-    title: "The disk of the message log is full",
-    help: "Nothing of this request was accepted. Free space or shorten the retention, then repeat it.",
+    title: "A disk of the server is full",
+    help: "Nothing of this request was accepted. Free space or shorten the retention of messages, then repeat it.",
+  },
+
+  // Blobs and secrets
+  blob_corrupt: {
+    kind: "internal",
+    title: "A stored object is damaged",
+    help: "Its content does not fit its hash any more. Upload it again, or restore the file from a copy.",
+  },
+  secrets_unreadable: {
+    kind: "internal",
+    title: "The stored secrets cannot be read",
+    help: "The detail says whether the master key is missing or wrong, or the file is damaged. Provide the key that the file was written with, or restore the file and its key from a copy.",
   },
 
   // Messaging

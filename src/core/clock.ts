@@ -12,17 +12,17 @@ export interface Clock {
   now(): number;
   /** Milliseconds since an arbitrary start, with a fraction. Never goes back. */
   monotonic(): number;
-  /** Runs `callback` once after `delayMs` (≥ 0). Does not keep the process alive. */
-  after(delayMs: number, callback: () => void): Timer;
+  /** Runs `callback` once after `delayMs` (≥ 0). Does not keep the process alive unless asked to. */
+  after(delayMs: number, callback: () => void, options?: { keepAlive: boolean }): Timer;
 }
 
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
-  after(delayMs, callback) {
+  after(delayMs, callback, options) {
     // setTimeout overflows above 2^31-1 ms and would then fire at once.
     const handle = setTimeout(callback, Math.min(Math.max(0, delayMs), 0x7fffffff));
-    handle.unref();
+    if (!options?.keepAlive) handle.unref();
     return { cancel: () => clearTimeout(handle) };
   },
 };
@@ -65,7 +65,11 @@ export class ManualClock implements Clock {
   after(delayMs: number, callback: () => void): Timer {
     const timer = { at: this.#monotonic + Math.max(0, delayMs), sequence: this.#sequence++, callback };
     this.#timers.push(timer);
-    return { cancel: () => void (this.#timers = this.#timers.filter((other) => other !== timer)) };
+    return {
+      cancel: () => {
+        this.#timers = this.#timers.filter((other) => other !== timer);
+      },
+    };
   }
 
   /** Moves both clocks on by `ms` and fires what becomes due on the way. */

@@ -26,6 +26,7 @@ export const permissions = {
   "approvals.request": ["operator", "developer", "tenant-owner"],
   "approvals.decide": ["approver"],
   "audit.read": ["operator", "tenant-owner"],
+  "metrics.read": ["operator"], // not bound to a tenant: it names the topics of all of them
   "system.read": ["operator", "developer", "approver", "tenant-owner", "viewer"],
 } as const satisfies Record<string, readonly Exclude<Role, "admin">[]>;
 

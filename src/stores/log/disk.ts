@@ -17,14 +17,26 @@ export interface DiskFile {
 }
 
 export interface Disk {
-  /** Opens for reading and writing. `create` makes the file, failing when it exists. */
+  /** Opens for reading and writing. `create` makes the file, or empties the one that exists. */
   open(path: string, mode: "create" | "existing"): Promise<DiskFile>;
   /** Names of the entries of a folder, sorted; empty when there is no such folder. */
   list(path: string): Promise<string[]>;
   makeFolder(path: string): Promise<void>;
   /** Removes a file or a folder with all in it. Idempotent. */
   remove(path: string): Promise<void>;
+  /** Atomic; replaces a file that has the name. */
   rename(from: string, to: string): Promise<void>;
   /** fsync of a folder: the names in it reach the medium. */
   syncFolder(path: string): Promise<void>;
+}
+
+/** True for the errors by which a file system says that it has no room left. */
+export function isDiskFull(error: unknown): boolean {
+  const code = (error as { code?: unknown } | null)?.code;
+  return code === "ENOSPC" || code === "EDQUOT";
+}
+
+/** True when the file or folder is not there. */
+export function isMissing(error: unknown): boolean {
+  return (error as { code?: unknown } | null)?.code === "ENOENT";
 }

@@ -1,0 +1,138 @@
+/**
+ * HotSwap itself, started as a user starts it, over its HTTP interface and with its own client. Variants differ
+ * in how messages go in: a stream of lines, batches, or one message per request; and in the durability asked for.
+ */
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { connect as connectClient, type HotSwap } from "../../client/src/node.ts";
+import { startChild } from "./child.ts";
+import { type Document, document } from "./message.ts";
+import { publishSingly } from "./single.ts";
+import { type Client, type Endpoint, type Running, type Stretch, type System, slide } from "./system.ts";
+
+const topic = "bench";
+
+const fileOf = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+
+async function start(folder: string, cpus: string | undefined): Promise<Running> {
+  const { version } = JSON.parse(readFileSync(fileOf("../../package.json"), "utf8")) as { version: string };
+  const args = [fileOf("../../bin/hotswap.js"), "dev", "--data", folder, "--port", "0", "--json"];
+  const child = await startChild({ file: process.execPath, args, folder, cpus }, (line) =>
+    line.startsWith("{"),
+  );
+  const { api, token } = JSON.parse(child.readyLine) as { api: string; token: string };
+  return { pid: child.pid, version, endpoint: { url: new URL(api).origin, token }, stop: child.stop };
+}
+
+type Publish = (hotswap: HotSwap, endpoint: Endpoint, stretch: Stretch) => Promise<void>;
+
+/** One request streams lines out and receipts in. */
+const publishLines: Publish = (hotswap, _, stretch) => {
+  const publisher = hotswap.messages.publisher<Document>(topic, {
+    maxInFlight: stretch.window,
+    maxBatch: stretch.window / 2,
+  });
+  return slide(stretch, (number) => publisher.publish({ payload: document(number) }));
+};
+
+/** A window is one request; the next goes out when its receipts are there. */
+const publishBatches: Publish = async (hotswap, _, { first, count, window, latency, ledger, expired }) => {
+  for (let next = 0; next < count && !expired(); ) {
+    const numbers = Array.from(
+      { length: Math.min(window, count - next) },
+      (_, index) => first + next + index,
+    );
+    const sentAt = performance.now();
+    await hotswap.messages.publishBatch(
+      topic,
+      numbers.map((number) => ({ payload: document(number) })),
+    );
+    const took = performance.now() - sentAt;
+    for (const number of numbers) {
+      ledger.mark(number);
+      latency.record(took);
+    }
+    next += numbers.length;
+  }
+};
+
+/** One window is leased while the one before it is acknowledged. */
+async function consume(
+  hotswap: HotSwap,
+  { count, window, latency, ledger, expired }: Stretch,
+): Promise<void> {
+  let acknowledging: Promise<void> = Promise.resolve();
+  for (let taken = 0; taken < count && !expired(); ) {
+    const limit = Math.min(window, count - taken);
+    const messages = await hotswap.messages.pull<Document>(topic, { limit, waitSeconds: 1 });
+    if (messages.length === 0) break;
+    const deliveredAt = performance.now();
+    for (const { payload } of messages) ledger.mark(Number(payload.number));
+    taken += messages.length;
+    await acknowledging;
+    acknowledging = acknowledge(
+      hotswap,
+      messages.map((each) => each.receipt),
+    ).then(() => {
+      const took = performance.now() - deliveredAt;
+      for (let index = 0; index < messages.length; index++) latency.record(took);
+    });
+  }
+  await acknowledging;
+}
+
+async function acknowledge(hotswap: HotSwap, receipts: readonly string[]): Promise<void> {
+  const { failed } = await hotswap.messages.ack(receipts);
+  if (failed.length > 0) throw new Error(`${failed.length} acks failed, the first with ${failed[0]?.code}`);
+}
+
+async function connect(endpoint: Endpoint, durability: "fsync" | "os", publish: Publish): Promise<Client> {
+  const hotswap = connectClient({ url: endpoint.url!, token: endpoint.token! });
+  await hotswap.topics.create({ name: topic, durability });
+  return {
+    publish: (stretch) => publish(hotswap, endpoint, stretch),
+    consume: (stretch) => consume(hotswap, stretch),
+    close: async () => hotswap.close(),
+  };
+}
+
+const promises = { fsync: "fsync per group", os: "page cache" } as const;
+
+function variant(
+  details: Pick<System, "name" | "title"> & Partial<System>,
+  publishMethod: string,
+  durability: "fsync" | "os",
+  publish: Publish,
+): System {
+  return {
+    method: { publish: publishMethod, consume: "GET consume 500 and POST ack 500, overlapped" },
+    promise: { publish: promises[durability], consume: "page cache" },
+    consumeLatency: "delivery → answer to the ack",
+    phases: ["publish", "consume"],
+    window: 500,
+    start,
+    connect: (endpoint) => connect(endpoint, durability, publish),
+    ...details,
+  };
+}
+
+const lines = "one NDJSON stream, sliding window";
+
+/** The one that peers are compared with. */
+export const hotswap = variant({ name: "hotswap", title: "HotSwap" }, lines, "fsync", publishLines);
+
+export const hotswapOs = variant({ name: "hotswap-os", title: "HotSwap (os)" }, lines, "os", publishLines);
+
+export const hotswapBatch = variant(
+  { name: "hotswap-batch", title: "HotSwap, batches of 500", phases: ["publish"] },
+  "POST of 500, one after the other",
+  "fsync",
+  publishBatches,
+);
+
+export const hotswapSingle = variant(
+  { name: "hotswap-single", title: "HotSwap, one per request", phases: ["publish"], window: 64 },
+  "POST of one, 64 connections",
+  "fsync",
+  (_, endpoint, stretch) => publishSingly(endpoint, topic, stretch),
+);

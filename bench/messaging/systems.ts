@@ -1,0 +1,23 @@
+/** All systems of the benchmark, in the order in which a round visits them. */
+import { hotswap, hotswapBatch, hotswapOs, hotswapSingle } from "./hotswap.ts";
+import { nats, natsAlways } from "./nats.ts";
+import { rabbitmq } from "./rabbitmq.ts";
+import { redis } from "./redis.ts";
+import type { System } from "./system.ts";
+
+export const systems: readonly System[] = [
+  hotswap,
+  nats,
+  rabbitmq,
+  redis,
+  hotswapOs,
+  hotswapBatch,
+  hotswapSingle,
+  natsAlways,
+];
+
+export function systemNamed(name: string): System {
+  const system = systems.find((candidate) => candidate.name === name);
+  if (!system) throw new Error(`no system ${name}; there are ${systems.map((each) => each.name).join(", ")}`);
+  return system;
+}

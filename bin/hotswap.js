@@ -1,0 +1,32 @@
+#!/usr/bin/env node
+/**
+ * The launcher: finds a Node 24 (the npm package `node` ships one) and the CLI, as source in a checkout or as
+ * emitted JavaScript in an installed package, and runs the one with the other. Plain JavaScript, Node >= 18.
+ */
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { become, handOver, isModern, NODE_MAJOR, packagedNode, tether } from "./handover.js";
+
+const at = (path) => fileURLToPath(new URL(path, import.meta.url));
+const main = [at("../src/cli/main.ts"), at("../dist/src/cli/main.js")].find((file) => existsSync(file));
+const checkout = existsSync(at("../scripts/bootstrap.js"));
+const args = process.argv.slice(2);
+
+function refuse(what, todo) {
+  console.error(`hotswap: ${what}\n         ${todo}`);
+  process.exit(1);
+}
+
+if (!main) refuse("there is no command line to run here.", "Reinstall the package, or run: npm run build");
+if (checkout && !existsSync(at("../node_modules"))) {
+  refuse("the dependencies are not installed.", "Run: npm start (or npm ci)");
+}
+tether();
+if (isModern()) await become(main, args);
+else if (packagedNode()) handOver(packagedNode(), [at("./hotswap.js"), ...args]);
+else {
+  refuse(
+    `this is Node ${process.versions.node}, and the packaged Node ${NODE_MAJOR} is missing.`,
+    `Run: npm rebuild node --ignore-scripts=false (or install Node ${NODE_MAJOR})`,
+  );
+}

@@ -1,0 +1,59 @@
+/**
+ * @hotswap/client: everything that HotSwap's API offers, typed, without dependencies, in Node and in browsers.
+ *
+ *   const hotswap = new HotSwap({ url: "http://127.0.0.1:7070", token });
+ *   await hotswap.topics.create({ name: "orders" });
+ *   await hotswap.messages.publish("orders", { payload: { id: 1 } });
+ *   for await (const message of hotswap.messages.consume("orders")) await message.ack();
+ *
+ * In Node, `connect` of `@hotswap/client/node` gives the same over a faster wire.
+ */
+import { Approvals } from "./approvals.ts";
+import { Audit } from "./audit.ts";
+import { Messages } from "./messages.ts";
+import { Subscriptions } from "./subscriptions.ts";
+import { System } from "./system.ts";
+import { Topics } from "./topics.ts";
+import { Transport, type TransportOptions } from "./transport.ts";
+
+export class HotSwap {
+  readonly topics: Topics;
+  readonly subscriptions: Subscriptions;
+  readonly messages: Messages;
+  readonly audit: Audit;
+  readonly approvals: Approvals;
+  readonly system: System;
+  readonly #transport: Transport;
+
+  constructor(options: TransportOptions) {
+    this.#transport = new Transport(options);
+    this.topics = new Topics(this.#transport);
+    this.subscriptions = new Subscriptions(this.#transport);
+    this.messages = new Messages(this.#transport);
+    this.audit = new Audit(this.#transport);
+    this.approvals = new Approvals(this.#transport);
+    this.system = new System(this.#transport);
+  }
+
+  /** Gives back idle connections, where the wire keeps some. */
+  close(): void {
+    this.#transport.wire.close?.();
+  }
+}
+
+export type * from "./approvals.ts";
+export type * from "./audit.ts";
+export type { ConsumeOptions, Consumer, Delivery } from "./consumer.ts";
+export type * from "./messages.ts";
+export {
+  type ConnectionFailure,
+  type FieldError,
+  HotSwapConnectionError,
+  HotSwapProblem,
+} from "./problem.ts";
+export type { Publisher, PublisherOptions } from "./publisher.ts";
+export type * from "./subscriptions.ts";
+export type * from "./system.ts";
+export type * from "./topics.ts";
+export type { CallOptions, Page, PageOptions, RetryPolicy, Token, TransportOptions } from "./transport.ts";
+export { fetchWire, type Wire, type WireRequest, type WireResponse } from "./wire.ts";

@@ -1,0 +1,10 @@
+import "uplot/dist/uPlot.min.css";
+import "./styles/tokens.css";
+import "./styles/base.css";
+import "./styles/shell.css";
+import "./styles/parts.css";
+import "./styles/pages.css";
+import { render } from "preact";
+import { Shell } from "./shell.tsx";
+
+render(<Shell />, document.getElementById("app")!);

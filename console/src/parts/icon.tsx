@@ -1,0 +1,37 @@
+/** Line icons on a 16 px grid, drawn in the colour of the text. They are decoration; words carry the meaning. */
+const paths = {
+  overview: "M2.5 9.5h2.5l1.5-5 3 8 1.5-5 1 2h1.5",
+  topics: "M2.5 4h11M2.5 8h11M2.5 12h7",
+  copy: "M5.5 5.5h7v8h-7zM3.5 10.5v-8h7",
+  check: "M3 8.5l3.5 3.5 6.5-7.5",
+  sun: "M8 5a3 3 0 1 0 0 6 3 3 0 0 0 0-6M8 1.5v1.5M8 13v1.5M1.5 8h1.5M13 8h1.5M3.400 3.400l1.100 1.100M11.5 11.5l1.100 1.100M3.400 12.600l1.100-1.100M11.5 4.5l1.100-1.100",
+  moon: "M13 9.5A5.5 5.5 0 0 1 6.5 3a5.5 5.5 0 1 0 6.5 6.5z",
+  plus: "M8 3v10M3 8h10",
+  close: "M4 4l8 8M12 4l-8 8",
+  chevron: "M6 4l4 4-4 4",
+  external: "M9.5 2.5h4v4M13.5 2.5l-6 6M11.5 9.5v4h-9v-9h4",
+  leave: "M6.5 2.5h-4v11h4M10 5l3 3-3 3M13 8H6",
+  warning: "M8 2.5l6 11H2zM8 6.5v3.5M8 12v.1",
+  trash: "M3 4.5h10M6 4.5v-2h4v2M4.5 4.5l.5 9h6l.5-9",
+  refresh: "M13 8a5 5 0 1 1-1.5-3.600M13 2v3h-3",
+} as const;
+
+export type IconName = keyof typeof paths;
+
+export function Icon({ name }: { name: IconName }) {
+  return (
+    <svg class="icon" viewBox="0 0 16 16" aria-hidden="true">
+      <path d={paths[name]} />
+    </svg>
+  );
+}
+
+export function Logo() {
+  return (
+    <svg class="logo" viewBox="0 0 32 32" aria-hidden="true">
+      <rect width="32" height="32" rx="8" />
+      <path d="M8 11.5h13m-4.5-5 5 5-5 5" />
+      <path d="M24 21.5H11m4.5-5-5 5 5 5" opacity=".72" />
+    </svg>
+  );
+}

@@ -1,0 +1,45 @@
+/** Numbers of topics, kept for as long as the tab lives, so that going back to a topic shows its last minutes. */
+import { signal } from "@preact/signals";
+import type { TopicStats } from "../../../client/src/index.ts";
+import { serverNowMs } from "../overview/live.ts";
+import { Rates, Series } from "../series.ts";
+import { hotswap } from "../session.ts";
+
+export type TopicLine = "published" | "delivered" | "acked" | "depth" | "inFlight";
+
+export class TopicNumbers {
+  readonly series = new Series<TopicLine>(["published", "delivered", "acked", "depth", "inFlight"]);
+  readonly stats = signal<TopicStats | undefined>(undefined);
+  readonly #rates = new Rates<"published" | "delivered" | "acked">();
+
+  async refresh(name: string, abort: AbortSignal): Promise<void> {
+    const stats = await hotswap().topics.stats(name, { signal: abort });
+    const seconds = serverNowMs() / 1000;
+    const sum = (of: "deliveredTotal" | "ackedTotal" | "depth" | "inFlight") =>
+      stats.subscriptions.reduce((total, subscription) => total + subscription[of], 0);
+    const totals = {
+      published: stats.publishedTotal,
+      delivered: sum("deliveredTotal"),
+      acked: sum("ackedTotal"),
+    };
+    this.series.add(seconds, {
+      ...this.#rates.of(seconds, totals),
+      depth: sum("depth"),
+      inFlight: sum("inFlight"),
+    });
+    this.stats.value = stats;
+  }
+}
+
+const known = new Map<string, TopicNumbers>();
+
+export function numbersOf(name: string): TopicNumbers {
+  const numbers = known.get(name) ?? new TopicNumbers();
+  known.set(name, numbers);
+  return numbers;
+}
+
+/** A topic that was deleted; one of the same name later starts afresh. */
+export function forget(name: string): void {
+  known.delete(name);
+}

@@ -1,0 +1,85 @@
+/**
+ * Everything that says whether the tree is good: format and lint, types, then every test, on the real
+ * servers. `--quick` leaves out the tests but those that read the source. Other arguments: flags go to the
+ * test runner, words choose the files whose path contains them. The runner's own summary is the last thing
+ * printed.
+ */
+import { spawn } from "node:child_process";
+import { existsSync, globSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { findServers } from "./servers.js";
+import { root, run, step } from "./steps.js";
+
+const TEST_FILES = "{src,test,scripts,client,console,bench,examples}/**/*.test.ts";
+const FILE_TIMEOUT_MS = 300_000; // a test file that hangs ends the run with its name instead of never
+
+const startedAt = Date.now();
+const args = process.argv.slice(2);
+const quick = args.includes("--quick");
+const flags = args.filter((arg) => arg.startsWith("-") && arg !== "--quick");
+const words = quick ? ["test/tidy"] : args.filter((arg) => !arg.startsWith("-"));
+
+const notes = [...(await lint()), ...(await types())];
+const failed = notes.length > 0;
+const servers = quick ? { env: {}, notes: [] } : await findServers();
+notes.push(...servers.notes);
+
+const child = spawn(process.execPath, testArguments(), {
+  stdio: "inherit",
+  env: { ...process.env, ...servers.env, HOTSWAP_TEST_RUN: JSON.stringify({ startedAt, notes }) },
+});
+for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => child.kill(signal));
+child.on("exit", (code) => process.exit(code || (failed ? 1 : 0)));
+
+function testArguments() {
+  const files = globSync(TEST_FILES, {
+    cwd: root,
+    exclude: (path) => /(^|\/)(node_modules|dist)$/.test(path),
+  });
+  const chosen = files
+    .filter((file) => words.length === 0 || words.some((word) => file.includes(word)))
+    .sort();
+  if (chosen.length === 0) {
+    console.error(`no test file matches: ${words.join(" ")}`);
+    process.exit(1);
+  }
+  const runner = ["--test", `--test-concurrency=${Math.max(2, availableParallelism())}`];
+  runner.push(`--test-timeout=${FILE_TIMEOUT_MS}`, `--test-reporter=${join(root, "scripts", "reporter.js")}`);
+  return [...runner, ...flags, ...chosen];
+}
+
+/** Runs a tool of node_modules; resolves with notes for the end: none when it is content. */
+async function check(label, script, ...rest) {
+  const { code, output } = await step(label, () => run(process.execPath, [join(root, script), ...rest]));
+  if (code === 0) return [];
+  console.error(output.trimEnd());
+  return [`${label}: FAILED, see above`];
+}
+
+function lint() {
+  return check(
+    "format and lint (biome)",
+    "node_modules/@biomejs/biome/bin/biome",
+    "check",
+    "--colors=off",
+    ".",
+  );
+}
+
+async function types() {
+  const projects = ["tsconfig.json", "client/tsconfig.json", "console/tsconfig.json"];
+  const notes = [];
+  for (const project of projects.filter((file) => existsSync(join(root, file)))) {
+    notes.push(
+      ...(await check(
+        `types of ${project} (tsc)`,
+        "node_modules/typescript/bin/tsc",
+        "--noEmit",
+        "-p",
+        project,
+      )),
+    );
+  }
+  return notes;
+}

@@ -1,0 +1,52 @@
+/**
+ * Runs a server in the foreground until SIGTERM or SIGINT: says where it is, then drains and exits 0. A second
+ * signal does not wait any longer.
+ */
+import { performance } from "node:perf_hooks";
+import { loadSettings, type Mode } from "../platform/settings/index.ts";
+import { createLog } from "../platform/telemetry/index.ts";
+import { banner } from "./banner.ts";
+import { startServer } from "./server.ts";
+
+export interface RunOptions {
+  mode: Mode;
+  version: string;
+  json: boolean;
+  configFile: string | undefined;
+  flags: Record<string, string>;
+}
+
+export async function runServer({ mode, version, json, configFile, flags }: RunOptions): Promise<void> {
+  const stopped = nextSignal();
+  const { settings } = await loadSettings({ mode, flags, configFile });
+  const log = createLog({ level: settings.telemetry.logLevel });
+  const server = await startServer({ mode, settings, log, version });
+  const token = mode === "development" ? await developmentToken(server.issuer) : undefined;
+  const facts = {
+    version,
+    mode,
+    api: server.url,
+    console: token ? `${server.url}/#token=${token}` : `${server.url}/`,
+    ...(token && { token }),
+    data: settings.data.folder,
+    pid: process.pid,
+    readyMs: Math.round(performance.now()),
+  };
+  process.stdout.write(json ? `${JSON.stringify(facts)}\n` : banner(facts));
+  await stopped;
+  process.once("SIGTERM", () => process.exit(1));
+  process.once("SIGINT", () => process.exit(1));
+  await server.stop();
+}
+
+/** For the person at this machine; the verifier takes it from loopback only. */
+function developmentToken(issuer: Awaited<ReturnType<typeof startServer>>["issuer"]): Promise<string> {
+  return issuer.mint({ subject: "developer", tenant: "default", roles: ["admin"], ttlSeconds: 30 * 86_400 });
+}
+
+function nextSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    process.once("SIGTERM", () => resolve());
+    process.once("SIGINT", () => resolve());
+  });
+}

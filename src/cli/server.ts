@@ -1,0 +1,231 @@
+/**
+ * The composition root of the server: every room is opened here, in the order in which they need one another,
+ * and nowhere else. A room that cannot start says which setting to mend; what started before it is stopped.
+ */
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { systemClock } from "../core/clock.ts";
+import { idMaker } from "../core/ids.ts";
+import { Lifecycle } from "../core/lifecycle.ts";
+import { systemRandom } from "../core/random.ts";
+import * as messaging from "../messaging/index.ts";
+import { authorize } from "../platform/access/index.ts";
+import * as approvals from "../platform/approvals/index.ts";
+import * as audit from "../platform/audit/index.ts";
+import { authRoutes, Issuer, oidcIssuer, Verifier } from "../platform/auth/index.ts";
+import { Health, healthRoutes } from "../platform/health/index.ts";
+import { referenceRoutes } from "../platform/http/reference.routes.ts";
+import type { Context, Reply, Route } from "../platform/http/route.ts";
+import { HttpServer } from "../platform/http/server.ts";
+import { loadStaticFiles } from "../platform/http/static.ts";
+import * as idempotency from "../platform/idempotency/index.ts";
+import { Limits, limitPolicy, requestLimit } from "../platform/limits/index.ts";
+import type { Mode, Settings } from "../platform/settings/index.ts";
+import {
+  httpObserver,
+  type Log,
+  Metrics,
+  metricsRoutes,
+  ProcessUsage,
+  Traces,
+} from "../platform/telemetry/index.ts";
+import { openBlob } from "../stores/blob/index.ts";
+import { openKv } from "../stores/kv/index.ts";
+import { openLog } from "../stores/log/index.ts";
+import { openSecrets } from "../stores/secrets/index.ts";
+import { loadMigrations, openSql } from "../stores/sql/index.ts";
+import { overviewRoutes } from "./overview.routes.ts";
+
+export interface ServerOptions {
+  mode: Mode;
+  settings: Settings;
+  log: Log;
+  version: string;
+}
+
+export interface RunningServer {
+  url: string;
+  routes: readonly Route[];
+  issuer: Issuer;
+  /** Stops accepting, drains, and closes every store. Idempotent. */
+  stop(): Promise<void>;
+}
+
+const clock = systemClock;
+
+export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  const lifecycle = new Lifecycle();
+  try {
+    return await start(options, lifecycle);
+  } catch (error) {
+    await lifecycle.stop().catch(() => {}); // the start's error is the one worth showing
+    throw error;
+  }
+}
+
+async function start(
+  { mode, settings, log, version }: ServerOptions,
+  lifecycle: Lifecycle,
+): Promise<RunningServer> {
+  const onError = (room: string) => (error: unknown) =>
+    log.error({ room, err: error }, "failed in the background");
+  const makeId = idMaker(clock, systemRandom);
+  await mkdir(settings.data.folder, { recursive: true, mode: 0o700 });
+
+  const metrics = new Metrics({ seriesMax: settings.metrics.seriesMax, process: true });
+  const traces = new Traces({
+    endpoint: settings.telemetry.otlpEndpoint,
+    headers: settings.telemetry.otlpHeaders,
+    sampleRatio: settings.telemetry.sampleRatio,
+    version,
+    onError: onError("telemetry"),
+  });
+  await lifecycle.start(traces);
+  const stores = await startStores(settings, lifecycle, log);
+  const { sql, kv, secrets } = stores;
+  await sql.migrate(await allMigrations());
+
+  const { issuer, verifier } = await openAuth(mode, settings, secrets);
+  const auditing = new audit.Audit({ sql, secrets, clock, onError: onError("audit") });
+  await lifecycle.start(auditing);
+  const approving = new approvals.Approvals({
+    sql,
+    audit: auditing,
+    clock,
+    makeId,
+    webhook: webhookOf(settings),
+    expiresInSeconds: settings.approvals.expirySeconds,
+    onError: onError("approvals"),
+  });
+  await lifecycle.start({ name: "approvals", start: () => approving.start(), stop: () => approving.stop() });
+  const once = new idempotency.Idempotency({ sql, clock, makeId, onError: onError("idempotency") });
+  await lifecycle.start(once);
+
+  const broker = new messaging.Messaging({
+    sql,
+    log: stores.log,
+    audit: auditing,
+    clock,
+    makeId,
+    metrics,
+    settings: { ...settings.messaging, ...settings.http },
+    onError: onError("messaging"),
+  });
+  await lifecycle.start(broker);
+
+  const health = openHealth(stores, log, metrics);
+  const usage = new ProcessUsage();
+  const routes = [
+    ...broker.routes,
+    ...authRoutes(issuer),
+    ...audit.auditRoutes(auditing, onError("audit")),
+    ...approvals.approvalRoutes(approving, sql),
+    ...metricsRoutes(metrics, settings.metrics.public),
+    ...healthRoutes(health),
+    ...overviewRoutes({ version, mode, clock, health, messaging: broker, usage }),
+  ];
+  routes.push(...referenceRoutes(routes, version));
+
+  const http = new HttpServer({
+    ...settings.http,
+    clock,
+    routes,
+    drainTimeoutMs: settings.shutdown.drainTimeoutMs,
+    authenticate: (request) => verifier.verify(request.headers.authorization, request.socket.remoteAddress),
+    authorize,
+    limit: limitOf(
+      settings,
+      new Limits({ kv, clock, report: (event) => log.warn({ ...event }, "rate limits") }),
+    ),
+    once: (context: Context, route: Route, key: string, work: () => Promise<Reply>) => {
+      const print = idempotency.fingerprint(context.params, context.query, context.body);
+      return once.run(context.principal, route.id, key, print, work);
+    },
+    observe: httpObserver({ metrics, traces, log }),
+    files: await loadStaticFiles(new URL("../../console/dist/", import.meta.url)),
+  });
+  await lifecycle.start(http);
+  return {
+    url: http.url,
+    routes,
+    issuer,
+    stop: () => {
+      health.drain();
+      return lifecycle.stop();
+    },
+  };
+}
+
+async function startStores(settings: Settings, lifecycle: Lifecycle, log: Log) {
+  const { data, kv: kvSettings, log: logSettings, secrets: secretSettings } = settings;
+  const sql = openSql({ sql: settings.sql.url, data: data.folder, poolSize: settings.sql.poolSize, clock });
+  await lifecycle.start(sql); // first: it takes the lock on the data folder
+  const kv = await openKv({
+    ...(kvSettings.url !== "memory" && { url: kvSettings.url }),
+    clock,
+    report: (event) => log.warn({ ...event }, "key-value store"),
+  });
+  await lifecycle.start(kv);
+  const secrets = openSecrets({
+    path: join(data.folder, "secrets.json"),
+    masterKey: secretSettings.masterKey,
+  });
+  await lifecycle.start(secrets);
+  const blob = openBlob({ folder: blobFolder(settings) });
+  await lifecycle.start(blob);
+  const messageLog = openLog({
+    folder: join(data.folder, "log"),
+    clock,
+    limits: {
+      segmentBytes: logSettings.segmentBytes,
+      cacheBytes: logSettings.tailCacheBytes,
+      pendingTotalBytes: logSettings.pendingBytesMax,
+    },
+    onFault: (error) => log.error({ room: "log", err: error }, "failed in the background"),
+  });
+  await lifecycle.start(messageLog);
+  return { sql, kv, secrets, blob, log: messageLog };
+}
+
+function blobFolder({ blob, data }: Settings): string {
+  return blob.url === "folder" ? join(data.folder, "blob") : new URL(blob.url).pathname;
+}
+
+/** Of every room that has tables. */
+export async function allMigrations() {
+  const rooms = { audit, approvals, idempotency, messaging };
+  const loaded = Object.entries(rooms).map(([room, { migrations }]) => loadMigrations(room, migrations));
+  return (await Promise.all(loaded)).flat();
+}
+
+async function openAuth(mode: Mode, { auth }: Settings, secrets: ReturnType<typeof openSecrets>) {
+  const { audience, issuerUrl, rolesClaim } = auth;
+  const issuer = await Issuer.open({ secrets, clock, mode, audience });
+  const issuers = [issuer.trusted()];
+  if (issuerUrl) issuers.push(oidcIssuer({ issuer: issuerUrl, audience, clock, rolesClaim }));
+  return { issuer, verifier: new Verifier({ issuers, clock }) };
+}
+
+function webhookOf({ approvals: { webhookUrl, webhookSecret } }: Settings) {
+  return webhookUrl && webhookSecret ? { url: webhookUrl, secret: webhookSecret } : undefined;
+}
+
+function limitOf({ limits }: Settings, limiter: Limits) {
+  if (limits.requestsPerSecond === 0) return undefined;
+  const numbers = { burst: limits.requestsBurst, perSecond: limits.requestsPerSecond };
+  return requestLimit(limiter, limitPolicy({ name: "default", ...numbers }));
+}
+
+function openHealth({ sql, kv }: Awaited<ReturnType<typeof startStores>>, log: Log, metrics: Metrics): Health {
+  const health = new Health({
+    clock,
+    onChange: ({ name, status }, error) => {
+      metrics.gauge("health_check_up").labels({ check: name }).set(status === "ok" ? 1 : 0);
+      if (status === "ok") log.info({ check: name }, "a health check passes");
+      else log.warn({ check: name, err: error }, "a health check fails");
+    },
+  });
+  health.register({ name: "sql", needed: true, probe: (timeoutMs) => sql.ping(timeoutMs) });
+  health.register({ name: "kv", needed: false, probe: () => kv.get("health") });
+  return health;
+}

@@ -1,0 +1,338 @@
+/**
+ * What one subscription knows of one partition: a pure state machine. It does no I/O and reads no clock; time
+ * comes in as monotonic milliseconds, messages come in as offset and key.
+ *
+ *      offset:  0 ……… floor ……………………… next ……………… end of the log
+ *               done │ done or outstanding │ never looked at
+ *
+ * Invariants
+ * - Every offset below `next` is either done or in `#outstanding`, never both; done is never undone.
+ * - `#outstanding` is in order of offset (entries are only ever added at `next`), so its first key is the floor.
+ * - A message is leased to one receiver at a time. Each lease has a fence, larger than all before it; only who
+ *   shows the fence of the current lease may settle the message.
+ * - Of one key, a message is leased only when every earlier one of that key is done or in the same lease, so
+ *   messages of a key are seen in order while other keys go on in parallel.
+ */
+import { Heap } from "../../core/heap.ts";
+
+/** What one receive took of one partition, under one fence and deadline. */
+export interface Lease {
+  readonly fence: number;
+  /** Monotonic milliseconds. */
+  readonly deadline: number;
+  /** All that it took; emptied when nothing is held any more, so that a settled lease pins no memory. */
+  entries: Entry[];
+  /** Messages still held by it. */
+  held: number;
+}
+
+export function newLease(fence: number, deadline: number): Lease {
+  return { fence, deadline, entries: [], held: 0 };
+}
+
+export interface Entry {
+  readonly offset: number;
+  readonly key: string | undefined;
+  /** Deliveries so far. */
+  attempt: number;
+  state: "leased" | "delayed" | "blocked" | "ready";
+  lease: Lease | undefined;
+  /** While delayed: monotonic milliseconds at which it becomes ready. */
+  dueAt: number;
+}
+
+/**
+ * ok: recorded. stale: the fence is not that of the current lease. done: the message was settled before.
+ * never: it was never delivered, so the receipt is made up.
+ */
+export type Settlement = "ok" | "stale" | "done" | "never";
+
+/** An outstanding message as the journal keeps it. */
+export interface OutstandingRecord {
+  offset: number;
+  attempt: number;
+  /** Monotonic milliseconds; 0 when it is not delayed. */
+  dueAt: number;
+}
+
+export class Cursor {
+  #next: number;
+  readonly #outstanding = new Map<number, Entry>();
+  readonly #byKey = new Map<string, Entry[]>();
+  readonly #ready = new Heap<Entry>();
+  readonly #delayed = new Heap<Entry>();
+  readonly #leases = new Heap<Lease>();
+  #leased = 0;
+  #delayedCount = 0;
+
+  constructor(next: number) {
+    this.#next = next;
+  }
+
+  /** The first offset never looked at. */
+  get next(): number {
+    return this.#next;
+  }
+
+  /** Everything below is done. */
+  get floor(): number {
+    for (const offset of this.#outstanding.keys()) return offset;
+    return this.#next;
+  }
+
+  get outstanding(): number {
+    return this.#outstanding.size;
+  }
+
+  get leased(): number {
+    return this.#leased;
+  }
+
+  get delayed(): number {
+    return this.#delayedCount;
+  }
+
+  entry(offset: number): Entry | undefined {
+    return this.#outstanding.get(offset);
+  }
+
+  /** Whether something that was delivered or held back before can be leased now. */
+  get hasReady(): boolean {
+    return this.#ready.size > 0;
+  }
+
+  /**
+   * Adds up to `limit` messages that wait for another delivery to the lease, oldest first. Call `begin` when
+   * the lease has all it takes.
+   */
+  leaseReady(lease: Lease, limit: number): void {
+    for (let left = limit; left > 0; ) {
+      const entry = this.#ready.pop();
+      if (!entry) break;
+      // A heap cannot drop from its middle, so an entry that was settled meanwhile is met and passed over here.
+      if (entry.state !== "ready" || this.#outstanding.get(entry.offset) !== entry) continue;
+      if (!this.#mayLease(entry, lease)) {
+        entry.state = "blocked";
+        continue;
+      }
+      this.#hold(entry, lease);
+      this.#wakeFollower(entry);
+      left -= 1;
+    }
+  }
+
+  /**
+   * Looks at the message at `next` and adds it to the lease, or keeps it back when its key is busy. Returns
+   * whether it was added. Call `begin` when the lease has all it takes.
+   */
+  leaseNext(lease: Lease, key: string | undefined): boolean {
+    const offset = this.#next;
+    const entry: Entry = { offset, key, attempt: 0, state: "blocked", lease: undefined, dueAt: 0 };
+    this.#next += 1;
+    this.#outstanding.set(offset, entry);
+    if (key !== undefined) this.#remember(key, entry);
+    if (!this.#mayLease(entry, lease)) return false;
+    this.#hold(entry, lease);
+    return true;
+  }
+
+  /** From now on the lease can expire. */
+  begin(lease: Lease): void {
+    if (lease.held > 0) this.#leases.push(lease.deadline, lease);
+  }
+
+  /** Passes over offsets that the log no longer has; they count as done. */
+  skipTo(offset: number): void {
+    for (const entry of this.#outstanding.values()) {
+      if (entry.offset >= offset) break;
+      this.#finish(entry);
+    }
+    if (offset > this.#next) this.#next = offset;
+  }
+
+  ack(offset: number, fence: number): Settlement {
+    const entry = this.#outstanding.get(offset);
+    if (!entry) return offset < this.#next ? "done" : "never";
+    if (entry.lease?.fence !== fence) return "stale";
+    this.#finish(entry);
+    return "ok";
+  }
+
+  /** Gives the message back; it is ready at `dueAt` (monotonic ms; in the past means at once). */
+  nack(offset: number, fence: number, dueAt: number, now: number): Settlement {
+    const entry = this.#outstanding.get(offset);
+    if (!entry) return offset < this.#next ? "done" : "never";
+    if (entry.lease?.fence !== fence) return "stale";
+    this.#release(entry);
+    if (dueAt > now) this.#delay(entry, dueAt);
+    else this.#makeReady(entry);
+    return "ok";
+  }
+
+  /** Moves the message to a lease with another deadline under the same fence. */
+  extend(offset: number, fence: number, deadline: number): Settlement {
+    const entry = this.#outstanding.get(offset);
+    if (!entry) return offset < this.#next ? "done" : "never";
+    if (entry.lease?.fence !== fence) return "stale";
+    const lease = newLease(fence, deadline);
+    this.#release(entry);
+    this.#hold(entry, lease);
+    entry.attempt -= 1; // the same delivery goes on
+    this.begin(lease);
+    return "ok";
+  }
+
+  /** Takes back what is past its deadline and wakes what is no longer delayed. Returns the entries whose lease ended. */
+  advance(now: number): Entry[] {
+    const expired: Entry[] = [];
+    for (let top = this.#leases.peek(); top && top.deadline <= now; top = this.#leases.peek()) {
+      this.#leases.pop();
+      for (const entry of top.entries) {
+        if (entry.lease !== top) continue; // settled, or extended
+        this.#release(entry);
+        this.#makeReady(entry);
+        expired.push(entry);
+      }
+    }
+    for (
+      let due = this.#delayed.peekRank();
+      due !== undefined && due <= now;
+      due = this.#delayed.peekRank()
+    ) {
+      const entry = this.#delayed.pop()!;
+      // Passed over: settled meanwhile, or delayed anew to another time.
+      if (entry.state !== "delayed" || entry.dueAt !== due) continue;
+      if (this.#outstanding.get(entry.offset) !== entry) continue;
+      this.#delayedCount -= 1;
+      this.#makeReady(entry);
+    }
+    return expired;
+  }
+
+  /** Monotonic milliseconds at which `advance` has something to do; undefined when nothing waits for time. */
+  get nextDeadline(): number | undefined {
+    for (let top = this.#leases.peek(); top?.held === 0; top = this.#leases.peek()) this.#leases.pop();
+    const lease = this.#leases.peekRank();
+    const delay = this.#delayed.peekRank();
+    if (lease === undefined || delay === undefined) return lease ?? delay;
+    return Math.min(lease, delay);
+  }
+
+  /** Applies a `done` range of the journal, both ends included; what is skipped below it is outstanding. */
+  replayDone(from: number, to: number): void {
+    for (let offset = from; offset <= to && offset < this.#next; offset++) {
+      const entry = this.#outstanding.get(offset);
+      if (entry) this.#finish(entry);
+    }
+    if (to < this.#next) return;
+    for (; this.#next < from; this.#next++) this.#addReplayed(this.#next);
+    this.#next = to + 1;
+  }
+
+  /** Applies a retry of the journal: how often the message was delivered, and until when it is held back. */
+  replayRetry(record: OutstandingRecord, now: number): void {
+    for (; this.#next <= record.offset; this.#next++) this.#addReplayed(this.#next);
+    const entry = this.#outstanding.get(record.offset);
+    if (!entry) return;
+    entry.attempt = record.attempt;
+    if (entry.state === "delayed") this.#delayedCount -= 1;
+    if (record.dueAt > now) this.#delay(entry, record.dueAt);
+    else this.#makeReady(entry);
+  }
+
+  /** Gives replayed entries their keys, which the journal does not hold. Call once, before the first lease. */
+  restoreKeys(keyOf: (offset: number) => string | undefined): void {
+    for (const [offset, entry] of this.#outstanding) {
+      const key = keyOf(offset);
+      if (key === undefined) continue;
+      const keyed: Entry = { ...entry, key };
+      this.#outstanding.set(offset, keyed);
+      this.#remember(key, keyed);
+      if (keyed.state === "ready") this.#ready.push(keyed.offset, keyed);
+      if (keyed.state === "delayed") this.#delayed.push(keyed.dueAt, keyed);
+    }
+  }
+
+  /** All outstanding messages, in order of offset. */
+  *records(): Generator<OutstandingRecord> {
+    for (const entry of this.#outstanding.values()) {
+      yield {
+        offset: entry.offset,
+        attempt: entry.attempt,
+        dueAt: entry.state === "delayed" ? entry.dueAt : 0,
+      };
+    }
+  }
+
+  #addReplayed(offset: number): void {
+    const entry: Entry = { offset, key: undefined, attempt: 0, state: "blocked", lease: undefined, dueAt: 0 };
+    this.#outstanding.set(offset, entry);
+    this.#makeReady(entry);
+  }
+
+  #mayLease(entry: Entry, lease: Lease): boolean {
+    if (entry.key === undefined) return true;
+    for (const earlier of this.#byKey.get(entry.key)!) {
+      if (earlier === entry) return true;
+      if (earlier.lease?.fence !== lease.fence) return false;
+    }
+    return true;
+  }
+
+  /** The next of this key may come along in the same lease; whether it does is looked at when it is popped. */
+  #wakeFollower(entry: Entry): void {
+    if (entry.key === undefined) return;
+    const queue = this.#byKey.get(entry.key)!;
+    const follower = queue[queue.indexOf(entry) + 1];
+    if (follower?.state === "blocked") this.#makeReady(follower);
+  }
+
+  #hold(entry: Entry, lease: Lease): void {
+    entry.state = "leased";
+    entry.lease = lease;
+    entry.attempt += 1;
+    lease.entries.push(entry);
+    lease.held += 1;
+    this.#leased += 1;
+  }
+
+  #release(entry: Entry): void {
+    const { lease } = entry;
+    if (!lease) return;
+    lease.held -= 1;
+    if (lease.held === 0) lease.entries = [];
+    entry.lease = undefined;
+    this.#leased -= 1;
+  }
+
+  #makeReady(entry: Entry): void {
+    entry.state = "ready";
+    this.#ready.push(entry.offset, entry);
+  }
+
+  #delay(entry: Entry, dueAt: number): void {
+    entry.state = "delayed";
+    entry.dueAt = dueAt;
+    this.#delayed.push(dueAt, entry);
+    this.#delayedCount += 1;
+  }
+
+  #remember(key: string, entry: Entry): void {
+    const queue = this.#byKey.get(key);
+    if (queue) queue.push(entry);
+    else this.#byKey.set(key, [entry]);
+  }
+
+  #finish(entry: Entry): void {
+    if (entry.state === "delayed") this.#delayedCount -= 1;
+    this.#release(entry);
+    this.#outstanding.delete(entry.offset);
+    if (entry.key === undefined) return;
+    const queue = this.#byKey.get(entry.key)!;
+    if (queue[0] === entry) queue.shift();
+    else queue.splice(queue.indexOf(entry), 1);
+    const head = queue[0];
+    if (!head) this.#byKey.delete(entry.key);
+    else if (head.state === "blocked") this.#makeReady(head);
+  }
+}

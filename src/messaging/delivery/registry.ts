@@ -1,0 +1,91 @@
+/** All live topics of this process, by tenant and name and by number. What the hot path looks things up in. */
+import { HotSwapError } from "../../core/errors.ts";
+import type { LiveSubscription } from "./subscription.ts";
+import { LiveTopic, type SubscriptionSpec, type TopicParts, type TopicSpec } from "./topic.ts";
+
+export class Registry {
+  readonly #byName = new Map<string, LiveTopic>();
+  readonly #byNumber = new Map<number, LiveTopic>();
+  readonly #bySubscription = new Map<number, { topic: LiveTopic; name: string }>();
+  readonly #parts: TopicParts;
+
+  constructor(parts: TopicParts) {
+    this.#parts = parts;
+    parts.metrics.watch(this);
+  }
+
+  add(spec: TopicSpec): LiveTopic {
+    const topic = new LiveTopic(spec, this.#parts);
+    this.#byName.set(nameKey(spec.tenant, spec.name), topic);
+    this.#byNumber.set(spec.number, topic);
+    return topic;
+  }
+
+  async remove(topic: LiveTopic): Promise<void> {
+    this.#byName.delete(nameKey(topic.spec.tenant, topic.spec.name));
+    this.#byNumber.delete(topic.spec.number);
+    for (const { number } of topic.subscriptions) this.#bySubscription.delete(number);
+    await topic.close();
+    this.#parts.metrics.forgetTopic(topic.spec);
+  }
+
+  find(tenant: string, name: string): LiveTopic | undefined {
+    return this.#byName.get(nameKey(tenant, name));
+  }
+
+  /** Throws `topic_not_found`. */
+  topic(tenant: string, name: string): LiveTopic {
+    const topic = this.find(tenant, name);
+    if (!topic) throw new HotSwapError("topic_not_found", `There is no topic named ${JSON.stringify(name)}.`);
+    return topic;
+  }
+
+  /** The topic of a message id; undefined also when it belongs to another tenant, which must look the same. */
+  byNumber(tenant: string, number: number): LiveTopic | undefined {
+    const topic = this.#byNumber.get(number);
+    return topic?.spec.tenant === tenant ? topic : undefined;
+  }
+
+  /** The subscription of a receipt; undefined also when it belongs to another tenant. */
+  bySubscription(tenant: string, number: number): { topic: LiveTopic; name: string } | undefined {
+    const owner = this.#bySubscription.get(number);
+    return owner?.topic.spec.tenant === tenant ? owner : undefined;
+  }
+
+  addSubscription(topic: LiveTopic, spec: SubscriptionSpec): void {
+    topic.addSubscription(spec);
+    this.#bySubscription.set(spec.number, { topic, name: spec.name });
+  }
+
+  async removeSubscription(topic: LiveTopic, name: string): Promise<void> {
+    const spec = topic.subscriptions.find((candidate) => candidate.name === name);
+    if (spec) this.#bySubscription.delete(spec.number);
+    await topic.removeSubscription(name);
+    this.#parts.metrics.forgetSubscription(topic.spec, name);
+  }
+
+  /** Throws `topic_not_found` or `subscription_not_found`. */
+  async subscription(tenant: string, topicName: string, name: string): Promise<LiveSubscription> {
+    const live = await this.topic(tenant, topicName).subscription(name);
+    if (live) return live;
+    const detail = `The topic ${JSON.stringify(topicName)} has no subscription named ${JSON.stringify(name)}.`;
+    throw new HotSwapError("subscription_not_found", detail);
+  }
+
+  all(): Iterable<LiveTopic> {
+    return this.#byName.values();
+  }
+
+  *openSubscriptions(): Generator<{ topic: TopicSpec; name: string; live: LiveSubscription }> {
+    for (const topic of this.#byName.values()) {
+      for (const { name, live } of topic.openSubscriptions()) yield { topic: topic.spec, name, live };
+    }
+  }
+
+  async close(): Promise<void> {
+    for (const topic of this.#byName.values()) await topic.close();
+  }
+}
+
+/** A tenant cannot contain a line feed, so no pair of tenant and name can pass for another. */
+const nameKey = (tenant: string, name: string) => `${tenant}\n${name}`;

@@ -1,0 +1,389 @@
+/**
+ * A live subscription: gives messages to receivers, takes their settlements, and keeps both in step with the
+ * log and the journal. Choosing and leasing is synchronous over records that were read ahead, so two receivers
+ * can never be given the same message; only reading and journalling wait for the disk.
+ *
+ * Nothing here looks at SQL. One timer per subscription stands for all deadlines.
+ */
+import type { Clock, Timer } from "../../core/clock.ts";
+import { HotSwapError, hasCode } from "../../core/errors.ts";
+import type { LogPartition, LogRecord } from "../../stores/log/port.ts";
+import { formatReceipt, type Receipt } from "../ids.ts";
+import { keyOf, publishedAtOf } from "../message.ts";
+import type { SubscriptionMeter } from "../metrics.ts";
+import { Cursor, type Entry, newLease, type Settlement } from "./cursor.ts";
+import type { Journal } from "./journal.ts";
+
+/** A fence is epoch · 2^32 + count: 2^21 starts of four thousand million leases each fit a double. */
+const fencesPerEpoch = 2 ** 32;
+/** How much is read ahead of the receivers, a partition. */
+const readAhead = { records: 1000, bytes: 2 << 20 };
+
+export interface Delivery {
+  partition: number;
+  offset: number;
+  body: Buffer;
+  attempt: number;
+  receipt: string;
+}
+
+export interface Received {
+  deliveries: Delivery[];
+  /** Wall-clock milliseconds at which the leases end. */
+  expiresAt: number;
+}
+
+export interface SubscriptionOptions {
+  number: number;
+  ackDeadlineMs: number;
+  /** Messages of a partition that may be outstanding; beyond it the partition waits for settlements. */
+  outstandingMax: number;
+  meter: SubscriptionMeter;
+  clock: Clock;
+  journal: Journal;
+  /** Partitions by number; may grow while the subscription lives. */
+  partitions: readonly LogPartition[];
+  /** The offset at which this subscription begins in a partition that its journal does not know. */
+  startOf(partition: number): number;
+  /** Told of what cannot be answered to anybody, such as a journal that cannot be written when a lease expires. */
+  onError(error: unknown): void;
+}
+
+interface Lane {
+  readonly partition: number;
+  readonly log: LogPartition;
+  readonly cursor: Cursor;
+  /** Records read ahead, from `cursor.next` on. */
+  ahead: LogRecord[];
+  aheadAt: number;
+  filling: Promise<void> | undefined;
+  readonly unlisten: () => void;
+}
+
+interface Taken {
+  lane: Lane;
+  entry: Entry;
+  body: Buffer | undefined;
+}
+
+export class LiveSubscription {
+  readonly counters = { delivered: 0, acked: 0, redelivered: 0, nacked: 0, expired: 0 };
+  readonly #options: SubscriptionOptions;
+  readonly #lanes: Lane[] = [];
+  readonly #recovered: Map<number, Cursor>;
+  readonly #epoch: number;
+  #begun: Promise<void> | undefined;
+  #fenceCount = 0;
+  #turn = 0;
+  #waiters: (() => void)[] = [];
+  #timer: { at: number; timer: Timer } | undefined;
+  #closed = false;
+  /** Counts what may have made something deliverable, so that a receiver misses nothing between look and wait. */
+  #events = 0;
+
+  private constructor(options: SubscriptionOptions, epoch: number, cursors: Map<number, Cursor>) {
+    this.#options = options;
+    this.#epoch = epoch;
+    this.#recovered = cursors;
+  }
+
+  static async open(options: SubscriptionOptions): Promise<LiveSubscription> {
+    const { epoch, cursors } = await options.journal.recover(options.startOf);
+    const subscription = new LiveSubscription(options, epoch + 1, cursors);
+    await subscription.addPartitions();
+    return subscription;
+  }
+
+  /** Takes up partitions that the topic has gained. */
+  async addPartitions(): Promise<void> {
+    for (let partition = this.#lanes.length; partition < this.#options.partitions.length; partition++) {
+      const log = this.#options.partitions[partition]!;
+      const cursor = this.#recovered.get(partition) ?? new Cursor(this.#options.startOf(partition));
+      this.#recovered.set(partition, cursor);
+      await restoreKeys(cursor, log);
+      const unlisten = log.onAppend(() => this.#wake());
+      this.#lanes.push({ partition, log, cursor, ahead: [], aheadAt: 0, filling: undefined, unlisten });
+    }
+    this.#arm();
+    this.#wake();
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#timer?.timer.cancel();
+    for (const lane of this.#lanes) lane.unlisten();
+    for (const wake of this.#waiters.splice(0)) wake();
+  }
+
+  /**
+   * Leases up to `limit` messages (≥ 1). With nothing to give it waits up to `waitMs`, or until the signal
+   * aborts, and then answers with nothing. Rejects with `log_corrupt` when a damaged record is all that is left.
+   */
+  async receive(limit: number, waitMs: number, signal?: AbortSignal): Promise<Received> {
+    const { clock } = this.#options;
+    const end = clock.monotonic() + waitMs;
+    await this.#begin();
+    for (;;) {
+      if (this.#closed) throw new HotSwapError("shutting_down");
+      const seen = this.#events;
+      const { taken, fence, deadline } = this.#take(limit);
+      if (taken.length > 0) {
+        if (this.#waiters.length > 0) this.#wake(); // there may be more for the next in line
+        return this.#deliver(taken, fence, deadline);
+      }
+      if (await this.#fill()) continue;
+      if (clock.monotonic() >= end || signal?.aborted) return { deliveries: [], expiresAt: clock.now() };
+      if (this.#events === seen) await this.#change(end, signal);
+    }
+  }
+
+  /** Settles as done. Each receipt has its own outcome; the promise rejects only when none could be recorded. */
+  async ack(receipts: readonly Receipt[]): Promise<Settlement[]> {
+    const done = new Map<Lane, number[]>();
+    const outcomes = receipts.map((receipt): Settlement => {
+      const lane = this.#lanes[receipt.partition];
+      if (!lane) return "never";
+      const outcome = lane.cursor.ack(receipt.offset, receipt.fence);
+      if (outcome !== "ok") return outcome;
+      const offsets = done.get(lane);
+      if (offsets) offsets.push(receipt.offset);
+      else done.set(lane, [receipt.offset]);
+      return outcome;
+    });
+    const acked = outcomes.filter((outcome) => outcome === "ok").length;
+    this.counters.acked += acked;
+    if (acked > 0) this.#options.meter.acked.inc(acked);
+    await this.#settle([...done].map(([lane, offsets]) => ({ lane, offsets, retries: [] })));
+    return outcomes;
+  }
+
+  /** Gives messages back, each after its delay. */
+  async nack(items: readonly { receipt: Receipt; delayMs: number }[]): Promise<Settlement[]> {
+    const now = this.#options.clock.monotonic();
+    const retries = new Map<Lane, Entry[]>();
+    const outcomes = items.map(({ receipt, delayMs }): Settlement => {
+      const lane = this.#lanes[receipt.partition];
+      if (!lane) return "never";
+      const entry = lane.cursor.entry(receipt.offset);
+      const outcome = lane.cursor.nack(receipt.offset, receipt.fence, now + delayMs, now);
+      if (outcome !== "ok" || !entry) return outcome;
+      retries.set(lane, [...(retries.get(lane) ?? []), entry]);
+      return outcome;
+    });
+    const nacked = outcomes.filter((outcome) => outcome === "ok").length;
+    this.counters.nacked += nacked;
+    if (nacked > 0) this.#options.meter.failed.inc(nacked);
+    await this.#settle([...retries].map(([lane, entries]) => ({ lane, offsets: [], retries: entries })));
+    return outcomes;
+  }
+
+  /** Moves the deadlines to `forMs` from now. */
+  extend(receipts: readonly Receipt[], forMs: number): Settlement[] {
+    const deadline = this.#options.clock.monotonic() + forMs;
+    const outcomes = receipts.map(
+      ({ partition, offset, fence }) =>
+        this.#lanes[partition]?.cursor.extend(offset, fence, deadline) ?? "never",
+    );
+    this.#arm();
+    return outcomes;
+  }
+
+  get state() {
+    let depth = 0;
+    let inFlight = 0;
+    let delayed = 0;
+    for (const { cursor, log } of this.#lanes) {
+      depth += cursor.outstanding + Math.max(0, log.end - cursor.next);
+      inFlight += cursor.leased;
+      delayed += cursor.delayed;
+    }
+    return { depth, inFlight, delayed };
+  }
+
+  /** Per partition: the oldest offset that is not done. */
+  floors(): { partition: number; floor: number }[] {
+    return this.#lanes.map(({ partition, cursor }) => ({ partition, floor: cursor.floor }));
+  }
+
+  /** The epoch is written at the first receive, so that looking at an idle subscription writes nothing. */
+  #begin(): Promise<void> {
+    this.#begun ??= this.#options.journal.beginEpoch(this.#epoch).catch((error) => {
+      this.#begun = undefined;
+      throw error;
+    });
+    return this.#begun;
+  }
+
+  #take(limit: number): { taken: Taken[]; fence: number; deadline: number } {
+    const { clock, ackDeadlineMs } = this.#options;
+    const deadline = clock.monotonic() + ackDeadlineMs;
+    const fence = this.#epoch * fencesPerEpoch + this.#fenceCount + 1;
+    const taken: Taken[] = [];
+    for (let i = 0; i < this.#lanes.length && taken.length < limit; i++) {
+      const lane = this.#lanes[(this.#turn + i) % this.#lanes.length]!;
+      this.#takeFrom(lane, fence, deadline, limit, taken);
+    }
+    if (taken.length > 0) {
+      this.#turn = (this.#turn + 1) % this.#lanes.length;
+      this.#fenceCount += 1;
+      this.#arm();
+    }
+    return { taken, fence, deadline };
+  }
+
+  #takeFrom(lane: Lane, fence: number, deadline: number, limit: number, taken: Taken[]): void {
+    const { cursor } = lane;
+    const { outstandingMax } = this.#options;
+    const lease = newLease(fence, deadline);
+    cursor.leaseReady(lease, limit - taken.length);
+    for (const entry of lease.entries) taken.push({ lane, entry, body: undefined });
+    while (taken.length < limit && lane.aheadAt < lane.ahead.length && cursor.outstanding < outstandingMax) {
+      const { body } = lane.ahead[lane.aheadAt]!;
+      lane.aheadAt += 1;
+      if (cursor.leaseNext(lease, keyOf(body))) taken.push({ lane, entry: lease.entries.at(-1)!, body });
+    }
+    cursor.begin(lease);
+  }
+
+  async #deliver(taken: Taken[], fence: number, deadline: number): Promise<Received> {
+    const { clock, number, meter } = this.#options;
+    const deliveries: Delivery[] = [];
+    let redelivered = 0;
+    let oldest: Buffer | undefined;
+    for (const { lane, entry, body } of taken) {
+      const content = body ?? (await readOne(lane.log, entry.offset));
+      if (!content) continue; // retention has removed it: nothing is left to deliver, and #fill passes over it
+      if (entry.attempt > 1) redelivered += 1;
+      else oldest ??= content;
+      const receipt = formatReceipt(number, lane.partition, entry.offset, fence);
+      deliveries.push({
+        partition: lane.partition,
+        offset: entry.offset,
+        body: content,
+        attempt: entry.attempt,
+        receipt,
+      });
+    }
+    this.counters.delivered += deliveries.length;
+    this.counters.redelivered += redelivered;
+    meter.delivered.inc(deliveries.length);
+    if (redelivered > 0) meter.redelivered.inc(redelivered);
+    if (oldest) meter.deliverySeconds.observe(Math.max(0, clock.now() - publishedAtOf(oldest)) / 1000);
+    return { deliveries, expiresAt: clock.now() + deadline - clock.monotonic() };
+  }
+
+  /** Reads ahead where receivers have caught up. Resolves to whether anything new is there to take. */
+  async #fill(): Promise<boolean> {
+    const { outstandingMax } = this.#options;
+    const wanting = this.#lanes.filter(
+      ({ cursor, ahead, aheadAt, log }) =>
+        aheadAt >= ahead.length && cursor.next < log.end && cursor.outstanding < outstandingMax,
+    );
+    if (wanting.length === 0) return false;
+    await Promise.all(wanting.map((lane) => (lane.filling ??= this.#fillLane(lane))));
+    return true;
+  }
+
+  async #fillLane(lane: Lane): Promise<void> {
+    try {
+      lane.cursor.skipTo(lane.log.start);
+      lane.ahead = await lane.log.read(lane.cursor.next, readAhead);
+      lane.aheadAt = 0;
+    } catch (error) {
+      // Retention moved the start between the look and the read: the next round begins at the new start.
+      if (!hasCode(error, "log_offset_out_of_range")) throw error;
+    } finally {
+      lane.filling = undefined;
+    }
+  }
+
+  async #settle(changes: { lane: Lane; offsets: number[]; retries: Entry[] }[]): Promise<void> {
+    const { journal } = this.#options;
+    const written = changes.map(({ lane, offsets, retries }) => {
+      const records = retries.map(({ offset, attempt, state, dueAt }) => ({
+        offset,
+        attempt,
+        dueAt: state === "delayed" ? dueAt : 0,
+      }));
+      return journal.settle(lane.partition, offsets, records);
+    });
+    this.#arm();
+    this.#wake();
+    await Promise.all(written);
+    if (!journal.needsSnapshot) return;
+    const cursors = new Map(this.#lanes.map(({ partition, cursor }) => [partition, cursor]));
+    await journal.snapshot(this.#epoch, cursors);
+  }
+
+  /** One timer for the earliest deadline of all lanes. */
+  #arm(): void {
+    let at = Number.POSITIVE_INFINITY;
+    for (const { cursor } of this.#lanes) at = Math.min(at, cursor.nextDeadline ?? at);
+    if (this.#timer && this.#timer.at <= at) return; // it fires early enough, and then looks again
+    this.#timer?.timer.cancel();
+    this.#timer = undefined;
+    if (at === Number.POSITIVE_INFINITY || this.#closed) return;
+    const delay = Math.max(0, at - this.#options.clock.monotonic());
+    this.#timer = { at, timer: this.#options.clock.after(Math.ceil(delay), () => this.#onTimer()) };
+  }
+
+  #onTimer(): void {
+    this.#timer = undefined;
+    const now = this.#options.clock.monotonic();
+    for (const lane of this.#lanes) {
+      const expired = lane.cursor.advance(now);
+      if (expired.length === 0) continue;
+      this.counters.expired += expired.length;
+      this.#settle([{ lane, offsets: [], retries: expired }]).catch(this.#options.onError);
+    }
+    this.#arm();
+    this.#wake();
+  }
+
+  /** Wakes the receiver that waits longest; when it finds something it wakes the next. */
+  #wake(): void {
+    this.#events += 1;
+    this.#waiters.shift()?.();
+  }
+
+  #change(end: number, signal: AbortSignal | undefined): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = () => {
+        timer.cancel();
+        signal?.removeEventListener("abort", onAbort);
+        resolve();
+      };
+      // One that ends without having been woken must leave the line, or it would swallow somebody's wake-up.
+      const leave = () => {
+        this.#waiters = this.#waiters.filter((waiter) => waiter !== wake);
+        wake();
+      };
+      const onAbort = leave;
+      const timer = this.#options.clock.after(end - this.#options.clock.monotonic(), leave);
+      signal?.addEventListener("abort", onAbort, { once: true });
+      this.#waiters.push(wake);
+    });
+  }
+}
+
+async function readOne(log: LogPartition, offset: number): Promise<Buffer | undefined> {
+  try {
+    const [record] = await log.read(offset, { records: 1, bytes: 1 });
+    return record?.body;
+  } catch (error) {
+    if (hasCode(error, "log_offset_out_of_range")) return undefined;
+    throw error;
+  }
+}
+
+/** The journal knows offsets only; the keys of what is outstanding are in the log. */
+async function restoreKeys(cursor: Cursor, log: LogPartition): Promise<void> {
+  cursor.skipTo(log.start);
+  const keys = new Map<number, string | undefined>();
+  for (const { offset } of cursor.records()) {
+    if (keys.has(offset)) continue;
+    const records = await log.read(offset, { records: 256, bytes: 1 << 20 });
+    for (const record of records) keys.set(record.offset, keyOf(record.body));
+  }
+  cursor.restoreKeys((offset) => keys.get(offset));
+}

@@ -1,0 +1,255 @@
+/**
+ * A live topic: the partitions of the log it consists of, its live subscriptions, and how a message finds its
+ * partition. This is the hot path of publishing: no SQL, one append per partition and call.
+ */
+import { crc32 } from "node:zlib";
+import type { Clock } from "../../core/clock.ts";
+import type { Durability, LogPartition, LogStore } from "../../stores/log/port.ts";
+import { decodeMessage, encodeMessage, type NewMessage } from "../message.ts";
+import type { MessagingMetrics, TopicMeter } from "../metrics.ts";
+import { Journal } from "./journal.ts";
+import { LiveSubscription } from "./subscription.ts";
+
+/** What delivery must know of a topic; the row in SQL holds more. */
+export interface TopicSpec {
+  tenant: string;
+  name: string;
+  number: number;
+  partitions: number;
+  durability: Durability;
+}
+
+export interface SubscriptionSpec {
+  id: string;
+  name: string;
+  number: number;
+  ackDeadlineSeconds: number;
+  /** Where it begins, by partition; 0 where nothing is said. */
+  startOffsets: readonly number[];
+}
+
+export interface Placement {
+  partition: number;
+  offset: number;
+}
+
+/** Of a subscription that was removed between the look and the answer. */
+const noSubscriptionStats = {
+  depth: 0,
+  inFlight: 0,
+  delayed: 0,
+  oldestUnackedAgeMs: null,
+  deliveredTotal: 0,
+  ackedTotal: 0,
+  redeliveredTotal: 0,
+};
+
+export interface TopicParts {
+  log: LogStore;
+  clock: Clock;
+  metrics: MessagingMetrics;
+  /** Of one partition of a subscription; see LiveSubscription. */
+  outstandingMax: number;
+  onError: (error: unknown) => void;
+}
+
+/** A subscription of this topic, opened at first use. */
+interface Member {
+  spec: SubscriptionSpec;
+  opening: Promise<LiveSubscription> | undefined;
+  live: LiveSubscription | undefined;
+}
+
+export const partitionName = (topic: number, partition: number) => `t${topic}-${partition}`;
+export const journalName = (subscription: number) => `s${subscription}`;
+
+export class LiveTopic {
+  spec: TopicSpec;
+  publishedTotal = 0;
+  readonly #parts: TopicParts;
+  readonly #meter: TopicMeter;
+  readonly #partitions: LogPartition[] = [];
+  readonly #subscriptions = new Map<string, Member>();
+  #opening: Promise<readonly LogPartition[]> | undefined;
+  #turn = 0;
+
+  constructor(spec: TopicSpec, parts: TopicParts) {
+    this.spec = spec;
+    this.#parts = parts;
+    this.#meter = parts.metrics.topic(spec);
+  }
+
+  /** The partitions, opened at first use: thousands of idle topics cost nothing at start. */
+  partitions(): readonly LogPartition[] | Promise<readonly LogPartition[]> {
+    if (this.#partitions.length === this.spec.partitions) return this.#partitions;
+    this.#opening ??= this.#open();
+    return this.#opening;
+  }
+
+  /**
+   * Appends the messages and resolves to where each one is, in the order given. Messages of one key go to one
+   * partition; those without take turns, a whole call at a time. When one partition refuses, the others may
+   * have accepted: then the outcome of each message differs, and `failures` says which.
+   */
+  async publish(messages: readonly NewMessage[]): Promise<(Placement | Error)[]> {
+    const { clock } = this.#parts;
+    const started = clock.monotonic();
+    const open = this.partitions();
+    const partitions = open instanceof Promise ? await open : open;
+    const placements =
+      partitions.length === 1
+        ? await this.#publishToOne(messages, partitions[0]!, clock.now())
+        : await this.#publishSpread(messages, partitions, clock.now());
+    this.#meter.publishSeconds.observe((clock.monotonic() - started) / 1000);
+    return placements;
+  }
+
+  /** Adds a subscription that exists in SQL. It is opened at first use. */
+  addSubscription(spec: SubscriptionSpec): void {
+    this.#subscriptions.set(spec.name, { spec, opening: undefined, live: undefined });
+  }
+
+  async removeSubscription(name: string): Promise<void> {
+    const entry = this.#subscriptions.get(name);
+    this.#subscriptions.delete(name);
+    (await entry?.opening?.catch(() => undefined))?.close(); // one that never opened needs no closing
+  }
+
+  get subscriptions(): SubscriptionSpec[] {
+    return [...this.#subscriptions.values()].map(({ spec }) => spec);
+  }
+
+  async subscription(name: string): Promise<LiveSubscription | undefined> {
+    const member = this.#subscriptions.get(name);
+    if (!member || member.live) return member?.live;
+    member.opening ??= this.#openSubscription(member.spec).then(
+      (live) => {
+        member.live = live;
+        return live;
+      },
+      (error) => {
+        member.opening = undefined; // tried again at the next use
+        throw error;
+      },
+    );
+    return member.opening;
+  }
+
+  *openSubscriptions(): Generator<{ name: string; live: LiveSubscription }> {
+    for (const { spec, live } of this.#subscriptions.values()) if (live) yield { name: spec.name, live };
+  }
+
+  /** How far a subscription is. Opens it, as its state is in its journal. */
+  async subscriptionStats({ id, name }: SubscriptionSpec) {
+    const live = await this.subscription(name);
+    if (!live) return { id, name, ...noSubscriptionStats };
+    const { delivered, acked, redelivered } = live.counters;
+    return {
+      id,
+      name,
+      ...live.state,
+      oldestUnackedAgeMs: await this.#oldestAge(live),
+      deliveredTotal: delivered,
+      ackedTotal: acked,
+      redeliveredTotal: redelivered,
+    };
+  }
+
+  async #oldestAge(live: LiveSubscription): Promise<number | null> {
+    const now = this.#parts.clock.now();
+    const ages = live.floors().map(async ({ partition, floor }) => {
+      const log = this.#partitions[partition]!;
+      if (floor >= log.end) return null;
+      const [record] = await log.read(Math.max(floor, log.start), { records: 1, bytes: 1 });
+      return record ? Math.max(0, now - decodeMessage(record.body).publishedAt) : null;
+    });
+    const known = (await Promise.all(ages)).filter((age) => age !== null);
+    return known.length > 0 ? Math.max(...known) : null;
+  }
+
+  /** Takes up new partitions after the spec has grown. */
+  async grow(spec: TopicSpec): Promise<void> {
+    const partitions = await this.partitions();
+    if (spec.partitions > partitions.length) {
+      this.spec = spec;
+      await this.partitions();
+    }
+    this.spec = spec;
+    for (const { opening } of this.#subscriptions.values()) await (await opening)?.addPartitions();
+  }
+
+  async close(): Promise<void> {
+    for (const name of [...this.#subscriptions.keys()]) await this.removeSubscription(name);
+  }
+
+  async #open(): Promise<readonly LogPartition[]> {
+    try {
+      for (let i = this.#partitions.length; i < this.spec.partitions; i++) {
+        this.#partitions.push(await this.#parts.log.partition(partitionName(this.spec.number, i)));
+      }
+      return this.#partitions;
+    } finally {
+      this.#opening = undefined;
+    }
+  }
+
+  async #openSubscription(spec: SubscriptionSpec): Promise<LiveSubscription> {
+    const partitions = await this.partitions();
+    const { log, clock, metrics, outstandingMax, onError } = this.#parts;
+    const journal = new Journal(await log.partition(journalName(spec.number)), clock);
+    return LiveSubscription.open({
+      number: spec.number,
+      ackDeadlineMs: spec.ackDeadlineSeconds * 1000,
+      outstandingMax,
+      meter: metrics.subscription(this.spec, spec.name),
+      clock,
+      journal,
+      partitions,
+      startOf: (partition) => Math.max(spec.startOffsets[partition] ?? 0, partitions[partition]?.start ?? 0),
+      onError,
+    });
+  }
+
+  async #publishToOne(
+    messages: readonly NewMessage[],
+    log: LogPartition,
+    now: number,
+  ): Promise<(Placement | Error)[]> {
+    const bodies = messages.map((message) => encodeMessage(message, now));
+    const outcome = await settle(log.append(bodies, this.spec.durability));
+    if (outcome instanceof Error) return messages.map(() => outcome);
+    this.#countPublished(messages.length);
+    return messages.map((_, i) => ({ partition: 0, offset: outcome + i }));
+  }
+
+  async #publishSpread(messages: readonly NewMessage[], partitions: readonly LogPartition[], now: number) {
+    this.#turn = (this.#turn + 1) % partitions.length;
+    const groups = new Map<number, { indexes: number[]; bodies: Buffer[] }>();
+    messages.forEach((message, index) => {
+      const partition = message.key === undefined ? this.#turn : crc32(message.key) % partitions.length;
+      const group = groups.get(partition) ?? { indexes: [], bodies: [] };
+      groups.set(partition, group);
+      group.indexes.push(index);
+      group.bodies.push(encodeMessage(message, now));
+    });
+    const placements = new Array<Placement | Error>(messages.length);
+    const appends = [...groups].map(async ([partition, { indexes, bodies }]) => {
+      const outcome = await settle(partitions[partition]!.append(bodies, this.spec.durability));
+      if (!(outcome instanceof Error)) this.#countPublished(indexes.length);
+      indexes.forEach((index, i) => {
+        placements[index] = outcome instanceof Error ? outcome : { partition, offset: outcome + i };
+      });
+    });
+    await Promise.all(appends);
+    return placements;
+  }
+
+  #countPublished(count: number): void {
+    this.publishedTotal += count;
+    this.#meter.published.inc(count);
+  }
+}
+
+function settle(append: Promise<number>): Promise<number | Error> {
+  return append.catch((error: unknown) => (error instanceof Error ? error : new Error(String(error))));
+}

@@ -1,0 +1,125 @@
+/** The message broker: what the composition root needs to run it. */
+import type { Service } from "../core/lifecycle.ts";
+import type { Route } from "../platform/http/route.ts";
+import type { Metrics } from "../platform/telemetry/index.ts";
+import { Registry } from "./delivery/registry.ts";
+import type { LiveSubscription } from "./delivery/subscription.ts";
+import { messageRoutes } from "./messages.routes.ts";
+import { type MessageLimits, Messages } from "./messages.ts";
+import { MessagingMetrics } from "./metrics.ts";
+import { settlementRoutes } from "./settlements.routes.ts";
+import { Settlements } from "./settlements.ts";
+import { subscriptionRoutes } from "./subscriptions.routes.ts";
+import { Subscriptions } from "./subscriptions.ts";
+import { topicRoutes } from "./topics.routes.ts";
+import { type MessagingParts, Topics } from "./topics.ts";
+
+export interface MessagingSettings {
+  ackDeadlineSeconds: number;
+  batchMax: number;
+  consumeWaitMaxSeconds: number;
+  partitionsMax: number;
+  messageLimitBytes: number;
+  inFlightMax: number;
+  jsonDepthLimit: number;
+  bodyLimitBytes: number;
+  lineLimitBytes: number;
+}
+
+export interface MessagingOptions
+  extends Omit<MessagingParts, "registry" | "ackDeadlineSeconds" | "partitionsMax"> {
+  metrics: Metrics;
+  settings: MessagingSettings;
+  /** Told of what cannot be answered to anybody. */
+  onError: (error: unknown) => void;
+}
+
+export const migrations = new URL("./migrations/", import.meta.url);
+
+export class Messaging implements Service {
+  readonly name = "messaging";
+  readonly routes: Route[];
+  readonly #registry: Registry;
+  readonly #topics: Topics;
+
+  constructor({ metrics, settings, onError, ...parts }: MessagingOptions) {
+    const { ackDeadlineSeconds, partitionsMax, inFlightMax: outstandingMax, batchMax } = settings;
+    const { log, clock } = parts;
+    this.#registry = new Registry({
+      log,
+      clock,
+      metrics: new MessagingMetrics(metrics),
+      outstandingMax,
+      onError,
+    });
+    const whole: MessagingParts = { ...parts, registry: this.#registry, ackDeadlineSeconds, partitionsMax };
+    this.#topics = new Topics(whole);
+    this.routes = [
+      ...topicRoutes(this.#topics),
+      ...subscriptionRoutes(new Subscriptions(whole)),
+      ...messageRoutes(new Messages(this.#registry, limitsOf(settings))),
+      ...settlementRoutes(new Settlements(this.#registry, batchMax)),
+    ];
+  }
+
+  /** Sums over a tenant's topics, for people. Opens every subscription once, as depths are in their journals. */
+  async overview(tenant: string): Promise<MessagingOverview> {
+    const sum = { ...nothing };
+    for (const topic of this.#registry.all()) {
+      if (topic.spec.tenant !== tenant) continue;
+      sum.topics += 1;
+      sum.publishedTotal += topic.publishedTotal;
+      for (const partition of await topic.partitions()) sum.bytes += partition.bytes;
+      for (const { name } of topic.subscriptions) addTo(sum, await topic.subscription(name));
+    }
+    return sum;
+  }
+
+  start(): Promise<void> {
+    return this.#topics.load();
+  }
+
+  stop(): Promise<void> {
+    return this.#registry.close();
+  }
+}
+
+/** A batch may be as large as its messages need, within what the HTTP server would take of a stream's lines. */
+function limitsOf(settings: MessagingSettings): MessageLimits {
+  const { bodyLimitBytes, messageLimitBytes, lineLimitBytes, jsonDepthLimit, batchMax } = settings;
+  return {
+    jsonDepth: jsonDepthLimit,
+    messageBytes: messageLimitBytes,
+    batch: batchMax,
+    batchBytes: Math.max(bodyLimitBytes, lineLimitBytes, batchBytesMin),
+    lineBytes: lineLimitBytes,
+    waitMs: settings.consumeWaitMaxSeconds * 1000,
+  };
+}
+
+/** A batch of 1,000 messages of some kilobytes is what clients send. */
+const batchBytesMin = 8 << 20;
+
+const nothing = {
+  topics: 0,
+  subscriptions: 0,
+  publishedTotal: 0,
+  deliveredTotal: 0,
+  ackedTotal: 0,
+  redeliveredTotal: 0,
+  depth: 0,
+  inFlight: 0,
+  bytes: 0,
+};
+
+export type MessagingOverview = typeof nothing;
+
+function addTo(sum: MessagingOverview, live: LiveSubscription | undefined): void {
+  if (!live) return;
+  sum.subscriptions += 1;
+  sum.deliveredTotal += live.counters.delivered;
+  sum.ackedTotal += live.counters.acked;
+  sum.redeliveredTotal += live.counters.redelivered;
+  sum.depth += live.state.depth;
+  sum.inFlight += live.state.inFlight;
+}

@@ -1,0 +1,67 @@
+/** Schemas of messages, receipts and settlements as the API shows them. */
+import { Type } from "typebox";
+import { durabilities } from "../stores/log/port.ts";
+import { topicName } from "./topics.schema.ts";
+
+const strict = { additionalProperties: false } as const;
+const timestamp = Type.String({ format: "date-time" });
+
+export const messageId = Type.String({
+  minLength: 5,
+  maxLength: 64,
+  description: "As the publish answered it.",
+});
+export const receipt = Type.String({
+  minLength: 7,
+  maxLength: 80,
+  description: "As it came with the message.",
+});
+
+const place = { messageId, topic: topicName, partition: Type.Integer(), offset: Type.Integer() };
+const content = {
+  key: Type.Union([Type.String(), Type.Null()]),
+  publishedAt: timestamp,
+  headers: Type.Record(Type.String(), Type.String()),
+  payload: Type.Unknown(),
+};
+
+export const publishReceipt = Type.Object({
+  ...place,
+  durability: Type.Enum([...durabilities], { description: "The level that was reached." }),
+});
+export const storedMessage = Type.Object({ ...place, ...content });
+export const receivedMessages = Type.Object({
+  messages: Type.Array(
+    Type.Object({
+      ...place,
+      ...content,
+      attempt: Type.Integer({ minimum: 1 }),
+      receipt,
+      leaseExpiresAt: timestamp,
+    }),
+  ),
+});
+
+export const settleMax = 10_000;
+const receipts = Type.Array(receipt, { minItems: 1, maxItems: settleMax });
+const delayMs = Type.Integer({ minimum: 0, maximum: 86_400_000, description: "Until the next delivery." });
+const reason = Type.String({ maxLength: 1024 });
+const seconds = Type.Integer({ minimum: 1, maximum: 43_200, description: "From now on." });
+
+export const ackOne = Type.Object({ receipt }, strict);
+export const ackMany = Type.Object({ receipts }, strict);
+export const nackOne = Type.Object(
+  { receipt, delayMs: Type.Optional(delayMs), reason: Type.Optional(reason) },
+  strict,
+);
+export const nackMany = Type.Object(
+  { items: Type.Array(nackOne, { minItems: 1, maxItems: settleMax }) },
+  strict,
+);
+export const extendMany = Type.Object({ receipts, seconds }, strict);
+
+export const settled = Type.Object({
+  settled: Type.Integer({ description: "How many receipts counted." }),
+  alreadySettled: Type.Integer({ description: "Messages that were settled before; nothing changed." }),
+  failed: Type.Array(Type.Object({ receipt, code: Type.String(), detail: Type.String() })),
+});

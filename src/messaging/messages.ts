@@ -1,0 +1,113 @@
+/** Messages as the API sees them: bytes in, bytes out. The work is done by delivery/; nothing here touches SQL. */
+import { HotSwapError } from "../core/errors.ts";
+import type { Registry } from "./delivery/registry.ts";
+import type { LiveTopic, Placement } from "./delivery/topic.ts";
+import { formatMessageId, parseMessageId } from "./ids.ts";
+import { type PublishLimits, parsePublish } from "./publish.ts";
+import { showOne, showReceived, showStored } from "./show.ts";
+
+export interface MessageLimits extends PublishLimits {
+  /** Of one request that is not a stream. */
+  batchBytes: number;
+  /** Of one line of a stream. */
+  lineBytes: number;
+  waitMs: number;
+}
+
+export interface ConsumeRequest {
+  tenant: string;
+  topic: string;
+  subscription: string;
+  limit: number;
+  waitMs: number;
+}
+
+/** Bytes of one answer: a peek or read never takes more at once. */
+const peekBytes = 4 << 20;
+
+export class Messages {
+  readonly limits: MessageLimits;
+  readonly #registry: Registry;
+
+  constructor(registry: Registry, limits: MessageLimits) {
+    this.#registry = registry;
+    this.limits = limits;
+  }
+
+  /** Throws `topic_not_found`. */
+  topic(tenant: string, name: string): LiveTopic {
+    return this.#registry.topic(tenant, name);
+  }
+
+  /**
+   * Publishes the body of a request and answers with the JSON of its receipts. A batch is all or nothing to
+   * the caller: when a partition refuses, the answer is its error, though other partitions may have accepted.
+   */
+  async publish(tenant: string, bytes: Buffer): Promise<string> {
+    const { topic: name, messages, isBatch } = parsePublish(bytes, this.limits);
+    const topic = this.#registry.topic(tenant, name);
+    const receipts = (await topic.publish(messages)).map((placement) => {
+      if (placement instanceof Error) throw placement;
+      return receiptText(topic, placement);
+    });
+    return isBatch ? `{"messages":[${receipts.join(",")}]}` : receipts[0]!;
+  }
+
+  async consume(request: ConsumeRequest, signal: AbortSignal | undefined): Promise<Buffer> {
+    const { tenant, topic, subscription, limit, waitMs } = request;
+    const live = await this.#registry.subscription(tenant, topic, subscription);
+    const { batch, waitMs: longest } = this.limits;
+    const received = await live.receive(Math.min(limit, batch), Math.min(waitMs, longest), signal);
+    return showReceived(this.#registry.topic(tenant, topic).spec, received);
+  }
+
+  /** Throws `message_not_found`. */
+  async get(tenant: string, id: string): Promise<Buffer> {
+    const { topic: number, partition, offset } = parseMessageId(id);
+    const topic = this.#registry.byNumber(tenant, number);
+    const log = (await topic?.partitions())?.[partition];
+    if (!topic || !log || offset < log.start || offset >= log.end) {
+      throw new HotSwapError("message_not_found", `There is no message ${id}.`);
+    }
+    const [record] = await log.read(offset, { records: 1, bytes: 1 });
+    return showOne(topic.spec, { partition, offset, body: record!.body });
+  }
+
+  async peek(
+    tenant: string,
+    name: string,
+    query: { partition: number; from: string; limit: number },
+  ): Promise<Buffer> {
+    const topic = this.#registry.topic(tenant, name);
+    const { partition, limit } = query;
+    const log = (await topic.partitions())[partition];
+    if (!log) {
+      const fields = [{ pointer: "query/partition", message: `must be below ${topic.spec.partitions}` }];
+      throw new HotSwapError("validation_failed", `${name} has ${topic.spec.partitions} partitions.`, {
+        fields,
+      });
+    }
+    const from = startOf(query.from, log, limit);
+    const records = from >= log.end ? [] : await log.read(from, { records: limit, bytes: peekBytes });
+    return showStored(
+      topic.spec,
+      records.map(({ offset, body }) => ({ partition, offset, body })),
+    );
+  }
+}
+
+function startOf(from: string, log: { start: number; end: number }, limit: number): number {
+  if (from === "earliest") return log.start;
+  if (from === "latest") return Math.max(log.start, log.end - limit);
+  return Number(from);
+}
+
+/** A receipt's members need no escaping: they are numbers, or of an alphabet without quotes. */
+export function receiptText(topic: LiveTopic, { partition, offset }: Placement): string {
+  const { number, name, durability } = topic.spec;
+  const id = formatMessageId(number, partition, offset);
+  return (
+    `{"messageId":"${id}","topic":"${name}","partition":${partition},"offset":${offset},` +
+    `"durability":"${durability}"}`
+  );
+}

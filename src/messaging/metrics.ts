@@ -1,0 +1,74 @@
+/**
+ * The numbers of messaging for /metrics. Handles are bound once per topic and subscription, and counted once
+ * per call rather than per message; depths are read when somebody scrapes.
+ */
+import type { Counter, Histogram, Metrics } from "../platform/telemetry/index.ts";
+import type { Registry } from "./delivery/registry.ts";
+
+export interface TopicMeter {
+  published: Counter;
+  publishSeconds: Histogram;
+}
+
+export interface SubscriptionMeter {
+  delivered: Counter;
+  acked: Counter;
+  redelivered: Counter;
+  failed: Counter;
+  /** Observed for the oldest first delivery of each receive, so that a batch costs one observation. */
+  deliverySeconds: Histogram;
+}
+
+/** What a topic's meters are named by; names are unique within a tenant. */
+export interface MeteredTopic {
+  tenant: string;
+  name: string;
+}
+
+export class MessagingMetrics {
+  readonly #metrics: Metrics;
+
+  constructor(metrics: Metrics) {
+    this.#metrics = metrics;
+  }
+
+  topic({ tenant, name }: MeteredTopic): TopicMeter {
+    const labels = { tenant, topic: name };
+    return {
+      published: this.#metrics.counter("messages_published_total").labels(labels),
+      publishSeconds: this.#metrics.histogram("message_publish_duration_seconds").labels(labels),
+    };
+  }
+
+  subscription({ tenant, name }: MeteredTopic, subscription: string): SubscriptionMeter {
+    const labels = { tenant, topic: name, subscription };
+    return {
+      delivered: this.#metrics.counter("messages_delivered_total").labels(labels),
+      acked: this.#metrics.counter("messages_acked_total").labels(labels),
+      redelivered: this.#metrics.counter("messages_redelivered_total").labels(labels),
+      failed: this.#metrics.counter("messages_failed_total").labels(labels),
+      deliverySeconds: this.#metrics.histogram("message_delivery_duration_seconds").labels(labels),
+    };
+  }
+
+  forgetTopic({ tenant, name }: MeteredTopic): void {
+    this.#metrics.forget({ tenant, topic: name });
+  }
+
+  forgetSubscription({ tenant, name }: MeteredTopic, subscription: string): void {
+    this.#metrics.forget({ tenant, topic: name, subscription });
+  }
+
+  /** Depth and lag of every open subscription, at each scrape. */
+  watch(registry: Registry): void {
+    const depth = this.#metrics.gauge("queue_depth");
+    const lag = this.#metrics.gauge("consumer_lag");
+    this.#metrics.onCollect(() => {
+      for (const { topic, name, live } of registry.openSubscriptions()) {
+        const labels = { tenant: topic.tenant, topic: topic.name, subscription: name };
+        depth.labels(labels).set(live.state.depth);
+        lag.labels(labels).set(live.state.depth - live.state.inFlight);
+      }
+    });
+  }
+}

@@ -1,0 +1,82 @@
+/**
+ * Publishing a stream of lines: each chunk of the body becomes one append while the next is read, and the
+ * receipts go out in the order of the lines. At most `windowChunks` appends are under way; then reading stops,
+ * which slows the sender down through its socket. A client that does not read its receipts stops its own
+ * stream the same way.
+ */
+import { once } from "node:events";
+import type { ServerResponse } from "node:http";
+import { HotSwapError } from "../core/errors.ts";
+import { readLines } from "../platform/http/body.ts";
+import { asHotSwapError, toProblem } from "../platform/http/problem.ts";
+import type { Context } from "../platform/http/route.ts";
+import type { LiveTopic, Placement } from "./delivery/topic.ts";
+import type { NewMessage } from "./message.ts";
+import { type Messages, receiptText } from "./messages.ts";
+import { parseLine } from "./publish.ts";
+
+const windowChunks = 8;
+
+export async function publishLines(
+  messages: Messages,
+  tenant: string,
+  name: string,
+  context: Context,
+): Promise<void> {
+  const topic = messages.topic(tenant, name);
+  const { request, response, requestId } = context;
+  // An error from here on is told in the stream, in its place; the status says that the stream was taken.
+  response.writeHead(201, { "content-type": "application/x-ndjson", "x-request-id": requestId });
+  const underWay: Promise<string>[] = [];
+  try {
+    for await (const lines of readLines(request, messages.limits.lineBytes)) {
+      underWay.push(publishChunk(messages, topic, lines, requestId));
+      if (underWay.length >= windowChunks) await write(response, await underWay.shift()!);
+    }
+    for (const answer of underWay.splice(0)) await write(response, await answer);
+  } catch (error) {
+    for (const answer of underWay) await write(response, await answer);
+    await write(response, `${errorText(error, requestId)}\n`);
+  }
+  response.end();
+}
+
+async function publishChunk(
+  messages: Messages,
+  topic: LiveTopic,
+  lines: Buffer[],
+  requestId: string,
+): Promise<string> {
+  const answers = new Array<string>(lines.length);
+  const accepted: NewMessage[] = [];
+  const indexes: number[] = [];
+  lines.forEach((line, index) => {
+    try {
+      accepted.push(parseLine(line, messages.limits));
+      indexes.push(index);
+    } catch (error) {
+      answers[index] = errorText(error, requestId);
+    }
+  });
+  const placements = accepted.length > 0 ? await topic.publish(accepted) : [];
+  placements.forEach((placement: Placement | Error, i) => {
+    answers[indexes[i]!] =
+      placement instanceof Error ? errorText(placement, requestId) : receiptText(topic, placement);
+  });
+  return `${answers.join("\n")}\n`;
+}
+
+function errorText(error: unknown, requestId: string): string {
+  return JSON.stringify({ error: toProblem(asHotSwapError(error), requestId) });
+}
+
+async function write(response: ServerResponse, text: string): Promise<void> {
+  if (response.destroyed) throw new HotSwapError("request_timeout", "The client has gone.");
+  if (response.write(text)) return;
+  const gone = new AbortController();
+  const onClose = () => gone.abort();
+  response.once("close", onClose);
+  // Either the client reads on, or it goes; the latter ends the wait without an error of its own.
+  await once(response, "drain", { signal: gone.signal }).catch(() => {});
+  response.off("close", onClose);
+}

@@ -1,0 +1,135 @@
+/**
+ * Acks, nacks and extensions from the outside: receipts are text, may belong to several subscriptions, and
+ * each gets its own outcome. What the subscription answers is turned into counts and catalogue codes here.
+ */
+
+import type { ErrorCode } from "../core/catalogue.ts";
+import { HotSwapError } from "../core/errors.ts";
+import type { Settlement } from "./delivery/cursor.ts";
+import type { Registry } from "./delivery/registry.ts";
+import type { LiveSubscription } from "./delivery/subscription.ts";
+import { invalidReceipt, parseMessageId, parseReceipt, type Receipt } from "./ids.ts";
+import { refuseMore } from "./publish.ts";
+
+export interface Settled {
+  settled: number;
+  alreadySettled: number;
+  failed: { receipt: string; code: ErrorCode; detail: string }[];
+}
+
+export interface Nack {
+  receipt: string;
+  delayMs?: number;
+  reason?: string;
+}
+
+interface Claim<Item> {
+  text: string;
+  receipt: Receipt;
+  item: Item;
+}
+
+export class Settlements {
+  readonly #registry: Registry;
+
+  readonly #batchMax: number;
+
+  constructor(registry: Registry, batchMax: number) {
+    this.#registry = registry;
+    this.#batchMax = batchMax;
+  }
+
+  ack(tenant: string, receipts: readonly string[]): Promise<Settled> {
+    return this.#each(tenant, receipts, String, (live, claims) =>
+      live.ack(claims.map(({ receipt }) => receipt)),
+    );
+  }
+
+  nack(tenant: string, items: readonly Nack[]): Promise<Settled> {
+    return this.#each(
+      tenant,
+      items,
+      ({ receipt }) => receipt,
+      (live, claims) =>
+        live.nack(claims.map(({ receipt, item }) => ({ receipt, delayMs: item.delayMs ?? 0 }))),
+    );
+  }
+
+  extend(tenant: string, receipts: readonly string[], seconds: number): Promise<Settled> {
+    return this.#each(tenant, receipts, String, async (live, claims) =>
+      live.extend(
+        claims.map(({ receipt }) => receipt),
+        seconds * 1000,
+      ),
+    );
+  }
+
+  /** As `ack` of one receipt, which must be of this message; what would be listed as failed is thrown. */
+  async ackOne(tenant: string, messageId: string, receipt: string): Promise<Settled> {
+    this.#requireSameMessage(tenant, messageId, receipt);
+    return throwFailed(await this.ack(tenant, [receipt]));
+  }
+
+  async nackOne(tenant: string, messageId: string, nack: Nack): Promise<Settled> {
+    this.#requireSameMessage(tenant, messageId, nack.receipt);
+    return throwFailed(await this.nack(tenant, [nack]));
+  }
+
+  #requireSameMessage(tenant: string, messageId: string, text: string): void {
+    const id = parseMessageId(messageId);
+    const receipt = parseReceipt(text);
+    const owner = this.#registry.bySubscription(tenant, receipt.subscription);
+    const same = receipt.partition === id.partition && receipt.offset === id.offset;
+    if (!same || owner?.topic.spec.number !== id.topic)
+      throw invalidReceipt("The receipt is one of another message.");
+  }
+
+  async #each<Item>(
+    tenant: string,
+    items: readonly Item[],
+    textOf: (item: Item) => string,
+    settle: (live: LiveSubscription, claims: Claim<Item>[]) => Promise<Settlement[]>,
+  ): Promise<Settled> {
+    refuseMore(items.length, this.#batchMax, "/receipts");
+    const result: Settled = { settled: 0, alreadySettled: 0, failed: [] };
+    const groups = new Map<number, Claim<Item>[]>();
+    for (const item of items) {
+      const text = textOf(item);
+      try {
+        const receipt = parseReceipt(text);
+        const group = groups.get(receipt.subscription);
+        if (group) group.push({ text, receipt, item });
+        else groups.set(receipt.subscription, [{ text, receipt, item }]);
+      } catch (error) {
+        addFailure(result, text, error);
+      }
+    }
+    for (const [subscription, claims] of groups) {
+      const owner = this.#registry.bySubscription(tenant, subscription);
+      const live = await owner?.topic.subscription(owner.name);
+      const outcomes = live ? await settle(live, claims) : claims.map((): Settlement => "never");
+      claims.forEach(({ text }, index) => {
+        count(result, text, outcomes[index]!);
+      });
+    }
+    return result;
+  }
+}
+
+function count(result: Settled, receipt: string, outcome: Settlement): void {
+  if (outcome === "ok") result.settled += 1;
+  else if (outcome === "done") result.alreadySettled += 1;
+  else if (outcome === "stale") addFailure(result, receipt, new HotSwapError("lease_lost"));
+  else addFailure(result, receipt, invalidReceipt("No message was delivered under this receipt."));
+}
+
+function addFailure(result: Settled, receipt: string, error: unknown): void {
+  if (!(error instanceof HotSwapError)) throw error;
+  result.failed.push({ receipt, code: error.code, detail: error.message });
+}
+
+function throwFailed(result: Settled): Settled {
+  const [failure] = result.failed;
+  if (failure) throw new HotSwapError(failure.code, failure.detail);
+  return result;
+}

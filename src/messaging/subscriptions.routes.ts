@@ -1,0 +1,73 @@
+/** /api/v1/subscriptions */
+import { Type } from "typebox";
+import { decodeCursor, pageOf, pageQuery, toPage } from "../platform/http/page.ts";
+import { type Route, route } from "../platform/http/route.ts";
+import type { SubscriptionRow } from "./subscriptions.sql.ts";
+import type { Subscriptions } from "./subscriptions.ts";
+import { newSubscription, subscription, topicName } from "./topics.schema.ts";
+
+const byId = Type.Object({ id: Type.String({ format: "uuid" }) });
+
+export function subscriptionRoutes(subscriptions: Subscriptions): Route[] {
+  return [
+    route({
+      id: "messaging.subscriptions.create",
+      method: "POST",
+      path: "/api/v1/subscriptions",
+      summary: "Subscribe to a pubsub topic",
+      permission: "subscriptions.write",
+      audit: { action: "subscription.create" },
+      body: newSubscription,
+      status: 201,
+      response: subscription,
+      errors: ["topic_not_found", "subscription_exists", "subscription_fixed"],
+      idempotent: true,
+      handler: async (context) => toSubscription(await subscriptions.create(context, context.body)),
+    }),
+    route({
+      id: "messaging.subscriptions.list",
+      method: "GET",
+      path: "/api/v1/subscriptions",
+      summary: "List subscriptions",
+      permission: "subscriptions.read",
+      audit: { none: "reads only" },
+      query: Type.Object({ ...pageQuery, topic: Type.Optional(topicName) }, { additionalProperties: false }),
+      response: pageOf(subscription),
+      errors: ["cursor_invalid"],
+      handler: async ({ principal, query: { limit, cursor, topic } }) => {
+        const after = decodeCursor(cursor, 1)?.[0]?.toString();
+        const rows = await subscriptions.list(principal.tenant, { topic, after, limit: limit + 1 });
+        return toPage(rows, limit, toSubscription, ({ id }) => [id]);
+      },
+    }),
+    route({
+      id: "messaging.subscriptions.get",
+      method: "GET",
+      path: "/api/v1/subscriptions/{id}",
+      summary: "Read a subscription",
+      permission: "subscriptions.read",
+      audit: { none: "reads only" },
+      params: byId,
+      response: subscription,
+      errors: ["subscription_not_found"],
+      handler: async ({ principal, params }) =>
+        toSubscription(await subscriptions.get(principal.tenant, params.id)),
+    }),
+    route({
+      id: "messaging.subscriptions.delete",
+      method: "DELETE",
+      path: "/api/v1/subscriptions/{id}",
+      summary: "Delete a subscription; the messages stay in the topic",
+      permission: "subscriptions.write",
+      audit: { action: "subscription.delete" },
+      params: byId,
+      errors: ["subscription_not_found", "subscription_fixed"],
+      handler: (context) => subscriptions.delete(context, context.params.id),
+    }),
+  ];
+}
+
+function toSubscription(row: SubscriptionRow) {
+  const { id, name, topic, ack_deadline_seconds: ackDeadlineSeconds, created_at } = row;
+  return { id, name, topic, ackDeadlineSeconds, createdAt: created_at.toISOString() };
+}

@@ -1,0 +1,98 @@
+/** Subscriptions as people manage them. A queue has one, which comes and goes with it. */
+import { HotSwapError } from "../core/errors.ts";
+import type { Tx } from "../stores/sql/port.ts";
+import { journalName } from "./delivery/topic.ts";
+import * as rows from "./subscriptions.sql.ts";
+import type { MessagingTables } from "./tables.ts";
+import { addGarbage, lockTopic } from "./topics.sql.ts";
+import { type Actor, type MessagingParts, queueSubscription, toSubscriptionSpec } from "./topics.ts";
+
+export interface NewSubscription {
+  name: string;
+  topic: string;
+  ackDeadlineSeconds?: number;
+  from?: "earliest" | "latest";
+}
+
+type MessagingTx = Tx<MessagingTables>;
+
+export class Subscriptions {
+  readonly #parts: MessagingParts;
+
+  constructor(parts: MessagingParts) {
+    this.#parts = parts;
+  }
+
+  async create({ principal, requestId }: Actor, input: NewSubscription): Promise<rows.SubscriptionRow> {
+    const { sql, audit, clock, makeId, registry, ackDeadlineSeconds: usual } = this.#parts;
+    const { tenant } = principal;
+    const { name, topic, ackDeadlineSeconds = usual, from = "latest" } = input;
+    const live = registry.topic(tenant, topic);
+    const partitions = await live.partitions();
+    // Taken before the commit: a message published in between is delivered, never missed.
+    const startOffsets = partitions.map(({ start, end }) => (from === "latest" ? end : start));
+    const row = await sql.tenant(tenant, async (tx: MessagingTx) => {
+      const owner = await lockTopic(tx, tenant, topic);
+      if (!owner)
+        throw new HotSwapError("topic_not_found", `There is no topic named ${JSON.stringify(topic)}.`);
+      if (owner.type === "queue") {
+        throw new HotSwapError(
+          "subscription_fixed",
+          `The queue ${topic} has the subscription ${queueSubscription} only.`,
+        );
+      }
+      const values = { id: makeId(), topic, name, ackDeadlineSeconds, startOffsets };
+      const inserted = await rows.insertSubscription(tx, tenant, values, new Date(clock.now()));
+      if (!inserted)
+        throw new HotSwapError(
+          "subscription_exists",
+          `The topic ${topic} has a subscription ${name} already.`,
+        );
+      const resource = `topics/${topic}/subscriptions/${name}`;
+      const after = { ackDeadlineSeconds, from };
+      await audit.record(tx, { principal, action: "subscription.create", resource, requestId, after });
+      return inserted;
+    });
+    registry.addSubscription(live, toSubscriptionSpec(row));
+    return row;
+  }
+
+  get(tenant: string, id: string): Promise<rows.SubscriptionRow> {
+    return this.#parts.sql.tenant(tenant, async (tx: MessagingTx) =>
+      found(await rows.selectSubscription(tx, tenant, id)),
+    );
+  }
+
+  list(tenant: string, filter: rows.SubscriptionFilter): Promise<rows.SubscriptionRow[]> {
+    return this.#parts.sql.tenant(tenant, (tx: MessagingTx) => rows.selectSubscriptions(tx, tenant, filter));
+  }
+
+  async delete({ principal, requestId }: Actor, id: string): Promise<void> {
+    const { sql, audit, clock, registry, log } = this.#parts;
+    const { tenant } = principal;
+    const row = await sql.tenant(tenant, async (tx: MessagingTx) => {
+      const row = found(await rows.selectSubscription(tx, tenant, id));
+      const owner = await lockTopic(tx, tenant, row.topic);
+      if (owner?.type === "queue") {
+        throw new HotSwapError(
+          "subscription_fixed",
+          `The subscription of the queue ${row.topic} goes with the queue.`,
+        );
+      }
+      await addGarbage(tx, tenant, [journalName(Number(row.number))], new Date(clock.now()));
+      await rows.deleteSubscription(tx, tenant, id);
+      const resource = `topics/${row.topic}/subscriptions/${row.name}`;
+      await audit.record(tx, { principal, action: "subscription.delete", resource, requestId });
+      return row;
+    });
+    const live = registry.find(tenant, row.topic);
+    if (live) await registry.removeSubscription(live, row.name);
+    // The note in the garbage stays until the next sweep; removing twice is harmless.
+    await log.remove(journalName(Number(row.number)));
+  }
+}
+
+function found(row: rows.SubscriptionRow | undefined): rows.SubscriptionRow {
+  if (!row) throw new HotSwapError("subscription_not_found", "There is no subscription with this id.");
+  return row;
+}

@@ -1,0 +1,36 @@
+/** The tables of messaging as Kysely sees them; migrations/ is the truth. */
+import type { ColumnType, Generated } from "kysely";
+import type { Durability } from "../stores/log/port.ts";
+
+export type TopicType = "queue" | "pubsub";
+
+export interface TopicsTable {
+  tenant_id: string;
+  name: string;
+  /** bigint: text on the wire, far below 2^53 in practice. */
+  number: ColumnType<string, never, never>;
+  type: TopicType;
+  partitions: number;
+  durability: Durability;
+  description: Generated<string>;
+  version: Generated<number>;
+  created_at: Date;
+  updated_at: Date;
+}
+
+export interface SubscriptionsTable {
+  tenant_id: string;
+  id: string;
+  number: ColumnType<string, never, never>;
+  topic: string;
+  name: string;
+  ack_deadline_seconds: number;
+  start_offsets: ColumnType<number[], string, never>;
+  created_at: Date;
+}
+
+export interface MessagingTables {
+  messaging_topics: TopicsTable;
+  messaging_subscriptions: SubscriptionsTable;
+  messaging_garbage: { tenant_id: string; partition: string; deleted_at: Date };
+}

@@ -1,0 +1,108 @@
+/** /api/v1/topics */
+import { Type } from "typebox";
+import { etagOf, requireMatch } from "../platform/http/etag.ts";
+import { decodeCursor, pageOf, pageQuery, toPage } from "../platform/http/page.ts";
+import { Reply, type Route, route } from "../platform/http/route.ts";
+import { newTopic, topic, topicName, topicStats, topicUpdate } from "./topics.schema.ts";
+import type { TopicRow } from "./topics.sql.ts";
+import type { Topics } from "./topics.ts";
+
+const byName = Type.Object({ name: topicName });
+
+export function topicRoutes(topics: Topics): Route[] {
+  return [
+    route({
+      id: "messaging.topics.create",
+      method: "POST",
+      path: "/api/v1/topics",
+      summary: "Create a topic",
+      permission: "topics.write",
+      audit: { action: "topic.create" },
+      body: newTopic,
+      status: 201,
+      response: topic,
+      errors: ["topic_exists"],
+      idempotent: true,
+      handler: async (context) => shown(await topics.create(context, context.body), 201),
+    }),
+    route({
+      id: "messaging.topics.list",
+      method: "GET",
+      path: "/api/v1/topics",
+      summary: "List topics by name",
+      permission: "topics.read",
+      audit: { none: "reads only" },
+      query: Type.Object(pageQuery, { additionalProperties: false }),
+      response: pageOf(topic),
+      errors: ["cursor_invalid"],
+      handler: async ({ principal, query: { limit, cursor } }) => {
+        const after = decodeCursor(cursor, 1)?.[0];
+        const rows = await topics.list(principal.tenant, after?.toString(), limit + 1);
+        return toPage(rows, limit, toTopic, ({ name }) => [name]);
+      },
+    }),
+    route({
+      id: "messaging.topics.get",
+      method: "GET",
+      path: "/api/v1/topics/{name}",
+      summary: "Read a topic",
+      permission: "topics.read",
+      audit: { none: "reads only" },
+      params: byName,
+      response: topic,
+      errors: ["topic_not_found"],
+      handler: async ({ principal, params }) => shown(await topics.get(principal.tenant, params.name)),
+    }),
+    route({
+      id: "messaging.topics.update",
+      method: "PUT",
+      path: "/api/v1/topics/{name}",
+      summary: "Change a topic",
+      description:
+        "Partitions may grow; name and type are fixed. Needs If-Match with the ETag that was read, or `*`.",
+      permission: "topics.write",
+      audit: { action: "topic.update" },
+      params: byName,
+      body: topicUpdate,
+      response: topic,
+      errors: ["topic_not_found", "topic_change_refused", "if_match_required", "etag_mismatch"],
+      handler: async (context) => {
+        const check = (row: TopicRow) => requireMatch(context.headers, row.version);
+        return shown(await topics.update(context, context.params.name, context.body, check));
+      },
+    }),
+    route({
+      id: "messaging.topics.delete",
+      method: "DELETE",
+      path: "/api/v1/topics/{name}",
+      summary: "Delete a topic with all its messages and subscriptions",
+      permission: "topics.write",
+      audit: { action: "topic.delete" },
+      params: byName,
+      errors: ["topic_not_found"],
+      handler: (context) => topics.delete(context, context.params.name),
+    }),
+    route({
+      id: "messaging.topics.stats",
+      method: "GET",
+      path: "/api/v1/topics/{name}/stats",
+      summary: "What a topic holds, and how far each subscription is",
+      permission: "topics.read",
+      audit: { none: "reads only" },
+      params: byName,
+      response: topicStats,
+      errors: ["topic_not_found"],
+      handler: ({ principal, params }) => topics.stats(principal.tenant, params.name),
+    }),
+  ];
+}
+
+function shown(row: TopicRow, status = 200): Reply {
+  return new Reply(toTopic(row), { status, headers: { etag: etagOf(row.version) } });
+}
+
+function toTopic(row: TopicRow) {
+  const { name, type, partitions, durability, description, version } = row;
+  const times = { createdAt: row.created_at.toISOString(), updatedAt: row.updated_at.toISOString() };
+  return { name, type, partitions, durability, description, version, ...times };
+}

@@ -1,0 +1,104 @@
+/** Schemas of topics and subscriptions as the API shows them. */
+import { Type } from "typebox";
+import { durabilities } from "../stores/log/port.ts";
+
+export const topicName = Type.String({
+  pattern: "^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$",
+  description: "Letters, digits, dot, dash and underscore; begins with a letter or digit; at most 128.",
+});
+
+const description = Type.String({ maxLength: 1024 });
+const partitions = Type.Integer({ minimum: 1, maximum: 256, description: "May grow later, never shrink." });
+const durability = Type.Enum([...durabilities], {
+  description:
+    "What a publish waits for: `memory` nothing, `os` survives the process, `fsync` survives power loss.",
+});
+const type = Type.Enum(["queue", "pubsub"], {
+  description: "`queue`: one subscription named default, each message to one consumer. `pubsub`: any number.",
+});
+
+export const newTopic = Type.Object(
+  {
+    name: topicName,
+    type: Type.Optional(type),
+    partitions: Type.Optional(partitions),
+    durability: Type.Optional(durability),
+    description: Type.Optional(description),
+  },
+  { additionalProperties: false },
+);
+
+export const topicUpdate = Type.Object(
+  {
+    name: Type.Optional(topicName),
+    type: Type.Optional(type),
+    partitions: Type.Optional(partitions),
+    durability: Type.Optional(durability),
+    description: Type.Optional(description),
+  },
+  { additionalProperties: false },
+);
+
+export const topic = Type.Object({
+  name: topicName,
+  type,
+  partitions,
+  durability,
+  description,
+  version: Type.Integer(),
+  createdAt: Type.String({ format: "date-time" }),
+  updatedAt: Type.String({ format: "date-time" }),
+});
+
+export const subscriptionName = topicName;
+
+const ackDeadlineSeconds = Type.Integer({
+  minimum: 1,
+  maximum: 43_200,
+  description: "How long a consumer has for a message before it goes to another.",
+});
+
+export const newSubscription = Type.Object(
+  {
+    name: subscriptionName,
+    topic: topicName,
+    ackDeadlineSeconds: Type.Optional(ackDeadlineSeconds),
+    from: Type.Optional(
+      Type.Enum(["earliest", "latest"], {
+        description: "Where it begins; default latest: what is published from now on.",
+      }),
+    ),
+  },
+  { additionalProperties: false },
+);
+
+export const subscription = Type.Object({
+  id: Type.String(),
+  name: subscriptionName,
+  topic: topicName,
+  ackDeadlineSeconds,
+  createdAt: Type.String({ format: "date-time" }),
+});
+
+const count = Type.Integer({ minimum: 0 });
+
+export const topicStats = Type.Object({
+  name: topicName,
+  messages: count,
+  bytes: count,
+  publishedTotal: count,
+  partitions: Type.Array(Type.Object({ partition: count, start: count, end: count, bytes: count })),
+  subscriptions: Type.Array(
+    Type.Object({
+      id: Type.String(),
+      name: subscriptionName,
+      depth: count,
+      inFlight: count,
+      delayed: count,
+      oldestUnackedAgeMs: Type.Union([Type.Number(), Type.Null()]),
+      deliveredTotal: count,
+      ackedTotal: count,
+      redeliveredTotal: count,
+    }),
+  ),
+});

@@ -1,0 +1,259 @@
+/**
+ * Topics as people manage them: rows in SQL, changed in one transaction with their audit entry, and then made
+ * live. The order is always SQL first: what is not committed is never live, and what is committed becomes
+ * live again at the next start whatever happens in between.
+ */
+import type { Clock } from "../core/clock.ts";
+import { HotSwapError } from "../core/errors.ts";
+import type { MakeId } from "../core/ids.ts";
+import type { Audit } from "../platform/audit/index.ts";
+import type { Principal } from "../platform/auth/principal.ts";
+import type { Durability, LogStore } from "../stores/log/port.ts";
+import type { Sql, Tx } from "../stores/sql/port.ts";
+import type { Registry } from "./delivery/registry.ts";
+import { journalName, partitionName, type TopicSpec } from "./delivery/topic.ts";
+import { insertSubscription, type SubscriptionRow, selectSubscriptions } from "./subscriptions.sql.ts";
+import type { MessagingTables, TopicType } from "./tables.ts";
+import * as rows from "./topics.sql.ts";
+
+export interface MessagingParts {
+  sql: Sql;
+  log: LogStore;
+  audit: Pick<Audit, "record">;
+  clock: Clock;
+  makeId: MakeId;
+  registry: Registry;
+  ackDeadlineSeconds: number;
+  partitionsMax: number;
+}
+
+/** Who changes something, and by which request. */
+export interface Actor {
+  principal: Principal;
+  requestId: string;
+}
+
+export interface NewTopic {
+  name: string;
+  type?: TopicType;
+  partitions?: number;
+  durability?: Durability;
+  description?: string;
+}
+
+type MessagingTx = Tx<MessagingTables>;
+
+/** A queue's only subscription. */
+export const queueSubscription = "default";
+
+export class Topics {
+  readonly #parts: MessagingParts;
+
+  constructor(parts: MessagingParts) {
+    this.#parts = parts;
+  }
+
+  /** Makes everything live that SQL knows, and finishes deletions that were cut short. */
+  async load(): Promise<void> {
+    const { sql, registry } = this.#parts;
+    const { topics, subscriptions } = await sql.system(async (tx: MessagingTx) => ({
+      topics: await tx.selectFrom("messaging_topics").selectAll().execute(),
+      subscriptions: await tx.selectFrom("messaging_subscriptions").selectAll().execute(),
+    }));
+    for (const row of topics) registry.add(toSpec(row));
+    for (const row of subscriptions) {
+      registry.addSubscription(registry.topic(row.tenant_id, row.topic), toSubscriptionSpec(row));
+    }
+    await this.#collectGarbage();
+  }
+
+  async create({ principal, requestId }: Actor, input: NewTopic): Promise<rows.TopicRow> {
+    const { sql, audit, clock, makeId, registry, ackDeadlineSeconds } = this.#parts;
+    const { tenant } = principal;
+    this.#refuseTooMany(input.partitions);
+    const { name, type = "queue", partitions = 1, durability = "fsync", description = "" } = input;
+    const values = { name, type, partitions, durability, description };
+    const now = new Date(clock.now());
+    const { row, subscription } = await sql.tenant(tenant, async (tx: MessagingTx) => {
+      const row = await rows.insertTopic(tx, tenant, values, now);
+      if (!row)
+        throw new HotSwapError("topic_exists", `There is a topic named ${JSON.stringify(name)} already.`);
+      await audit.record(tx, {
+        principal,
+        action: "topic.create",
+        resource: `topics/${name}`,
+        requestId,
+        after: values,
+      });
+      if (type === "pubsub") return { row, subscription: undefined };
+      const first = {
+        id: makeId(),
+        topic: name,
+        name: queueSubscription,
+        ackDeadlineSeconds,
+        startOffsets: [],
+      };
+      return { row, subscription: await insertSubscription(tx, tenant, first, now) };
+    });
+    const topic = registry.add(toSpec(row));
+    if (subscription) registry.addSubscription(topic, toSubscriptionSpec(subscription));
+    return row;
+  }
+
+  /** Throws `topic_not_found`. */
+  get(tenant: string, name: string): Promise<rows.TopicRow> {
+    return this.#parts.sql.tenant(tenant, async (tx: MessagingTx) =>
+      found(await rows.selectTopic(tx, tenant, name), name),
+    );
+  }
+
+  list(tenant: string, after: string | undefined, limit: number): Promise<rows.TopicRow[]> {
+    return this.#parts.sql.tenant(tenant, (tx: MessagingTx) => rows.selectTopics(tx, tenant, after, limit));
+  }
+
+  /** `check` sees the row under its lock and throws when the caller's precondition fails. */
+  async update(
+    { principal, requestId }: Actor,
+    name: string,
+    change: Partial<NewTopic>,
+    check: (row: rows.TopicRow) => void,
+  ): Promise<rows.TopicRow> {
+    const { sql, audit, clock, registry } = this.#parts;
+    const { tenant } = principal;
+    this.#refuseTooMany(change.partitions);
+    const updated = await sql.tenant(tenant, async (tx: MessagingTx) => {
+      const before = found(await rows.lockTopic(tx, tenant, name), name);
+      check(before);
+      refuseFixed(before, change);
+      const { partitions, durability, description } = { ...before, ...change };
+      const after = { partitions, durability, description };
+      const row = await rows.updateTopic(tx, tenant, name, after, new Date(clock.now()));
+      const resource = `topics/${name}`;
+      await audit.record(tx, {
+        principal,
+        action: "topic.update",
+        resource,
+        requestId,
+        before: toValues(before),
+        after,
+      });
+      return row;
+    });
+    await registry.topic(tenant, name).grow(toSpec(updated));
+    return updated;
+  }
+
+  async delete({ principal, requestId }: Actor, name: string): Promise<void> {
+    const { sql, audit, clock, registry } = this.#parts;
+    const { tenant } = principal;
+    await sql.tenant(tenant, async (tx: MessagingTx) => {
+      const row = found(await rows.lockTopic(tx, tenant, name), name);
+      const filter = { topic: name, after: undefined, limit: 100_000 };
+      const subscriptions = await selectSubscriptions(tx, tenant, filter);
+      const garbage = [
+        ...partitionsOf(row),
+        ...subscriptions.map(({ number }) => journalName(Number(number))),
+      ];
+      await rows.deleteTopic(tx, tenant, name, garbage, new Date(clock.now()));
+      const before = toValues(row);
+      await audit.record(tx, {
+        principal,
+        action: "topic.delete",
+        resource: `topics/${name}`,
+        requestId,
+        before,
+      });
+    });
+    const topic = registry.find(tenant, name);
+    if (topic) await registry.remove(topic);
+    await this.#collectGarbage();
+  }
+
+  /** Numbers for people: what is stored, and how far each subscription is. */
+  async stats(tenant: string, name: string) {
+    const row = await this.get(tenant, name);
+    const topic = this.#parts.registry.topic(tenant, row.name);
+    const partitions = (await topic.partitions()).map(({ start, end, bytes }, partition) => ({
+      partition,
+      start,
+      end,
+      bytes,
+    }));
+    const sum = (of: (part: (typeof partitions)[number]) => number) =>
+      partitions.reduce((total, part) => total + of(part), 0);
+    return {
+      name,
+      messages: sum(({ start, end }) => end - start),
+      bytes: sum(({ bytes }) => bytes),
+      publishedTotal: topic.publishedTotal,
+      partitions,
+      subscriptions: await Promise.all(topic.subscriptions.map((spec) => topic.subscriptionStats(spec))),
+    };
+  }
+
+  #refuseTooMany(partitions: number | undefined): void {
+    const { partitionsMax } = this.#parts;
+    if (partitions === undefined || partitions <= partitionsMax) return;
+    const fields = [{ pointer: "/partitions", message: `must be <= ${partitionsMax}` }];
+    throw new HotSwapError("validation_failed", `A topic may have ${partitionsMax} partitions here.`, {
+      fields,
+    });
+  }
+
+  /** Deletes from the log what SQL has given up. Done again at every start until it succeeds. */
+  async #collectGarbage(): Promise<void> {
+    const { sql, log } = this.#parts;
+    const garbage = await sql.system((tx: MessagingTx) => rows.selectGarbage(tx));
+    for (const { tenant_id, partition } of garbage) {
+      await log.remove(partition);
+      await sql.system((tx: MessagingTx) => rows.removeGarbage(tx, tenant_id, partition));
+    }
+  }
+}
+
+function found(row: rows.TopicRow | undefined, name: string): rows.TopicRow {
+  if (!row) throw new HotSwapError("topic_not_found", `There is no topic named ${JSON.stringify(name)}.`);
+  return row;
+}
+
+function refuseFixed(before: rows.TopicRow, change: Partial<NewTopic>): void {
+  const refuse = (pointer: string, message: string) => {
+    throw new HotSwapError("topic_change_refused", `${pointer} ${message}.`, {
+      fields: [{ pointer, message }],
+    });
+  };
+  if (change.name !== undefined && change.name !== before.name) refuse("/name", "cannot change");
+  if (change.type !== undefined && change.type !== before.type) refuse("/type", "cannot change");
+  if (change.partitions !== undefined && change.partitions < before.partitions) {
+    refuse("/partitions", `cannot shrink below ${before.partitions}: keys and offsets live in them`);
+  }
+}
+
+const toValues = ({ name, type, partitions, durability, description }: rows.TopicRow) => ({
+  name,
+  type,
+  partitions,
+  durability,
+  description,
+});
+
+function toSpec(row: rows.TopicRow): TopicSpec {
+  const { tenant_id: tenant, name, number, partitions, durability } = row;
+  return { tenant, name, number: Number(number), partitions, durability };
+}
+
+export function toSubscriptionSpec(row: SubscriptionRow) {
+  return {
+    id: row.id,
+    name: row.name,
+    number: Number(row.number),
+    ackDeadlineSeconds: row.ack_deadline_seconds,
+    startOffsets: row.start_offsets,
+  };
+}
+
+function partitionsOf(row: rows.TopicRow): string[] {
+  return Array.from({ length: row.partitions }, (_, partition) =>
+    partitionName(Number(row.number), partition),
+  );
+}

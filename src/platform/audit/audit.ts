@@ -1,0 +1,203 @@
+/**
+ * The audit: what changed, by whom, written in the transaction of the change, so that neither can be
+ * without the other. `record` only notes the entry; just before the commit all entries of the transaction
+ * are chained and written under the lock of the tenant's head row. So changes of one tenant queue for the
+ * time of two statements and a commit, different tenants not at all, and the lock, being the last, can be
+ * in no deadlock.
+ *
+ * Every `checkpointEvery` entries, and every `checkpointIntervalMs` while there is something new, the head
+ * is signed. What is cut off after the last checkpoint cannot be noticed from the chain alone.
+ */
+import type { Clock, Timer } from "../../core/clock.ts";
+import type { Service } from "../../core/lifecycle.ts";
+import type { SecretStore } from "../../stores/secrets/port.ts";
+import { beforeCommit } from "../../stores/sql/before-commit.ts";
+import type { AnyTx, Sql } from "../../stores/sql/port.ts";
+import { type KeyRing, openKeyRing } from "../auth/key-ring.ts";
+import type { Principal } from "../auth/principal.ts";
+import {
+  type AuditFilter,
+  type AuditRange,
+  type AuditTables,
+  advanceHead,
+  type Head,
+  readHead,
+  readNewest,
+  readRange,
+  tenantsWithoutCheckpoint,
+  writeCheckpoint,
+  writeEntries,
+} from "./audit.sql.ts";
+import { type AuditEntry, type Checkpoint, genesis, hashOf, type Outcome, signCheckpoint } from "./chain.ts";
+import { boundedDetail, digestOf } from "./masking.ts";
+
+export interface AuditOptions {
+  sql: Sql;
+  secrets: SecretStore;
+  clock: Clock;
+  /** Entries of a tenant between two checkpoints; default 100. */
+  checkpointEvery?: number;
+  /** Default one minute. */
+  checkpointIntervalMs?: number;
+  /** Told of failures in the background; they are tried again at the next interval. */
+  onError?: (error: unknown) => void;
+}
+
+export interface Change {
+  /** Who; for what the server does by itself a subject `system:<part>`. */
+  principal: Pick<Principal, "subject" | "tenant">;
+  /** As in the route's audit rule, such as `topics.create`. */
+  action: string;
+  /** Path of the resource below the API's root, such as `topics/orders`. */
+  resource: string;
+  requestId: string;
+  /** Default "success". */
+  outcome?: Outcome;
+  /** Anything JSON; fields named like secrets are masked, more than 16 KB is replaced by its digest. */
+  detail?: unknown;
+  /** The resource as it was and as it is now; only their digests are kept. */
+  before?: unknown;
+  after?: unknown;
+}
+
+type Noted = Omit<AuditEntry, "seq" | "at" | "previous" | "hash">;
+
+/** A statement may have 65,535 parameters. */
+const entriesPerWrite = 1_000;
+
+export class Audit implements Service {
+  readonly name = "audit";
+  readonly #options: Required<AuditOptions>;
+  readonly #noted = new WeakMap<AnyTx, Noted[]>();
+  #keys: KeyRing | undefined;
+  #timer: Timer | undefined;
+  #checkpointing = Promise.resolve();
+
+  constructor(options: AuditOptions) {
+    this.#options = { checkpointEvery: 100, checkpointIntervalMs: 60_000, onError: () => {}, ...options };
+  }
+
+  async start(): Promise<void> {
+    this.#keys = await openKeyRing(this.#options.secrets, "audit/checkpoints");
+    this.#arm();
+  }
+
+  /** Signs what is new before it resolves. */
+  async stop(): Promise<void> {
+    if (!this.#timer) return;
+    this.#timer.cancel();
+    this.#timer = undefined;
+    await this.checkpoint().catch(this.#options.onError);
+  }
+
+  get keys(): KeyRing {
+    if (!this.#keys) throw new Error("the audit is not started");
+    return this.#keys;
+  }
+
+  /** Notes what this transaction does; it is written when the transaction commits, and only then. */
+  record(tx: AnyTx, change: Change): void {
+    let noted = this.#noted.get(tx);
+    if (!noted) {
+      const all: Noted[] = [];
+      beforeCommit(tx, () => this.#write(tx, all));
+      this.#noted.set(tx, all);
+      noted = all;
+    }
+    noted.push({
+      tenant: change.principal.tenant,
+      actor: change.principal.subject,
+      action: change.action,
+      resource: change.resource,
+      requestId: change.requestId,
+      outcome: change.outcome ?? "success",
+      detail: boundedDetail(change.detail),
+      before: digestOf(change.before),
+      after: digestOf(change.after),
+    });
+  }
+
+  /** Signs the heads of all tenants that have entries since their last checkpoint. One run at a time. */
+  checkpoint(): Promise<void> {
+    this.#checkpointing = this.#checkpointing.catch(() => {}).then(() => this.#checkpointAll());
+    return this.#checkpointing;
+  }
+
+  /** Entries of a tenant that fit the filter, newest first. */
+  newest(
+    tenant: string,
+    filter: AuditFilter,
+    before: number | undefined,
+    limit: number,
+  ): Promise<AuditEntry[]> {
+    return this.#options.sql.tenant<AuditTables, AuditEntry[]>(tenant, (tx) =>
+      readNewest(tx, tenant, filter, before, limit),
+    );
+  }
+
+  /** The tenant's head as it is now, signed. */
+  async signedHead(tenant: string): Promise<Checkpoint> {
+    const head = await this.#options.sql.tenant<AuditTables, Head | undefined>(tenant, (tx) =>
+      readHead(tx, tenant),
+    );
+    return this.#sign(tenant, head ?? { seq: 0, hash: genesis });
+  }
+
+  /** Entries and checkpoints from position `after` (exclusive) to `until` (inclusive), oldest first. */
+  range(tenant: string, after: number, until: number): Promise<AuditRange> {
+    return this.#options.sql.tenant<AuditTables, AuditRange>(tenant, (tx) =>
+      readRange(tx, tenant, after, until),
+    );
+  }
+
+  async #write(tx: AnyTx, noted: readonly Noted[]): Promise<void> {
+    this.#noted.delete(tx); // what comes later is noted anew, or refused when the transaction is over
+    const byTenant = Map.groupBy(noted, (entry) => entry.tenant);
+    for (const tenant of [...byTenant.keys()].sort()) {
+      const all = byTenant.get(tenant)!;
+      for (let i = 0; i < all.length; i += entriesPerWrite) {
+        await this.#append(tx, tenant, all.slice(i, i + entriesPerWrite));
+      }
+    }
+  }
+
+  async #append(tx: AnyTx, tenant: string, noted: readonly Noted[]): Promise<void> {
+    const head = await advanceHead(tx, tenant, noted.length);
+    const at = new Date(this.#options.clock.now()).toISOString();
+    const start = head.seq - noted.length;
+    let previous = head.hash;
+    const entries = noted.map((fields, index) => {
+      const unhashed = { ...fields, seq: start + index + 1, at, previous };
+      previous = hashOf(unhashed);
+      return { ...unhashed, hash: previous };
+    });
+    const { checkpointEvery } = this.#options;
+    const due = Math.floor(head.seq / checkpointEvery) > Math.floor(start / checkpointEvery);
+    await writeEntries(tx, entries, due ? this.#sign(tenant, entries.at(-1)!) : undefined);
+  }
+
+  async #checkpointAll(): Promise<void> {
+    const { sql } = this.#options;
+    for (const tenant of await sql.system<AuditTables, string[]>(tenantsWithoutCheckpoint)) {
+      await sql.tenant<AuditTables, void>(tenant, async (tx) => {
+        const head = await readHead(tx, tenant);
+        if (head) await writeCheckpoint(tx, this.#sign(tenant, head));
+      });
+    }
+  }
+
+  #sign(tenant: string, { seq, hash }: Head): Checkpoint {
+    const at = new Date(this.#options.clock.now()).toISOString();
+    return signCheckpoint(this.keys, { tenant, seq, hash, at });
+  }
+
+  #arm(): void {
+    this.#timer = this.#options.clock.after(this.#options.checkpointIntervalMs, () => {
+      this.checkpoint()
+        .catch(this.#options.onError)
+        .finally(() => {
+          if (this.#timer) this.#arm();
+        });
+    });
+  }
+}

@@ -1,0 +1,253 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect } from "node:net";
+import { after, before, describe, it } from "node:test";
+import { Type } from "typebox";
+import { systemClock } from "../../core/clock.ts";
+import { HotSwapError } from "../../core/errors.ts";
+import { mediaType, readLines } from "./body.ts";
+import type { Problem } from "./problem.ts";
+import { handled, Reply, type Route, route } from "./route.ts";
+import { type HttpOptions, HttpServer } from "./server.ts";
+
+const common = { summary: "", permission: "public", audit: { none: "a test" } } as const;
+const item = Type.Object(
+  { name: Type.String({ minLength: 2 }), "a/b": Type.Optional(Type.Integer()) },
+  { additionalProperties: false },
+);
+
+const routes: Route[] = [
+  route({
+    ...common,
+    id: "t.items.create",
+    method: "POST",
+    path: "/api/items/{id}",
+    params: Type.Object({ id: Type.Integer() }),
+    query: Type.Object({ limit: Type.Integer({ minimum: 1, default: 7 }) }, { additionalProperties: false }),
+    body: item,
+    status: 201,
+    response: Type.Object({}),
+    handler: ({ params, query, body }) => ({ params, query, body }),
+  }),
+  route({ ...common, id: "t.nothing", method: "DELETE", path: "/api/nothing", handler: () => undefined }),
+  route({
+    ...common,
+    id: "t.broken",
+    method: "GET",
+    path: "/api/broken",
+    handler: () => {
+      throw new Error("secret path /var/lib/x");
+    },
+  }),
+  route({
+    ...common,
+    id: "t.wait",
+    method: "GET",
+    path: "/api/wait",
+    response: Type.Object({}),
+    handler: ({ signal }) =>
+      new Promise((resolve) => signal.addEventListener("abort", () => resolve({ ended: "by signal" }))),
+  }),
+  route({
+    ...common,
+    id: "t.lines",
+    method: "POST",
+    path: "/api/lines",
+    body: "stream",
+    handler: async ({ request, response }) => {
+      for await (const lines of readLines(request, 20)) {
+        for (const line of lines) response.write(`${mediaType(request)} ${line}\n`);
+      }
+      response.end();
+      return handled;
+    },
+  }),
+  route({
+    ...common,
+    id: "t.guarded",
+    method: "GET",
+    path: "/api/guarded",
+    permission: "topics.read",
+    handler: () => new Reply({ ok: true }),
+  }),
+];
+
+async function started(change: Partial<HttpOptions> = {}): Promise<HttpServer> {
+  const server = new HttpServer({
+    host: "127.0.0.1",
+    port: 0,
+    routes,
+    clock: systemClock,
+    bodyLimitBytes: 1000,
+    jsonDepthLimit: 8,
+    requestTimeoutMs: 5000,
+    drainTimeoutMs: 1000,
+    authenticate: () => {
+      throw new HotSwapError("token_missing");
+    },
+    authorize: () => {},
+    ...change,
+  });
+  await server.start();
+  return server;
+}
+
+async function problemOf(response: Response): Promise<Problem> {
+  assert.equal(response.headers.get("content-type"), "application/problem+json");
+  return (await response.json()) as Problem;
+}
+
+describe("http server", () => {
+  let server: HttpServer;
+  before(async () => {
+    server = await started();
+  });
+  after(() => server.stop());
+
+  const post = (body: string | Buffer, headers: Record<string, string> = {}, path = "/api/items/5") =>
+    fetch(server.url + path, {
+      method: "POST",
+      body,
+      headers: { "content-type": "application/json", ...headers },
+    });
+
+  it("hands the handler what was validated, with defaults and numbers", async () => {
+    const response = await post(`{"name":"xy"}`);
+    assert.equal(response.status, 201);
+    assert.deepEqual(await response.json(), { params: { id: 5 }, query: { limit: 7 }, body: { name: "xy" } });
+  });
+
+  it("names every invalid field by pointer", async () => {
+    const problem = await problemOf(await post(`{"name":1,"a/b":"x","more":true}`));
+    assert.equal(problem.code, "validation_failed");
+    assert.deepEqual(problem.errors?.map(({ pointer }) => pointer).sort(), ["/a~1b", "/more", "/name"]);
+    const query = await problemOf(await post(`{"name":"xy"}`, {}, "/api/items/x?limit=0&other=1"));
+    assert.deepEqual(
+      query.errors?.map(({ pointer }) => pointer),
+      ["path/id"],
+    );
+  });
+
+  for (const [what, body, code, status] of [
+    ["malformed JSON", `{"name":`, "json_malformed", 400],
+    ["an empty body", "", "json_malformed", 400],
+    ["bytes that are not UTF-8", Buffer.from([0x22, 0xff, 0x22]), "encoding_invalid", 400],
+    ["a document too deep", "[".repeat(9) + "]".repeat(9), "too_deep", 400],
+    ["a body too large", `"${"x".repeat(1000)}"`, "body_too_large", 413],
+  ] as const) {
+    it(`refuses ${what}`, async () => {
+      const response = await post(body);
+      assert.equal(response.status, status);
+      assert.equal((await problemOf(response)).code, code);
+    });
+  }
+
+  it("refuses another content type", async () => {
+    const problem = await problemOf(
+      await post("name=xy", { "content-type": "application/x-www-form-urlencoded" }),
+    );
+    assert.equal(problem.code, "media_type_unsupported");
+  });
+
+  it("answers 404 for an unknown path and 405 with Allow for another method", async () => {
+    const missing = await fetch(`${server.url}/api/other`);
+    assert.equal((await problemOf(missing)).code, "route_not_found");
+    const wrong = await fetch(`${server.url}/api/nothing`);
+    assert.equal(wrong.status, 405);
+    assert.equal(wrong.headers.get("allow"), "DELETE");
+    assert.equal((await problemOf(wrong)).code, "method_not_allowed");
+  });
+
+  it("answers 204 without a body", async () => {
+    const response = await fetch(`${server.url}/api/nothing`, { method: "DELETE" });
+    assert.equal(response.status, 204);
+    assert.equal(await response.text(), "");
+  });
+
+  it("tells nothing of its inside when a handler breaks", async () => {
+    const response = await fetch(`${server.url}/api/broken`, { headers: { "x-request-id": "mine-1" } });
+    assert.equal(response.status, 500);
+    assert.equal(response.headers.get("x-request-id"), "mine-1");
+    const text = await response.text();
+    assert.match(text, /"code":"internal"/);
+    assert.doesNotMatch(text, /secret|var\/lib/);
+  });
+
+  it("streams lines both ways, split anywhere, and refuses a long one", async () => {
+    const body = new ReadableStream({
+      async start(controller) {
+        for (const part of ["ab", "c\r\nde", "f\n\ngh"]) controller.enqueue(Buffer.from(part));
+        controller.close();
+      },
+    });
+    const response = await fetch(`${server.url}/api/lines`, {
+      method: "POST",
+      body,
+      duplex: "half",
+      headers: { "content-type": "Text/X; a=b" },
+    } as RequestInit);
+    assert.equal(await response.text(), "text/x abc\ntext/x def\ntext/x gh\n");
+  });
+
+  it("asks for a token before anything else, with WWW-Authenticate", async () => {
+    const response = await fetch(`${server.url}/api/guarded`);
+    assert.equal(response.status, 401);
+    assert.equal(response.headers.get("www-authenticate"), `Bearer realm="hotswap"`);
+    assert.equal((await problemOf(response)).code, "token_missing");
+  });
+
+  it("answers what is not HTTP with a problem and closes", async () => {
+    const socket = connect(Number(new URL(server.url).port), "127.0.0.1");
+    socket.write("NOT HTTP\r\n\r\n");
+    let answer = "";
+    socket.on("data", (bytes) => {
+      answer += bytes;
+    });
+    await once(socket, "close");
+    assert.match(answer, /^HTTP\/1\.1 400 /);
+    assert.match(answer, /"code":"http_malformed"/);
+  });
+});
+
+describe("http server, limits and life", () => {
+  it("sends 429 with Retry-After and the limit's headers", async () => {
+    const principal = {
+      subject: "s",
+      tenant: "t",
+      roles: [],
+      attributes: {},
+      expiresAt: Number.POSITIVE_INFINITY,
+    };
+    const server = await started({
+      authenticate: () => principal,
+      limit: () => ({
+        result: { allowed: false, remaining: 0, retryAfterMs: 1500, resetMs: 3000 },
+        headers: { ratelimit: `"default";r=0;t=3` },
+      }),
+    });
+    const response = await fetch(`${server.url}/api/guarded`);
+    assert.equal(response.status, 429);
+    assert.equal(response.headers.get("retry-after"), "2");
+    assert.equal(response.headers.get("ratelimit"), `"default";r=0;t=3`);
+    assert.equal((await problemOf(response)).code, "rate_limited");
+    await server.stop();
+  });
+
+  it("wakes what waits when it stops, answers it, and stops twice without harm", async () => {
+    const server = await started();
+    const waiting = fetch(`${server.url}/api/wait`);
+    await fetch(`${server.url}/api/nothing`, { method: "DELETE" });
+    await Promise.all([server.stop(), server.stop()]);
+    assert.deepEqual(await (await waiting).json(), { ended: "by signal" });
+  });
+
+  it("says which port is taken", async () => {
+    const first = await started();
+    const port = Number(new URL(first.url).port);
+    await assert.rejects(
+      started({ port }),
+      (error: HotSwapError) => error.code === "port_in_use" && error.message.includes(String(port)),
+    );
+    await first.stop();
+  });
+});

@@ -1,0 +1,321 @@
+/**
+ * The HTTP server of the API and the console: turns the list of routes into a listening Fastify instance.
+ * In this order a request is: identified, authorised, counted against its rate limit, read, validated,
+ * handled, answered. Nobody's body is read before they are known and allowed.
+ *
+ * It knows nothing of any system: what it needs of other rooms comes in as functions.
+ */
+
+import type { IncomingMessage } from "node:http";
+import type { AddressInfo } from "node:net";
+import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from "fastify";
+import type { Clock } from "../../core/clock.ts";
+import { HotSwapError } from "../../core/errors.ts";
+import type { Service } from "../../core/lifecycle.ts";
+import type { GcraResult } from "../../stores/kv/port.ts";
+import type { Permission } from "../access/permissions.ts";
+import { anonymous, type Principal } from "../auth/principal.ts";
+import { mediaType, parseJson, readBody } from "./body.ts";
+import { RequestContext } from "./context.ts";
+import { asHotSwapError, problemHeaders, problemType, statusOfKind, toProblem } from "./problem.ts";
+import { type Context, handled, type Method, Reply, type Route } from "./route.ts";
+import { type StaticFiles, securityHeaders } from "./static.ts";
+import { validator } from "./validation.ts";
+
+type MaybePromise<T> = T | Promise<T>;
+
+/** What the server reports of each request; bound once per route so that the hot path looks nothing up. */
+export interface RequestObserver {
+  begin(request: IncomingMessage): void;
+  /** Runs the handling of the request, for instance inside the caller's trace. */
+  around?<Result>(request: IncomingMessage, work: () => Result): Result;
+  end(
+    request: IncomingMessage,
+    status: number,
+    durationMs: number,
+    failure: HotSwapError | undefined,
+    requestId: string,
+  ): void;
+}
+
+export interface HttpOptions {
+  host: string;
+  /** 0: any free port. */
+  port: number;
+  routes: readonly Route[];
+  clock: Clock;
+  bodyLimitBytes: number;
+  jsonDepthLimit: number;
+  /** The whole request must have arrived within this. */
+  requestTimeoutMs: number;
+  /** The head of a request must have arrived within this; at most `requestTimeoutMs`. Default 15,000. */
+  headersTimeoutMs?: number;
+  /** After this, stopping ends what is still open. */
+  drainTimeoutMs: number;
+  authenticate(request: IncomingMessage): MaybePromise<Principal>;
+  authorize(principal: Principal, permission: Permission): void;
+  /** Undefined: no limit. */
+  limit?:
+    | ((principal: Principal, request: IncomingMessage) => MaybePromise<LimitOutcome | undefined>)
+    | undefined;
+  /** Runs the work of an `idempotent` route at most once per key. */
+  once?:
+    | ((context: Context, route: Route, key: string, work: () => Promise<Reply>) => Promise<Reply>)
+    | undefined;
+  observe?: ((route: Route) => RequestObserver) | undefined;
+  files?: StaticFiles | undefined;
+}
+
+export interface LimitOutcome {
+  result: GcraResult;
+  headers: Record<string, string>;
+}
+
+export class HttpServer implements Service {
+  readonly name = "http";
+  readonly #options: HttpOptions;
+  readonly #app: FastifyInstance;
+  readonly #stopping = new AbortController();
+  readonly #requestIdPrefix: string;
+  #requestCount = 0;
+
+  constructor(options: HttpOptions) {
+    this.#options = options;
+    this.#requestIdPrefix = Math.trunc(options.clock.now()).toString(36);
+    this.#app = fastify({
+      logger: false,
+      exposeHeadRoutes: false, // a HEAD that runs a GET would lease messages
+      requestTimeout: options.requestTimeoutMs,
+      keepAliveTimeout: 72_000,
+      return503OnClosing: false, // requests that are already on a connection are answered while draining
+      forceCloseConnections: "idle",
+      routerOptions: { maxParamLength: 512 },
+      http: { headersTimeout: options.headersTimeoutMs ?? Math.min(15_000, options.requestTimeoutMs), maxHeaderSize: 16 * 1024 },
+      genReqId: (request) => this.#requestId(request),
+      clientErrorHandler: refuseMalformed,
+      frameworkErrors: (error, request, reply) => {
+        const wrapped = new HotSwapError("validation_failed", "The path cannot be decoded.", {
+          cause: error,
+        });
+        this.#sendProblem(request, reply, wrapped);
+      },
+    });
+    this.#app.removeAllContentTypeParsers();
+    this.#app.addContentTypeParser("*", (_request, _payload, done) => done(null)); // routes read their own body
+    this.#app.setErrorHandler((error, request, reply) => this.#sendProblem(request, reply, error));
+    this.#app.setNotFoundHandler((request, reply) => this.#notFound(request, reply));
+    for (const route of options.routes) this.#mount(route);
+    this.#mountOtherMethods();
+  }
+
+  async start(): Promise<void> {
+    try {
+      await this.#app.listen({ host: this.#options.host, port: this.#options.port });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
+      throw new HotSwapError("port_in_use", `${this.#options.host}:${this.#options.port} is taken.`, {
+        cause: error,
+      });
+    }
+  }
+
+  /** Known after `start`. */
+  get url(): string {
+    const { address, port, family } = this.#app.server.address() as AddressInfo;
+    return `http://${family === "IPv6" ? `[${address}]` : address}:${port}`;
+  }
+
+  /** Stops accepting, wakes long polls through their signal, and waits for open requests up to the drain time-out. */
+  async stop(): Promise<void> {
+    this.#stopping.abort(new HotSwapError("shutting_down"));
+    const deadline = this.#options.clock.after(this.#options.drainTimeoutMs, () => {
+      this.#app.server.closeAllConnections();
+    });
+    await this.#app.close();
+    deadline.cancel();
+  }
+
+  #requestId(request: IncomingMessage): string {
+    const given = request.headers["x-request-id"];
+    if (typeof given === "string" && /^[\w.:-]{1,128}$/.test(given)) return given;
+    this.#requestCount += 1;
+    return `${this.#requestIdPrefix}-${this.#requestCount.toString(36)}`;
+  }
+
+  #mount(route: Route): void {
+    const options = this.#options;
+    const validateParams = route.params && validator(route.params, "path");
+    const validateQuery = route.query && validator(route.query, "query");
+    const readInput = this.#bodyReader(route);
+    const observer = options.observe?.(route);
+    const successStatus = route.status ?? (route.response || route.responseType ? 200 : 204);
+
+    const handle = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
+      const { raw } = request;
+      const started = options.clock.monotonic();
+      let failure: HotSwapError | undefined;
+      observer?.begin(raw);
+      try {
+        const admitted = this.#admit(route, request, reply);
+        const principal = admitted instanceof Promise ? await admitted : admitted;
+        const parts = {
+          principal,
+          params: validateParams ? validateParams(request.params) : {},
+          query: validateQuery ? validateQuery(request.query) : {},
+          body: readInput ? await readInput(raw) : undefined,
+          requestId: request.id,
+          request: raw,
+          response: reply.raw,
+        };
+        const context = new RequestContext(parts, this.#stopping.signal);
+        const result = await this.#run(route, context);
+        if (result === handled) {
+          reply.hijack();
+          return reply;
+        }
+        return send(reply, result, successStatus);
+      } catch (error) {
+        failure = asHotSwapError(error);
+        return this.#sendProblem(request, reply, error);
+      } finally {
+        observer?.end(raw, reply.statusCode, options.clock.monotonic() - started, failure, request.id);
+      }
+    };
+    const around = observer?.around?.bind(observer);
+    const handler: typeof handle = around
+      ? (request, reply) => around(request.raw, () => handle(request, reply))
+      : handle;
+    this.#app.route({ method: route.method, url: toPattern(route.path), handler });
+  }
+
+  /** Who calls, whether they may, and whether they may now. Synchronous when nothing has to be looked up. */
+  #admit(route: Route, request: FastifyRequest, reply: FastifyReply): MaybePromise<Principal> {
+    if (route.permission === "public") return anonymous;
+    const principal = this.#options.authenticate(request.raw);
+    if (principal instanceof Promise)
+      return principal.then((known) => this.#allow(route, known, request, reply));
+    return this.#allow(route, principal, request, reply);
+  }
+
+  #allow(
+    route: Route,
+    principal: Principal,
+    request: FastifyRequest,
+    reply: FastifyReply,
+  ): MaybePromise<Principal> {
+    this.#options.authorize(principal, route.permission as Permission);
+    const outcome = this.#options.limit?.(principal, request.raw);
+    if (!outcome) return principal;
+    const apply = (settled: LimitOutcome | undefined) => {
+      if (!settled) return principal;
+      reply.headers(settled.headers);
+      if (settled.result.allowed) return principal;
+      throw new HotSwapError("rate_limited", undefined, { retryAfterMs: settled.result.retryAfterMs });
+    };
+    return outcome instanceof Promise ? outcome.then(apply) : apply(outcome);
+  }
+
+  #bodyReader(route: Route): ((request: IncomingMessage) => Promise<unknown>) | undefined {
+    const limitBytes = route.bodyLimit ?? this.#options.bodyLimitBytes;
+    const schema = route.body;
+    if (schema === undefined || schema === "stream") return undefined;
+    if (schema === "bytes") return (request) => readBody(request, limitBytes);
+    const validate = validator(schema, "body");
+    return async (request) => {
+      const type = mediaType(request);
+      if (type !== "application/json") {
+        throw new HotSwapError("media_type_unsupported", `Send application/json, not ${type || "nothing"}.`);
+      }
+      return validate(parseJson(await readBody(request, limitBytes), this.#options.jsonDepthLimit));
+    };
+  }
+
+  async #run(route: Route, context: Context): Promise<unknown> {
+    const key = route.idempotent ? context.headers["idempotency-key"] : undefined;
+    if (typeof key !== "string" || !this.#options.once) return route.handler(context);
+    const work = async () => asReply(await route.handler(context));
+    return this.#options.once(context, route, key, work);
+  }
+
+  #sendProblem(request: FastifyRequest, reply: FastifyReply, error: unknown): FastifyReply {
+    const problem = toProblem(asHotSwapError(error), request.id);
+    reply.header("x-request-id", request.id);
+    // What has not been read of the body would be taken for the next request; end the connection instead.
+    if (!request.raw.complete) reply.header("connection", "close");
+    return reply.code(problem.status).headers(problemHeaders(problem)).send(Buffer.from(JSON.stringify(problem))); // as bytes, or a charset is added that JSON has not
+  }
+
+  /** A path that exists under another method answers 405 with Allow, not 404. */
+  #mountOtherMethods(): void {
+    const allowed = new Map<string, Method[]>();
+    for (const { path, method } of this.#options.routes) {
+      const pattern = toPattern(path);
+      allowed.set(pattern, [...(allowed.get(pattern) ?? []), method]);
+    }
+    const all = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"] as const;
+    for (const [url, methods] of allowed) {
+      const others = all.filter((method) => !(methods as readonly string[]).includes(method));
+      this.#app.route({
+        method: others,
+        url,
+        handler: (request, reply) => {
+          reply.header("allow", methods.join(", "));
+          const detail = `${url} has ${methods.join(", ")}, not ${request.method}.`;
+          return this.#sendProblem(request, reply, new HotSwapError("method_not_allowed", detail));
+        },
+      });
+    }
+  }
+
+  #notFound(request: FastifyRequest, reply: FastifyReply): FastifyReply | Promise<FastifyReply> {
+    const path = request.url.split("?", 1)[0]!;
+    if (request.method === "GET" && this.#options.files) {
+      const file = this.#options.files.find(path, request.headers.accept ?? "");
+      if (file) return reply.code(200).headers(file.headers).send(file.content);
+    }
+    return this.#sendProblem(
+      request,
+      reply,
+      new HotSwapError("route_not_found", `There is nothing at ${path}.`),
+    );
+  }
+}
+
+function asReply(result: unknown): Reply {
+  return result instanceof Reply ? result : new Reply(result);
+}
+
+function send(reply: FastifyReply, result: unknown, successStatus: number): FastifyReply {
+  const { body, status, headers } = asReply(result);
+  reply
+    .code(status ?? successStatus)
+    .headers(securityHeaders)
+    .headers(headers);
+  if (body === undefined || body === null) return reply.send();
+  if (headers["content-type"]) return reply.send(body);
+  return reply.header("content-type", "application/json; charset=utf-8").send(JSON.stringify(body));
+}
+
+/** OpenAPI's `{name}` is the router's `:name`. */
+function toPattern(path: string): string {
+  return path.replaceAll(/\{(\w+)\}/g, ":$1");
+}
+
+/** What the HTTP parser itself refuses never reaches a route; it gets a problem too, and the connection ends. */
+function refuseMalformed(error: Error & { code?: string }, socket: import("node:net").Socket): void {
+  if (!socket.writable || error.code === "ECONNRESET") return void socket.destroy();
+  const code = malformedCode(error.code);
+  const problem = toProblem(new HotSwapError(code), "-");
+  const body = JSON.stringify(problem);
+  const status = code === "header_too_large" ? 431 : statusOfKind[new HotSwapError(code).entry.kind];
+  socket.end(
+    `HTTP/1.1 ${status} Error\r\nContent-Type: ${problemType}\r\nContent-Length: ${Buffer.byteLength(body)}\r\n` +
+      `Connection: close\r\n\r\n${body}`,
+  );
+}
+
+function malformedCode(parserCode: string | undefined) {
+  if (parserCode === "HPE_HEADER_OVERFLOW") return "header_too_large" as const;
+  if (parserCode === "ERR_HTTP_REQUEST_TIMEOUT") return "request_timeout" as const;
+  return "http_malformed" as const;
+}

@@ -1,0 +1,291 @@
+/**
+ * Every setting of HotSwap, in one table: what it means, what it allows, its default, and how it is given.
+ * The type of the loaded settings, the flags of the command line and docs/reference/settings.md are derived
+ * from it. A name is `group.name` with its unit last; `variable` and `flag` are named here only where they
+ * are shorter than what the name gives (`http.bodyLimitBytes` → HOTSWAP_HTTP_BODY_LIMIT_BYTES,
+ * --http-body-limit-bytes).
+ *
+ * A secret has no flag: a command line can be read by every user of the machine.
+ */
+import { boolean, choice, folder, integer, type Kind, origins, ratio, store, text, url } from "./kind.ts";
+
+interface About {
+  meaning: string;
+  /** Never shown, not even when it is invalid. May also be given as a file, by the variable with `_FILE`. */
+  secret?: boolean;
+  /** How to come by a value, for the message when it is missing. */
+  advice?: string;
+  variable?: string;
+  flag?: string;
+  /** `hotswap start` refuses to run without it; in development HotSwap makes do with a key of its own. */
+  requiredInProduction?: boolean;
+  /** Needed as soon as this other setting has a value. */
+  requiredWith?: string;
+  /** May not be larger than this other setting. */
+  atMost?: string;
+}
+
+export interface Setting<Value> extends About {
+  kind: Kind<Value>;
+  default?: Value;
+}
+
+function setting<Value>(kind: Kind<Value>, about: About & { default: NoInfer<Value> }): Setting<Value>;
+function setting<Value>(kind: Kind<Value>, about: About): Setting<Value | undefined>;
+function setting<Value>(kind: Kind<Value>, about: About & { default?: Value }): Setting<Value> {
+  return { kind, ...about };
+}
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+const GiB = 1024 * MiB;
+
+export const logLevels = ["debug", "info", "warn", "error", "silent"] as const;
+
+const isKey = (value: string) => /^[A-Za-z0-9+/]{43}=$/.test(value);
+const isToken = (value: string) => /^[^\s]{1,1000}$/.test(value);
+
+export const schema = {
+  "data.folder": setting(folder(), {
+    meaning:
+      "Where everything embedded lives: database, message log, blobs, secrets. One process at a time uses it.",
+    default: ".hotswap",
+    variable: "HOTSWAP_DATA",
+    flag: "data",
+  }),
+
+  "http.host": setting(
+    text("a host name or an IP address", (value) => /^[\w.:-]{1,253}$/.test(value)),
+    {
+      meaning:
+        "The address that the API and the console listen on. 0.0.0.0 or :: is every address of the machine.",
+      default: "127.0.0.1",
+      flag: "host",
+    },
+  ),
+  "http.port": setting(integer(0, 65_535), {
+    meaning: "The port of the API and the console. 0 takes any free port.",
+    default: 7070,
+    flag: "port",
+  }),
+  "http.requestTimeoutMs": setting(integer(1_000, 86_400_000, "milliseconds"), {
+    meaning: "A request must have arrived whole within this time, a streamed body included.",
+    default: 300_000,
+  }),
+  "http.headersTimeoutMs": setting(integer(1_000, 600_000, "milliseconds"), {
+    meaning: "The head of a request must have arrived within this time.",
+    default: 15_000,
+    atMost: "http.requestTimeoutMs",
+  }),
+  "http.bodyLimitBytes": setting(integer(KiB, 256 * MiB, "bytes"), {
+    meaning: "The largest body of a request, except where an endpoint streams or states its own limit.",
+    default: MiB,
+  }),
+  "http.lineLimitBytes": setting(integer(KiB, 256 * MiB, "bytes"), {
+    meaning: "The largest line of a streamed application/x-ndjson body.",
+    default: 2 * MiB,
+  }),
+  "http.jsonDepthLimit": setting(integer(1, 1_000), {
+    meaning: "How deeply objects and arrays of a JSON body may be nested.",
+    default: 64,
+  }),
+  "http.corsOrigins": setting(origins(), {
+    meaning:
+      "Web pages from other origins that may call the API, such as a console served elsewhere. None by default.",
+    default: [],
+  }),
+
+  "limits.requestsPerSecond": setting(integer(0, 1_000_000), {
+    meaning: "How many API requests per second each principal may make in the long run. 0 sets no limit.",
+    default: 0,
+  }),
+  "limits.requestsBurst": setting(integer(1, 1_000_000), {
+    meaning: "How many API requests a principal may make at once before the rate counts.",
+    default: 1_000,
+  }),
+
+  "sql.url": setting(store("embedded", ["postgres", "postgresql"]), {
+    meaning:
+      "The database: `embedded` runs PostgreSQL in the data folder, a URL names a server (PostgreSQL ≥ 15).",
+    default: "embedded",
+    variable: "HOTSWAP_SQL",
+    flag: "sql",
+  }),
+  "sql.poolSize": setting(integer(1, 1_000), {
+    meaning: "How many connections to the database this process opens at most.",
+    default: 10,
+  }),
+  "kv.url": setting(store("memory", ["redis", "rediss", "unix"]), {
+    meaning:
+      "Cache, counters, locks and notices between nodes: `memory` is for a single node, a URL names a Redis (≥ 7).",
+    default: "memory",
+    variable: "HOTSWAP_KV",
+    flag: "kv",
+  }),
+  "log.url": setting(store("disk"), {
+    meaning: "The message log: `disk` keeps segment files in the data folder.",
+    default: "disk",
+    variable: "HOTSWAP_LOG",
+    flag: "log",
+  }),
+  "log.segmentBytes": setting(integer(MiB, GiB, "bytes"), {
+    meaning:
+      "A segment file of the message log is closed at this size. What retention frees is whole segments.",
+    default: 64 * MiB,
+  }),
+  "log.tailCacheBytes": setting(integer(0, 64 * GiB, "bytes"), {
+    meaning: "Memory for the newest records of all partitions, so that consumers who keep up read no disk.",
+    default: 64 * MiB,
+  }),
+  "log.pendingBytesMax": setting(integer(MiB, 4 * GiB, "bytes"), {
+    meaning: "Bytes that may wait to be written. Beyond it a publish is refused with `overloaded`.",
+    default: 256 * MiB,
+  }),
+  "blob.url": setting(store("folder", ["file"]), {
+    meaning:
+      "Large objects such as plugin packages: `folder` is a folder in the data folder, file:///… another one.",
+    default: "folder",
+    variable: "HOTSWAP_BLOB",
+    flag: "blob",
+  }),
+  "secrets.url": setting(store("file"), {
+    meaning: "The store of secrets: `file` is an encrypted file in the data folder.",
+    default: "file",
+    variable: "HOTSWAP_SECRETS",
+    flag: "secrets",
+  }),
+  "secrets.masterKey": setting(text("32 bytes in base64", isKey), {
+    meaning:
+      "The key that encrypts the stored secrets. In development a key is made beside the data that it protects.",
+    secret: true,
+    requiredInProduction: true,
+    advice: "make one with `openssl rand -base64 32` and keep a copy where the data is not",
+  }),
+
+  "auth.issuerUrl": setting(url(["https", "http"]), {
+    meaning:
+      "An OpenID Connect issuer whose tokens are accepted. Without it HotSwap issues its own tokens only.",
+  }),
+  "auth.audience": setting(text("1 to 1000 characters without blanks", isToken), {
+    meaning: "What a token must name as its audience.",
+    default: "hotswap",
+  }),
+  "auth.rolesClaim": setting(
+    text("the name of a claim, with dots for inner ones", (value) => /^[\w:/-]+(\.[\w:/-]+)*$/.test(value)),
+    {
+      meaning:
+        "The claim of the issuer's tokens that lists the roles, such as `realm_access.roles` of Keycloak.",
+      default: "roles",
+    },
+  ),
+  "auth.tokenTtlSeconds": setting(integer(60, 31_536_000, "seconds"), {
+    meaning: "How long a token of `hotswap token` is valid when --ttl does not say.",
+    default: 3_600,
+  }),
+
+  "approvals.webhookUrl": setting(url(["https", "http"]), {
+    meaning: "Who is told of a new approval request, by a signed POST (Standard Webhooks).",
+  }),
+  "approvals.webhookSecret": setting(
+    text("whsec_ and 24 to 64 bytes in base64", (value) => /^whsec_[A-Za-z0-9+/]{32,86}={0,2}$/.test(value)),
+    {
+      meaning: "The key that signs the notice.",
+      secret: true,
+      requiredWith: "approvals.webhookUrl",
+      advice: 'make one with `echo "whsec_$(openssl rand -base64 32)"`',
+    },
+  ),
+  "approvals.expirySeconds": setting(integer(60, 7_776_000, "seconds"), {
+    meaning: "An approval that is not used by then no longer counts.",
+    default: 259_200,
+  }),
+
+  "telemetry.logLevel": setting(choice(logLevels), {
+    meaning: "The least important log lines that are written. `debug` has a line for each request.",
+    default: "info",
+    flag: "log-level",
+  }),
+  "telemetry.otlpEndpoint": setting(url(["http", "https"]), {
+    meaning:
+      "Where traces go, by OTLP over HTTP, such as http://localhost:4318. Without it no trace is recorded.",
+  }),
+  "telemetry.otlpHeaders": setting(
+    text("name=value, separated by commas", (value) =>
+      /^[\w-]+=[^,=]+(=*)(,[\w-]+=[^,=]+(=*))*$/.test(value),
+    ),
+    { meaning: "Header fields for the receiver of traces, such as its API key.", secret: true },
+  ),
+  "telemetry.sampleRatio": setting(ratio(), {
+    meaning: "The share of traces that is recorded. A caller's own decision (traceparent) goes first.",
+    default: 1,
+  }),
+  "metrics.public": setting(boolean(), {
+    meaning: "Lets /metrics be read without a token. It names topics of all tenants.",
+    default: false,
+  }),
+  "metrics.seriesMax": setting(integer(10, 1_000_000), {
+    meaning: "Label sets per metric; what comes after them is counted together as `_other`.",
+    default: 2_000,
+  }),
+
+  "messaging.ackDeadlineSeconds": setting(integer(1, 43_200, "seconds"), {
+    meaning:
+      "After this time without an acknowledgement a message is delivered again, unless its subscription says otherwise.",
+    default: 30,
+  }),
+  "messaging.batchMax": setting(integer(1, 10_000), {
+    meaning: "Messages in one request to publish, consume or acknowledge.",
+    default: 1_000,
+  }),
+  "messaging.consumeWaitMaxSeconds": setting(integer(0, 300, "seconds"), {
+    meaning: "The longest that a consume request may wait for messages.",
+    default: 30,
+  }),
+  "messaging.partitionsMax": setting(integer(1, 4_096), {
+    meaning: "Partitions of one topic.",
+    default: 256,
+  }),
+  "messaging.messageLimitBytes": setting(integer(KiB, 8 * MiB, "bytes"), {
+    meaning: "The largest message, headers and payload together.",
+    default: MiB,
+  }),
+  "messaging.inFlightMax": setting(integer(1, 1_000_000), {
+    meaning: "Messages of one subscription that may be with consumers, not yet acknowledged.",
+    default: 10_000,
+  }),
+
+  "shutdown.drainTimeoutMs": setting(integer(0, 600_000, "milliseconds"), {
+    meaning: "How long a stopping server waits for requests that are still running.",
+    default: 10_000,
+  }),
+};
+
+export type SettingName = keyof typeof schema;
+type ValueOf<Name extends SettingName> = (typeof schema)[Name] extends Setting<infer Value> ? Value : never;
+type Group = SettingName extends `${infer First}.${string}` ? First : never;
+
+/** The loaded settings: `settings.http.port`. Frozen, and complete but for those without a default. */
+export type Settings = {
+  readonly [G in Group]: {
+    readonly [Name in SettingName as Name extends `${G}.${infer Last}` ? Last : never]: ValueOf<Name>;
+  };
+};
+
+export const settingNames = Object.keys(schema) as SettingName[];
+
+/** The entry without the type of its value, for code that treats all settings alike. */
+export function entryOf(name: SettingName): Setting<unknown> {
+  return schema[name] as Setting<unknown>;
+}
+
+export function variableOf(name: SettingName): string {
+  return entryOf(name).variable ?? `HOTSWAP_${words(name).join("_").toUpperCase()}`;
+}
+
+/** Without the leading dashes; undefined for a secret. */
+export function flagOf(name: SettingName): string | undefined {
+  const { flag, secret } = entryOf(name);
+  return secret ? undefined : (flag ?? words(name).join("-"));
+}
+
+const words = (name: string) => name.replaceAll(/[A-Z]/g, (letter) => `.${letter.toLowerCase()}`).split(".");

@@ -1,0 +1,111 @@
+/**
+ * Every metric of HotSwap, in one table; docs/reference/metrics.md is generated from it and the names and
+ * labels in the code are checked against it by the compiler. Base units only (seconds, bytes), with the unit
+ * in the name; counters end in `_total`. A label's values are few and known: a topic, a route, never an id of
+ * a message, a user or a URL. What a label names tells `Metrics.forget` when it is gone.
+ */
+export interface MetricEntry {
+  type: "counter" | "gauge" | "histogram";
+  help: string;
+  labels: readonly string[];
+  /** Upper bounds of a histogram; what is above them goes into +Inf. */
+  buckets?: readonly number[];
+}
+
+// The advice of OpenTelemetry's semantic conventions for http.server.request.duration.
+const requestSeconds = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10];
+// A durable publish is a group-committed fdatasync away: below a millisecond on a good disk.
+const publishSeconds = [0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
+const deliverySeconds = [
+  0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600,
+];
+
+export const metricTable = {
+  http_server_request_duration_seconds: {
+    type: "histogram",
+    help: "Time from the head of a request to the end of its handler. error_type is the code of a 5xx answer.",
+    labels: ["http_request_method", "http_route", "http_response_status_code", "url_scheme", "error_type"],
+    buckets: requestSeconds,
+  },
+  http_server_active_requests: {
+    type: "gauge",
+    help: "Requests that are being handled.",
+    labels: ["http_request_method", "url_scheme"],
+  },
+
+  messages_published_total: {
+    type: "counter",
+    help: "Messages accepted, at the durability of their topic.",
+    labels: ["tenant", "topic"],
+  },
+  messages_delivered_total: {
+    type: "counter",
+    help: "Messages handed to a consumer, repeated deliveries included.",
+    labels: ["tenant", "topic", "subscription"],
+  },
+  messages_acked_total: {
+    type: "counter",
+    help: "Messages acknowledged.",
+    labels: ["tenant", "topic", "subscription"],
+  },
+  messages_redelivered_total: {
+    type: "counter",
+    help: "Deliveries of a message that had been delivered before.",
+    labels: ["tenant", "topic", "subscription"],
+  },
+  messages_failed_total: {
+    type: "counter",
+    help: "Messages given back by their consumer (nack).",
+    labels: ["tenant", "topic", "subscription"],
+  },
+  message_publish_duration_seconds: {
+    type: "histogram",
+    help: "Time to accept the messages of one publish, until they are as durable as the topic asks for.",
+    labels: ["tenant", "topic"],
+    buckets: publishSeconds,
+  },
+  message_delivery_duration_seconds: {
+    type: "histogram",
+    help: "Age of a message when it is handed to a consumer for the first time.",
+    labels: ["tenant", "topic", "subscription"],
+    buckets: deliverySeconds,
+  },
+  queue_depth: {
+    type: "gauge",
+    help: "Messages that a subscription has not acknowledged yet.",
+    labels: ["tenant", "topic", "subscription"],
+  },
+  consumer_lag: {
+    type: "gauge",
+    help: "Messages that a subscription has not delivered yet.",
+    labels: ["tenant", "topic", "subscription"],
+  },
+
+  health_check_up: {
+    type: "gauge",
+    help: "1 when the check passed the last time somebody asked, 0 when it did not.",
+    labels: ["check"],
+  },
+  metrics_overflow_total: {
+    type: "counter",
+    help: "Label sets refused because a metric had as many as metrics.seriesMax allows.",
+    labels: ["metric"],
+  },
+  metrics_collect_failures_total: {
+    type: "counter",
+    help: "Times that a part of HotSwap could not refresh its metrics for a scrape.",
+    labels: [],
+  },
+} as const satisfies Record<string, MetricEntry>;
+
+type Table = typeof metricTable;
+export type MetricName = keyof Table;
+type NameOf<Type extends MetricEntry["type"]> = {
+  [Name in MetricName]: Table[Name]["type"] extends Type ? Name : never;
+}[MetricName];
+export type CounterName = NameOf<"counter">;
+export type GaugeName = NameOf<"gauge">;
+export type HistogramName = NameOf<"histogram">;
+
+/** The labels of a metric with their values; all of them, in any order. */
+export type LabelsOf<Name extends MetricName> = Record<Table[Name]["labels"][number], string>;

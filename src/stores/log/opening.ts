@@ -1,0 +1,98 @@
+/**
+ * Opens a partition in whatever state its folder is, after a stop, a kill or a power failure. Only the last
+ * segment is looked at, from its checkpoint on: everything before it was durable when the next one began.
+ */
+
+import { SegmentChain } from "./chain.ts";
+import { readCheckpoint } from "./checkpoint.ts";
+import type { LogContext } from "./context.ts";
+import { Partition } from "./partition.ts";
+import { type Block, parseBlock } from "./record.ts";
+import { scan } from "./scan.ts";
+import {
+  type Place,
+  readHeader,
+  Segment,
+  type SegmentHeader,
+  segmentBase,
+  segmentHeaderBytes,
+} from "./segment.ts";
+import { SparseIndex } from "./sparse.ts";
+
+export async function openPartition(context: LogContext, place: Place): Promise<Partition> {
+  const names = await context.disk.list(place.folder);
+  // The beginnings of segments that never came into being.
+  for (const name of names) if (name.endsWith(".new")) await context.disk.remove(`${place.folder}/${name}`);
+  const bases = names.map(segmentBase).filter((base) => base !== undefined);
+  const segments = bases.map((base, i) => new Segment(place, base, bases[i + 1] ?? base));
+  const last = segments.at(-1);
+  if (!last) {
+    const nothing = { offset: 0, position: 0 };
+    return new Partition(context, place, new SegmentChain(context, place, [], 0, nothing), []);
+  }
+  const { durable, doubtful } = await recover(context, last);
+  const first = segments[0]!;
+  const bytesBefore =
+    first === last ? last.content!.bytesBefore : (await headerOf(context, first))?.bytesBefore;
+  const chain = new SegmentChain(context, place, segments, bytesBefore ?? 0, durable);
+  const partition = new Partition(context, place, chain, doubtful ?? []);
+  if (doubtful) await partition.distrust();
+  return partition;
+}
+
+async function headerOf({ files }: LogContext, segment: Segment): Promise<SegmentHeader | undefined> {
+  const lease = await files.lease(segment.path);
+  try {
+    return await readHeader(lease.file);
+  } finally {
+    files.release(lease);
+  }
+}
+
+interface Recovery {
+  durable: { offset: number; position: number };
+  /**
+   * The records after it, which may or may not be on the medium; undefined when the checkpoint covers the whole
+   * file. A sync now would not tell: when one failed in the process before, the next one succeeds without
+   * writing. So they are written once more, into a fresh segment (Partition.distrust), and that also cuts the
+   * torn tail.
+   */
+  doubtful: Block[] | undefined;
+}
+
+/** Finds the end of the last segment, and how much of it is certain. Changes nothing. */
+async function recover({ files }: LogContext, segment: Segment): Promise<Recovery> {
+  const lease = await files.lease(segment.path);
+  const { file } = lease;
+  try {
+    const header = await readHeader(file);
+    // Without its salt no record of the file can be told from chance, and without its end no append is safe.
+    if (!header || header.base !== segment.base)
+      throw segment.corrupt(segment.base, 0, "its header is damaged");
+    const { salt, bytesBefore } = header;
+    const checkpoint = await readCheckpoint(files, segment.checkpointPath, salt);
+    // A checkpoint beyond the end of the file still proves what has been durable there.
+    const usable = checkpoint && checkpoint.position <= file.size ? checkpoint : undefined;
+    const index = usable?.index ?? new SparseIndex(segmentHeaderBytes);
+    const found = await scan({
+      file,
+      size: file.size,
+      salt,
+      start: { sequence: usable?.count ?? 0, position: usable?.position ?? segmentHeaderBytes },
+      durable: checkpoint?.position ?? segmentHeaderBytes,
+      ...(checkpoint && { count: checkpoint.count }),
+      index,
+    });
+    const { position, sequence } = found;
+    const damage = [...(usable?.damage ?? []), ...found.damage];
+    segment.end = segment.base + sequence;
+    segment.content = { salt, bytesBefore, index, damage, position };
+    const durable = { offset: segment.base + found.durable.sequence, position: found.durable.position };
+    if (usable?.position === file.size) return { durable, doubtful: undefined };
+    const bytes = Buffer.allocUnsafe(Math.max(0, Math.min(position, file.size) - durable.position));
+    if ((await file.read(bytes, durable.position)) < bytes.length) throw new Error("the file has shrunk");
+    return { durable, doubtful: bytes.length > 0 ? [parseBlock(durable.offset, bytes)] : [] };
+  } finally {
+    files.release(lease);
+  }
+}

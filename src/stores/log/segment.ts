@@ -1,0 +1,278 @@
+/**
+ * One segment file: a header, then records (record.ts) up to the end of the file. Its name is its base offset.
+ * A segment answers for the offsets from its base to the base of the segment that follows it; what its file
+ * holds beyond that is dead. Beside it lies a checkpoint (checkpoint.ts) that saves scanning.
+ *
+ *   0          8         12     16       24          32    36          64
+ *   | HSLOGSEG | version | salt | base   | bytes     | crc | zeros …   | records …
+ *                                          in all segments before this one
+ */
+import { HotSwapError } from "../../core/errors.ts";
+import { type Checkpoint, readCheckpoint } from "./checkpoint.ts";
+import type { DiskFile } from "./disk.ts";
+import type { OpenFiles } from "./files.ts";
+import type { LogRecord } from "./port.ts";
+import { recordCrc, recordHeaderBytes } from "./record.ts";
+import { checksum, type Damage, scan } from "./scan.ts";
+import { indexStepBytes, SparseIndex } from "./sparse.ts";
+
+export const segmentHeaderBytes = 64;
+const magic = Buffer.from("HSLOGSEG");
+const formatVersion = 1;
+const sliceLimitBytes = 1024 * 1024;
+
+export interface SegmentHeader {
+  salt: number;
+  base: number;
+  /** Bytes of records and headers in all segments before this one, since the partition was made. */
+  bytesBefore: number;
+}
+
+export function encodeHeader(header: SegmentHeader): Buffer {
+  const bytes = Buffer.alloc(segmentHeaderBytes);
+  magic.copy(bytes);
+  bytes.writeUInt32LE(formatVersion, 8);
+  bytes.writeUInt32LE(header.salt, 12);
+  bytes.writeBigUInt64LE(BigInt(header.base), 16);
+  bytes.writeBigUInt64LE(BigInt(header.bytesBefore), 24);
+  bytes.writeUInt32LE(checksum(bytes.subarray(0, 32)), 32);
+  return bytes;
+}
+
+/** The header, or undefined when it is not one. */
+export async function readHeader(file: DiskFile): Promise<SegmentHeader | undefined> {
+  const bytes = Buffer.alloc(segmentHeaderBytes);
+  if ((await file.read(bytes, 0)) < segmentHeaderBytes) return undefined;
+  if (!bytes.subarray(0, 8).equals(magic) || bytes.readUInt32LE(8) !== formatVersion) return undefined;
+  if (bytes.readUInt32LE(32) !== checksum(bytes.subarray(0, 32))) return undefined;
+  return {
+    salt: bytes.readUInt32LE(12),
+    base: Number(bytes.readBigUInt64LE(16)),
+    bytesBefore: Number(bytes.readBigUInt64LE(24)),
+  };
+}
+
+/** Sixteen digits hold every safe integer, so names sort as offsets do. */
+export function segmentName(base: number): string {
+  return `${String(base).padStart(16, "0")}.log`;
+}
+
+/** The base offset that a file name states; undefined for other files. */
+export function segmentBase(name: string): number | undefined {
+  return /^\d{16}\.log$/.test(name) ? Number(name.slice(0, 16)) : undefined;
+}
+
+/** What is known of a segment once its file has been looked at. */
+export interface SegmentContent {
+  salt: number;
+  bytesBefore: number;
+  index: SparseIndex;
+  damage: Damage[];
+  /** Position that follows the last record. */
+  position: number;
+}
+
+/** Which partition a segment belongs to: the name for people, the folder for the disk. */
+export interface Place {
+  readonly name: string;
+  readonly folder: string;
+}
+
+export class Segment {
+  readonly place: Place;
+  readonly base: number;
+  /** Offset that follows the last record; for a sealed segment the base of the next. */
+  end: number;
+  /** Undefined until a sealed segment is first read. */
+  content: SegmentContent | undefined;
+  #loading: Promise<SegmentContent> | undefined;
+
+  constructor(place: Place, base: number, end: number, content?: SegmentContent) {
+    this.place = place;
+    this.base = base;
+    this.end = end;
+    this.content = content;
+  }
+
+  get path(): string {
+    return `${this.place.folder}/${segmentName(this.base)}`;
+  }
+
+  get checkpointPath(): string {
+    return this.path.replace(/log$/, "index");
+  }
+
+  /** Loads what is known of a sealed segment, from its checkpoint or by a scan of the file. */
+  async load(files: OpenFiles): Promise<SegmentContent> {
+    if (this.content) return this.content;
+    this.#loading ??= this.#load(files).finally(() => {
+      this.#loading = undefined;
+    });
+    return this.#loading;
+  }
+
+  async #load(files: OpenFiles): Promise<SegmentContent> {
+    const lease = await files.lease(this.path);
+    try {
+      const header = await readHeader(lease.file);
+      if (!header || header.base !== this.base) {
+        throw this.corrupt(this.base, 0, "its header is damaged");
+      }
+      const checkpoint = await readCheckpoint(files, this.checkpointPath, header.salt);
+      this.content =
+        checkpoint && checkpoint.count === this.end - this.base && checkpoint.position <= lease.file.size
+          ? fromCheckpoint(header, checkpoint)
+          : await this.#scanSealed(lease.file, header);
+      return this.content;
+    } finally {
+      files.release(lease);
+    }
+  }
+
+  async #scanSealed(file: DiskFile, header: SegmentHeader): Promise<SegmentContent> {
+    const index = new SparseIndex(segmentHeaderBytes);
+    const found = await scan({
+      file,
+      size: file.size,
+      salt: header.salt,
+      start: { sequence: 0, position: segmentHeaderBytes },
+      durable: Number.POSITIVE_INFINITY,
+      count: this.end - this.base,
+      index,
+    });
+    const { salt, bytesBefore } = header;
+    return { salt, bytesBefore, index, damage: found.damage, position: found.position };
+  }
+
+  corrupt(offset: number, position: number, what: string): HotSwapError {
+    const segment = segmentName(this.base);
+    const partition = this.place.name;
+    return new HotSwapError(
+      "log_corrupt",
+      `Partition ${partition}, segment ${segment}, offset ${offset} (byte ${position}): ${what}.`,
+      { data: { partition, segment, offset, position } },
+    );
+  }
+
+  /**
+   * Adds records from `from` on to `out`, below offset `to`, within one slice of the file. Adds at least one
+   * or rejects. Every record is checked against its CRC.
+   */
+  async read(
+    files: OpenFiles,
+    range: { from: number; to: number; records: number; bytes: number },
+    out: LogRecord[],
+  ): Promise<void> {
+    const content = await this.load(files);
+    const lease = await files.lease(this.path);
+    try {
+      for (let attempt = 0; ; attempt++) {
+        const bad = await this.#readSlice(lease.file, content, range, out);
+        if (!bad) return;
+        // Twice in the same place would mean that the scan accepts what the reader refuses.
+        if (attempt > 0) throw this.corrupt(bad.offset, bad.position, "the record does not fit its checksum");
+        await this.#examine(lease.file, content);
+      }
+    } finally {
+      files.release(lease);
+    }
+  }
+
+  /** Finds out exactly which records are damaged, once a reader has met one. */
+  async #examine(file: DiskFile, content: SegmentContent): Promise<void> {
+    const found = await scan({
+      file,
+      size: Math.min(file.size, content.position),
+      salt: content.salt,
+      start: { sequence: 0, position: segmentHeaderBytes },
+      durable: Number.POSITIVE_INFINITY,
+      count: this.end - this.base,
+      index: new SparseIndex(segmentHeaderBytes),
+    });
+    content.damage = found.damage;
+  }
+
+  /** Resolves to the first place that does not hold the record expected there, when no record could be added. */
+  async #readSlice(
+    file: DiskFile,
+    content: SegmentContent,
+    range: { from: number; to: number; records: number; bytes: number },
+    out: LogRecord[],
+  ): Promise<{ offset: number; position: number } | undefined> {
+    const place = this.#locate(content, range.from);
+    const size = Math.min(file.size, content.position);
+    let slice = await readSlice(file, place.position, this.#guess(content, range), size);
+    let { position, sequence } = place;
+    let at = 0;
+    let reread = false;
+    let records = range.records;
+    let bytes = range.bytes;
+    const before = out.length;
+    while (this.base + sequence < range.to && records > 0 && bytes > 0) {
+      if (content.damage.some((damage) => damage.from === sequence)) break;
+      const length = at + recordHeaderBytes <= slice.length ? slice.readUInt32LE(at + 4) : 0;
+      const recordBytes = recordHeaderBytes + length;
+      if (at + recordBytes > slice.length || length === 0) {
+        if (out.length > before) return undefined;
+        // The slice ends within the first record wanted: one read more, from here and as long as it must be.
+        if (position + recordBytes > size || (length === 0 && reread)) break;
+        reread = at === 0;
+        slice = await readSlice(file, position, Math.max(recordBytes, 4096), size);
+        at = 0;
+        continue;
+      }
+      if (slice.readUInt32LE(at + 8) !== sequence) break;
+      if (this.base + sequence >= range.from) {
+        const body = slice.subarray(at + recordHeaderBytes, at + recordBytes);
+        const crc = recordCrc(content.salt, length, sequence, slice.readUInt32LE(at + 12), body);
+        if (crc !== slice.readUInt32LE(at)) break;
+        out.push({ offset: this.base + sequence, body });
+        records -= 1;
+        bytes -= length;
+      }
+      at += recordBytes;
+      position += recordBytes;
+      sequence += 1;
+    }
+    if (out.length > before) return undefined;
+    return { offset: this.base + sequence, position };
+  }
+
+  /** Where to begin for an offset: the index entry, or the end of a damaged stretch when that is nearer. */
+  #locate(content: SegmentContent, offset: number): { sequence: number; position: number } {
+    const sequence = offset - this.base;
+    let place = content.index.find(sequence);
+    for (const damage of content.damage) {
+      if (sequence >= damage.from && sequence < damage.to) {
+        throw this.corrupt(offset, damage.position, "the record is damaged");
+      }
+      if (damage.to <= sequence && damage.to > place.sequence) {
+        place = { sequence: damage.to, position: damage.resume };
+      }
+    }
+    return place;
+  }
+
+  /** How much to read at once: what the limits ask for at this segment's mean record size. */
+  #guess(content: SegmentContent, range: { from: number; records: number; bytes: number }): number {
+    const mean = Math.ceil((content.position - segmentHeaderBytes) / Math.max(1, this.end - this.base));
+    const wanted = Math.min(range.records * mean, range.bytes + range.records * recordHeaderBytes);
+    return Math.min(sliceLimitBytes, wanted + mean + indexStepBytes);
+  }
+}
+
+function fromCheckpoint(header: SegmentHeader, checkpoint: Checkpoint): SegmentContent {
+  const { salt, bytesBefore } = header;
+  return {
+    salt,
+    bytesBefore,
+    index: checkpoint.index,
+    damage: checkpoint.damage,
+    position: checkpoint.position,
+  };
+}
+
+async function readSlice(file: DiskFile, position: number, length: number, size: number): Promise<Buffer> {
+  const target = Buffer.allocUnsafe(Math.max(0, Math.min(length, size - position)));
+  return target.subarray(0, await file.read(target, position));
+}

@@ -1,0 +1,66 @@
+/**
+ * PostgreSQL that comes with HotSwap, as a child process on a folder of its own. See embedded/README.md for how
+ * it is owned, started after any kind of end, and kept from outliving its parent.
+ */
+import { mkdir } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import pg from "pg";
+import type { Clock } from "../../core/clock.ts";
+import type { SqlServer } from "./database.ts";
+import { findBinaries } from "./embedded/binaries.ts";
+import { type FolderLock, lockFolder } from "./embedded/folderlock.ts";
+import { type Connection, PostgresServer } from "./embedded/server.ts";
+import { findUnprivileged } from "./embedded/unprivileged.ts";
+
+/** Role and database of the application. The role owns its database and is no superuser, which would pass by row-level security. */
+const application = "hotswap";
+
+export function embeddedServer(data: string, poolSize: number, clock: Clock): SqlServer {
+  let lock: FolderLock | undefined;
+  let server: PostgresServer | undefined;
+
+  async function stop() {
+    await server?.stop();
+    server = undefined;
+    await lock?.release();
+    lock = undefined;
+  }
+
+  async function start() {
+    const folder = resolve(data);
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    lock = await lockFolder(folder);
+    const binaries = await findBinaries();
+    const unprivileged = await findUnprivileged(binaries.postgres, folder);
+    const settings = { max_connections: String(poolSize + 10) };
+    server = new PostgresServer({
+      folder: join(folder, "postgres"),
+      binaries,
+      unprivileged,
+      clock,
+      settings,
+    });
+    await server.start();
+    await ensureApplication(server.connection);
+    return { ...server.connection, user: application, database: application };
+  }
+
+  return { start, stop };
+}
+
+/** The superuser is used for this alone. Idempotent, so a first start that was cut off here is made good by the next. */
+export async function ensureApplication(connection: Connection, database = application): Promise<void> {
+  const client = new pg.Client({ ...connection, user: "postgres", database: "postgres" });
+  await client.connect();
+  try {
+    const { rows } = await client.query<{ role: boolean; database: boolean }>(
+      `select exists (select from pg_roles where rolname = $1) as role,
+              exists (select from pg_database where datname = $2) as database`,
+      [application, database],
+    );
+    if (!rows[0]!.role) await client.query(`create role ${application} login`);
+    if (!rows[0]!.database) await client.query(`create database ${database} owner ${application}`);
+  } finally {
+    await client.end();
+  }
+}

@@ -1,0 +1,102 @@
+/**
+ * A real PostgreSQL for the tests of every room: one embedded server per test process, an own empty database per
+ * call. The server keeps nothing on disk for long: it does not sync, and its folder goes away with the process,
+ * also when that is killed.
+ */
+import { execFile } from "node:child_process";
+import { mkdir, mkdtemp, open, rename, rm, stat, statfs } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import pg from "pg";
+import { systemClock } from "../../core/clock.ts";
+import { findBinaries } from "./embedded/binaries.ts";
+import { ensureCluster } from "./embedded/cluster.ts";
+import { type Connection, PostgresServer, type ServerOptions } from "./embedded/server.ts";
+import { findUnprivileged } from "./embedded/unprivileged.ts";
+import { ensureApplication } from "./embedded.ts";
+import { type Migration, openSql, type Sql } from "./index.ts";
+
+export interface TestDatabase {
+  /** Started, as the application's role, with the migrations applied. */
+  sql: Sql;
+  /** For a second connection, or a second node. */
+  url: string;
+  /** Disconnects and drops the database. */
+  close(): Promise<void>;
+}
+
+let server: Promise<PostgresServer> | undefined;
+let databases = 0;
+
+export async function testDatabase(migrations: readonly Migration[] = []): Promise<TestDatabase> {
+  server ??= startServer();
+  const { connection } = await server;
+  const database = `test_${++databases}`;
+  await ensureApplication(connection, database);
+  const url = `postgres://hotswap@localhost:${connection.port}/${database}?host=${encodeURIComponent(connection.host)}`;
+  const sql = openSql({ sql: url, data: "" });
+  await sql.start();
+  if (migrations.length > 0) await sql.migrate(migrations);
+  return {
+    sql,
+    url,
+    async close() {
+      await sql.stop();
+      await asSuperuser(connection, `drop database if exists ${database} with (force)`);
+    },
+  };
+}
+
+/** For what the application's role may not do, such as ending a backend from outside. */
+export async function asSuperuser(connection: Connection, text: string): Promise<void> {
+  const client = new pg.Client({ ...connection, user: "postgres", database: "postgres" });
+  await client.connect();
+  await client.query(text).finally(() => client.end());
+}
+
+export const withoutSync = {
+  fsync: "off",
+  synchronous_commit: "off",
+  full_page_writes: "off",
+  autovacuum: "off",
+};
+
+async function startServer(): Promise<PostgresServer> {
+  const home = await mkdtemp(join(await fastFolder(), "hotswap-test-"));
+  const folder = join(home, "postgres");
+  const binaries = await findBinaries();
+  const unprivileged = await findUnprivileged(binaries.postgres, home);
+  const options = { binaries, unprivileged, clock: systemClock, settings: withoutSync };
+  await promisify(execFile)("cp", ["-R", await template(options), folder]);
+  const started = new PostgresServer({ ...options, folder, removeAfterwards: home });
+  await started.start();
+  return started;
+}
+
+/** Memory where there is plenty of it: to copy the cluster onto a disk takes longer than all the rest. */
+export async function fastFolder(): Promise<string> {
+  const memory = await statfs("/dev/shm").catch(() => undefined);
+  const free = memory ? memory.bavail * memory.bsize : 0;
+  return free > 2 ** 31 ? "/dev/shm" : tmpdir();
+}
+
+/** A fresh cluster, made once per checkout and version and copied ever after: initdb takes half a second. */
+async function template({ binaries, unprivileged }: Omit<ServerOptions, "folder">): Promise<string> {
+  const cache = fileURLToPath(new URL("../../../node_modules/.cache/hotswap/", import.meta.url));
+  const folder = join(cache, `postgres-${binaries.version}`);
+  const exists = await stat(folder).then(
+    () => true,
+    () => false,
+  );
+  if (exists) return folder;
+  await mkdir(cache, { recursive: true });
+  const draft = join(await mkdtemp(join(cache, "draft-")), "postgres");
+  const log = await open(`${draft}.log`, "a");
+  await ensureCluster({ folder: draft, binaries, unprivileged, output: log.fd }).finally(() => log.close());
+  // Another test process may have been quicker; its folder is as good.
+  await rename(draft, folder).catch(() => {});
+  await rm(join(draft, ".."), { recursive: true });
+  return folder;
+}
