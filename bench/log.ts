@@ -6,6 +6,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { hasCode } from "../src/core/errors.ts";
 import { type Durability, openLog } from "../src/stores/log/index.ts";
 
 const recordBytes = 1024;
@@ -30,7 +31,13 @@ async function measure(folder: string, batch: number, durability: Durability): P
   const producer = async () => {
     while (performance.now() < end) {
       const begun = performance.now();
-      await partition.append(bodies, durability);
+      try {
+        await partition.append(bodies, durability);
+      } catch (error) {
+        if (!hasCode(error, "overloaded")) throw error;
+        await new Promise((resolve) => setImmediate(resolve)); // as much waits as the log accepts
+        continue;
+      }
       latencies.push(performance.now() - begun);
       appended += batch;
     }

@@ -1,7 +1,9 @@
+/**
+ * Relative addresses: the console also works behind a proxy that adds a path. No asset is inlined, because
+ * the page's policy (src/platform/http/static.ts) allows scripts and styles from files of this server only.
+ */
 import { defineConfig } from "vite";
 
-// Relative addresses: the console also works behind a proxy that adds a path. No asset is inlined, because the
-// page's policy (src/platform/http/static.ts) allows scripts and styles from files of this server only.
 export default defineConfig({
   base: "./",
   build: {

@@ -73,8 +73,8 @@ const settingsIntro = `Every setting can be given in four ways. The first that i
 
 4. the default.
 
-A name that HotSwap does not know is refused, in all three. Everything that is wrong is reported at once, with the
-place that it came from. Numbers of milliseconds, seconds and bytes may carry a suffix: \`90s\`, \`5m\`,
+A name that HotSwap does not know is refused, in all three. Everything that is wrong is reported at once,
+with the place that it came from. Numbers of milliseconds, seconds and bytes may carry a suffix: \`90s\`, \`5m\`,
 \`64 MiB\`.
 
 A **secret** has no flag, because every user of a machine can read its command lines. Instead of the

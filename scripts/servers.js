@@ -1,24 +1,32 @@
 /**
  * The real servers and the browser that tests run against, from Debian's packages. Root installs what is
  * missing on the machine, without starting it; anyone else gets the packages unpacked under .cache/servers
- * and reached through wrappers there. Either way `env.PATH` leads to every program, and what could not be had
- * is named in `missing`, so that the tests that need it are skipped by name.
+ * and reached through wrappers there. Either way `env.PATH` leads to every program. What could not be had is
+ * said in `notes`; the tests that need it are skipped by name.
  */
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { withLock } from "./lock.js";
 import { root, run, SetupError, step } from "./steps.js";
 
-const PROGRAMS = { "redis-server": "redis-server", postgres: "postgresql-15", chromium: "chromium" };
-const DEBIAN_POSTGRES = "/usr/lib/postgresql/15/bin"; // Debian keeps the servers' programs off the PATH
+const POSTGRES = "/usr/lib/postgresql/15/bin"; // Debian keeps these off the PATH
+const FOLDERS = [POSTGRES, "/usr/sbin", "/usr/bin", "/usr/local/bin", "/bin"];
+
+/** Each program and its package. */
+const PROGRAMS = {
+  "redis-server": "redis-server",
+  postgres: "postgresql-15",
+  pgbouncer: "pgbouncer",
+  openssl: "openssl",
+  chromium: "chromium",
+};
 
 const cache = join(root, ".cache", "servers");
 const wrappers = join(cache, "bin");
 const quiet = { env: { ...process.env, DEBIAN_FRONTEND: "noninteractive", LC_ALL: "C" } };
 
 export async function findServers() {
-  const path = [wrappers, process.env.PATH, DEBIAN_POSTGRES, "/usr/sbin", "/usr/bin"].join(delimiter);
-  const has = (program) => path.split(delimiter).some((dir) => existsSync(join(dir, program)));
+  const has = (program) => [wrappers, ...FOLDERS].some((dir) => existsSync(join(dir, program)));
   const wanted = Object.keys(PROGRAMS).filter((program) => !has(program));
   const notes = [];
   if (wanted.length > 0) {
@@ -38,7 +46,8 @@ export async function findServers() {
     const packages = missing.map((program) => PROGRAMS[program]).join(" ");
     notes.push(`not installed: ${missing.join(", ")}. On Debian: sudo apt-get install ${packages}`);
   }
-  return { env: { PATH: path }, notes };
+  const path = [wrappers, process.env.PATH, ...FOLDERS].join(delimiter);
+  return { env: { PATH: path, HOTSWAP_TEST_SERVERS: wrappers }, notes };
 }
 
 async function apt(args, options = {}) {
@@ -100,8 +109,9 @@ async function unpackBeside(packages) {
       wrap(name, join(tree, dir, name), libraries, tree);
     }
   };
-  wrapAll("usr/bin", /^redis-/);
-  wrapAll(DEBIAN_POSTGRES.slice(1), /./);
+  wrapAll("usr/bin", /^(redis-|openssl$)/);
+  wrapAll("usr/sbin", /^pgbouncer$/);
+  wrapAll(POSTGRES.slice(1), /./);
   wrapAll("usr/lib/chromium", /^chromium$/); // Debian's own launcher names /usr/lib by its full path
   for (const dir of ["debs", "lists", "apt"]) rmSync(join(cache, dir), { recursive: true });
 }
@@ -121,7 +131,15 @@ function libraryFolders(tree) {
 // The library path is set for the one program and not for the tests, whose other programs bring their own.
 function wrap(name, program, libraries, tree) {
   const lines = ["#!/bin/sh", `export LD_LIBRARY_PATH='${libraries.join(delimiter)}'`];
-  if (!existsSync("/etc/fonts/fonts.conf")) lines.push(`export FONTCONFIG_SYSROOT='${tree}'`);
+  if (!existsSync("/etc/fonts/fonts.conf")) lines.push(`export FONTCONFIG_FILE='${fontList(tree)}'`);
   lines.push(`exec '${program}' "$@"`, "");
   writeFileSync(join(wrappers, name), lines.join("\n"), { mode: 0o755 });
+}
+
+// A machine without fonts would show pages without text.
+function fontList(tree) {
+  const file = join(cache, "fonts.conf");
+  const [fonts, cached] = [join(tree, "usr/share/fonts"), join(cache, "fontconfig")];
+  writeFileSync(file, `<fontconfig><dir>${fonts}</dir><cachedir>${cached}</cachedir></fontconfig>\n`);
+  return file;
 }

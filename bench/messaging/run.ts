@@ -24,7 +24,7 @@ const help = `Usage: npm run bench:messaging -- [options]
   --messages N       measured messages per system and round (200000)
   --warm-up N        messages before that (20000)
   --rounds N         rounds (3)
-  --phase-seconds N  no phase sends new messages after this (20)
+  --phase-seconds N  no phase sends new messages after this (10)
   --pin              servers on CPU 0, clients on CPU 1
   --folder DIR       where data goes; must be on a disk (.cache/bench)
   --json             the results as JSON on stdout instead of the table
@@ -37,7 +37,7 @@ const { values: options } = parseArgs({
     messages: { type: "string", default: "200000" },
     "warm-up": { type: "string", default: "20000" },
     rounds: { type: "string", default: "3" },
-    "phase-seconds": { type: "string", default: "20" },
+    "phase-seconds": { type: "string", default: "10" },
     pin: { type: "boolean", default: false },
     folder: { type: "string", default: fileURLToPath(new URL("../../.cache/bench", import.meta.url)) },
     json: { type: "boolean", default: false },

@@ -1,5 +1,5 @@
 /** Approvals: somebody else agrees to exactly one content before it takes effect. */
-import type { Json } from "./messages.ts";
+import type { Json } from "./message.ts";
 import {
   type CallOptions,
   idempotencyKey,

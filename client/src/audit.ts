@@ -1,5 +1,5 @@
 /** The audit: who changed what, in a chain that nobody can edit unseen. */
-import type { Json } from "./messages.ts";
+import type { Json } from "./message.ts";
 import type { CallOptions, Page, PageOptions, Transport } from "./transport.ts";
 
 export interface AuditEntry {

@@ -6,11 +6,28 @@
  * Leaving the loop, aborting the signal or closing hands back what was leased but not looked at, sends what
  * was acknowledged, and only then is the consumer done. Delivery is at least once: a message may come again.
  */
-import type { Json, LeasedMessage, Messages, Nack } from "./messages.ts";
+import type { Json, LeasedMessage, Nack, SettleAnswer } from "./message.ts";
 import { isTransient } from "./problem.ts";
 import { Settlement } from "./settlement.ts";
 import { backoffMs, every, nowMs, sleep } from "./time.ts";
-import type { Transport } from "./transport.ts";
+import type { CallOptions, RetryPolicy } from "./transport.ts";
+
+/** What a consumer asks of the server; Messages does it. */
+export interface Leases {
+  pull<Payload>(topic: string, options: PullOptions): Promise<LeasedMessage<Payload>[]>;
+  ack(receipts: readonly string[]): Promise<SettleAnswer>;
+  nack(items: readonly Nack[]): Promise<SettleAnswer>;
+  extend(receipts: readonly string[], seconds: number): Promise<SettleAnswer>;
+}
+
+export interface PullOptions extends CallOptions {
+  /** Default "default", which every queue topic has. */
+  subscription?: string;
+  /** 1..1,000, default 10. */
+  limit?: number;
+  /** 0..30: how long to wait for the first message. */
+  waitSeconds?: number;
+}
 
 export interface ConsumeOptions {
   /** Default "default", which every queue topic has. */
@@ -90,8 +107,8 @@ interface Settler {
 const ackRequestsAtMost = 4;
 
 export class Consumer<Payload = Json> implements AsyncIterableIterator<Delivery<Payload>>, AsyncDisposable {
-  readonly #messages: Messages;
-  readonly #transport: Transport;
+  readonly #server: Leases;
+  readonly #retry: RetryPolicy;
   readonly #topic: string;
   readonly #options: ConsumeOptions & { limit: number };
   readonly #acks: Settlement<string>;
@@ -106,9 +123,9 @@ export class Consumer<Payload = Json> implements AsyncIterableIterator<Delivery<
   #coming: Promise<LeasedMessage<Payload>[]> | undefined;
   #closed: Promise<void> | undefined;
 
-  constructor(messages: Messages, transport: Transport, topic: string, options: ConsumeOptions) {
-    this.#messages = messages;
-    this.#transport = transport;
+  constructor(server: Leases, retry: RetryPolicy, topic: string, options: ConsumeOptions) {
+    this.#server = server;
+    this.#retry = retry;
     this.#topic = topic;
     this.#options = { limit: 100, ...options };
     const gathering = {
@@ -116,8 +133,8 @@ export class Consumer<Payload = Json> implements AsyncIterableIterator<Delivery<
       lingerMs: options.ackLingerMs ?? 5,
       onFailure: options.onSettleFailure,
     };
-    this.#acks = new Settlement((receipts) => messages.ack(receipts), gathering);
-    this.#nacks = new Settlement((items) => messages.nack(items), gathering);
+    this.#acks = new Settlement((receipts) => server.ack(receipts), gathering);
+    this.#nacks = new Settlement((items) => server.nack(items), gathering);
     this.#settler = {
       ack: (receipt) => this.#release(receipt, this.#acks.add(receipt, receipt)),
       nack: (item) => this.#release(item.receipt, this.#nacks.add(item, item.receipt)),
@@ -198,7 +215,7 @@ export class Consumer<Payload = Json> implements AsyncIterableIterator<Delivery<
     const { signal } = this.#closing;
     for (let failures = 0; !signal.aborted; ) {
       try {
-        const page = await this.#messages.pull<Payload>(this.#topic, {
+        const page = await this.#server.pull<Payload>(this.#topic, {
           subscription,
           limit,
           waitSeconds,
@@ -210,7 +227,7 @@ export class Consumer<Payload = Json> implements AsyncIterableIterator<Delivery<
         if (signal.aborted) break;
         if (!isTransient(error)) throw error;
         this.#options.onRetry?.(error, ++failures);
-        await sleep(backoffMs(this.#transport.retry, failures), signal).catch(() => {}); // closing
+        await sleep(backoffMs(this.#retry, failures), signal).catch(() => {}); // closing
       }
     }
     return [];
@@ -237,7 +254,7 @@ export class Consumer<Payload = Json> implements AsyncIterableIterator<Delivery<
   }
 
   async #extend(receipts: string[], seconds: number): Promise<void> {
-    await this.#messages.extend(receipts, seconds);
+    await this.#server.extend(receipts, seconds);
   }
 
   #release(receipt: string, settled: Promise<void>): Promise<void> {

@@ -1,5 +1,5 @@
 /**
- * @hotswap/client: everything that HotSwap's API offers, typed, without dependencies, in Node and in browsers.
+ * @hotswap/client: what HotSwap's API offers, typed, without dependencies, in Node and in browsers.
  *
  *   const hotswap = new HotSwap({ url: "http://127.0.0.1:7070", token });
  *   await hotswap.topics.create({ name: "orders" });
@@ -43,8 +43,9 @@ export class HotSwap {
 
 export type * from "./approvals.ts";
 export type * from "./audit.ts";
-export type { ConsumeOptions, Consumer, Delivery } from "./consumer.ts";
-export type * from "./messages.ts";
+export type { ConsumeOptions, Consumer, Delivery, PullOptions } from "./consumer.ts";
+export type * from "./message.ts";
+export type { Messages } from "./messages.ts";
 export {
   type ConnectionFailure,
   type FieldError,

@@ -1,72 +1,16 @@
 /** Messages: publishing, consuming, and what a consumer says about them. */
-import { type ConsumeOptions, Consumer } from "./consumer.ts";
+import { type ConsumeOptions, Consumer, type PullOptions } from "./consumer.ts";
+import type {
+  Json,
+  LeasedMessage,
+  Message,
+  Nack,
+  NewMessage,
+  PublishReceipt,
+  SettleAnswer,
+} from "./message.ts";
 import { Publisher, type PublisherOptions } from "./publisher.ts";
-import type { Durability } from "./topics.ts";
 import { type CallOptions, path, type Transport } from "./transport.ts";
-
-export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
-
-/** What a publisher gives; the server adds the rest. */
-export interface NewMessage<Payload = Json> {
-  payload: Payload;
-  /** Messages of one key keep their order. */
-  key?: string | undefined;
-  headers?: Record<string, string> | undefined;
-}
-
-/** The server's word that a message is stored, and how safely. */
-export interface PublishReceipt {
-  messageId: string;
-  topic: string;
-  partition: number;
-  offset: number;
-  durability: Durability;
-}
-
-export interface Message<Payload = Json> {
-  messageId: string;
-  topic: string;
-  partition: number;
-  offset: number;
-  key: string | null;
-  headers: Record<string, string>;
-  payload: Payload;
-  publishedAt: string;
-}
-
-/** A message on lease: until `leaseExpiresAt` nobody else of the subscription gets it. */
-export interface LeasedMessage<Payload = Json> extends Message<Payload> {
-  /** 1 on the first delivery. */
-  attempt: number;
-  /** Proof of the lease, for ack, nack and extend. */
-  receipt: string;
-  leaseExpiresAt: string;
-}
-
-export interface PullOptions extends CallOptions {
-  /** Default "default", which every queue topic has. */
-  subscription?: string;
-  /** 1..1,000. */
-  limit?: number;
-  /** 0..30: how long to wait for the first message. */
-  waitSeconds?: number;
-}
-
-export interface Nack {
-  receipt: string;
-  /** Before the next delivery; at once by default. */
-  delayMs?: number | undefined;
-  reason?: string | undefined;
-}
-
-/** Each receipt of a call has its own outcome. */
-export interface SettleAnswer {
-  settled: number;
-  /** Settled before; nothing changed. */
-  alreadySettled: number;
-  /** Came too late (`lease_lost`) or were wrong. */
-  failed: { receipt: string; code: string; detail: string }[];
-}
 
 export class Messages {
   readonly #transport: Transport;
@@ -88,7 +32,7 @@ export class Messages {
     return this.#transport.json({ method: "POST", path: "/api/v1/messages/publish", body, ...options });
   }
 
-  /** Publishes several messages with one request; all or none are accepted. Receipts are in the order given. */
+  /** Publishes messages with one request; all or none are accepted. Receipts are in the order given. */
   async publishBatch<Payload = Json>(
     topic: string,
     messages: readonly NewMessage<Payload>[],
@@ -106,7 +50,7 @@ export class Messages {
 
   /** Messages as they come, for `for await`. Leaving the loop hands back what was not looked at. */
   consume<Payload = Json>(topic: string, options: ConsumeOptions = {}): Consumer<Payload> {
-    return new Consumer(this, this.#transport, topic, options);
+    return new Consumer(this, this.#transport.retry, topic, options);
   }
 
   /** Leases up to `limit` messages with one request; empty when none came in time. */

@@ -56,7 +56,7 @@ function exchange(open: Open, agent: http.Agent, wire: WireRequest): Promise<Wir
       answered = true;
       resolve(responseOf(response, fail));
     });
-    // An answer that came before the connection broke (a refusal of a long body) is worth more than the break.
+    // An answer that came before the connection broke (a long body was refused) is worth more than the break.
     request.on("error", (error) => setImmediate(() => answered || reject(fail(error))));
     if (timeoutMs !== undefined) {
       request.setTimeout(timeoutMs, () => {
@@ -97,7 +97,7 @@ function responseOf(response: http.IncomingMessage, fail: (error: unknown) => Er
   };
 }
 
-/** Writes the body as fast as the socket takes it, and stops when the request has come to an end otherwise. */
+/** Writes the body as fast as the socket takes it, and stops when the request has ended otherwise. */
 async function pump(body: AsyncIterable<string>, request: http.ClientRequest): Promise<void> {
   let resume = () => {};
   request.on("drain", () => resume()).on("close", () => resume());

@@ -1,5 +1,5 @@
-/** What a publisher has not got an answer for: the queue of messages to send, and those of the request under way. */
-import type { PublishReceipt } from "./messages.ts";
+/** What a publisher has no answer for yet: messages that wait, and those of the request under way. */
+import type { PublishReceipt } from "./message.ts";
 import type { HotSwapProblem } from "./problem.ts";
 
 export interface Entry {

@@ -7,7 +7,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import { after, describe, it } from "node:test";
 import fc from "fast-check";
-import type { Json, PublishReceipt } from "./messages.ts";
+import type { Json, PublishReceipt } from "./message.ts";
 import { nodeWire } from "./node.ts";
 import { Publisher, type PublisherOptions } from "./publisher.ts";
 import { Transport } from "./transport.ts";
@@ -36,7 +36,8 @@ async function serverOf(...rules: Rule[]) {
   const bodies: number[] = [];
   const take = ({ payload }: Line) => {
     const offset = stored.push(payload) - 1;
-    return `${JSON.stringify({ messageId: `m-${offset}`, topic: "t", partition: 0, offset, durability: "fsync" })}\n`;
+    const receipt = { messageId: `m-${offset}`, topic: "t", partition: 0, offset, durability: "fsync" };
+    return `${JSON.stringify(receipt)}\n`;
   };
   const server = createServer(async (request, response) => {
     const rule = rules[bodies.length] ?? takeAll;
@@ -192,6 +193,15 @@ for (const [name, makeWire] of Object.entries({ fetch: fetchWire, node: nodeWire
       });
       assert.equal(kept(await outcomes(publisherTo(url), 4)), 4);
       assert.deepEqual(stored.toSorted(), range(4));
+    });
+
+    it("does not wait for answers that come only when the request has ended", { timeout: 5000 }, async () => {
+      const { url } = await serverOf(async ({ response, lines, take }) => {
+        let answers = "";
+        for await (const line of lines) answers += take(line);
+        response.writeHead(201).end(answers);
+      });
+      assert.equal(kept(await outcomes(publisherTo(url), 30)), 30);
     });
 
     it("makes its caller wait above maxInFlight, and drains", async () => {

@@ -6,7 +6,7 @@
  * A session is one such request. When it fails and the server surely took nothing of what is unanswered,
  * those messages go first in the next session; otherwise they, and all that wait behind them, are rejected.
  */
-import type { Json, NewMessage, PublishReceipt } from "./messages.ts";
+import type { Json, NewMessage, PublishReceipt } from "./message.ts";
 import { type Entry, Queue, Session } from "./outbox.ts";
 import {
   HotSwapConnectionError,
@@ -35,7 +35,7 @@ export interface PublisherOptions {
 
 /** A session ends after this, so that neither a token nor a balancer's choice stays for ever. */
 const sessionMs = 10_000;
-/** A session without work ends after this; a server need not keep it open. */
+/** A session with nothing to send ends after this. */
 const idleMs = 20;
 const chunkLength = 1 << 20;
 
@@ -219,17 +219,18 @@ export class Publisher<Payload = Json> implements AsyncDisposable {
   /** The body of a duplex session: chunks as messages come, until it is idle, old or over. */
   async *#stream(session: Session): AsyncGenerator<string> {
     const until = nowMs() + sessionMs;
+    let idleUntil = nowMs() + idleMs;
     while (!session.over && session.refusal === undefined && nowMs() < until) {
       const isEmpty = this.#queue.length === 0;
       if (!isEmpty && session.unanswered < this.#options.maxInFlight) {
         yield this.#chunk(session);
         if (!session.over) await this.#linger();
+        idleUntil = nowMs() + idleMs;
         continue;
       }
-      const isIdle = isEmpty && session.unanswered === 0;
-      if (isIdle && this.#draining > 0) return;
-      await this.#change(isIdle ? idleMs : until - nowMs(), 1);
-      if (isIdle && this.#queue.length === 0) return;
+      // Even without the answers: what stands between may hold them back until the request has ended.
+      if (isEmpty && (this.#draining > 0 || nowMs() >= idleUntil)) return;
+      await this.#change((isEmpty ? idleUntil : until) - nowMs(), 1);
     }
   }
 }

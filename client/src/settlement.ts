@@ -3,7 +3,7 @@
  * the server has taken the statement and rejects when it was refused (`lease_lost`) or could not be made.
  */
 
-import type { SettleAnswer } from "./messages.ts";
+import type { SettleAnswer } from "./message.ts";
 import { HotSwapProblem } from "./problem.ts";
 import { after } from "./time.ts";
 

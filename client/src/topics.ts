@@ -1,5 +1,5 @@
 /** Topics: named sets of partitions that messages are published to. */
-import type { Json, Message } from "./messages.ts";
+import type { Durability, Json, Message } from "./message.ts";
 import {
   type CallOptions,
   idempotencyKey,
@@ -8,9 +8,6 @@ import {
   path,
   type Transport,
 } from "./transport.ts";
-
-/** What is reached before a publish is acknowledged: memory, the operating system, or the disk itself. */
-export type Durability = "memory" | "os" | "fsync";
 
 /** queue: each message goes to one consumer. pubsub: each subscription gets every message. */
 export type TopicType = "queue" | "pubsub";

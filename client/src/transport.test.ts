@@ -1,6 +1,6 @@
 /**
- * The transport against a plain HTTP server that misbehaves on purpose: refusals, broken connections, silence.
- * What needs HotSwap itself is tested against HotSwap (test/console.test.ts, client.test.ts).
+ * The transport against a plain HTTP server that misbehaves on purpose: refusals, broken connections,
+ * silence. What needs HotSwap itself is tested against HotSwap, in client.test.ts.
  */
 import assert from "node:assert/strict";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";

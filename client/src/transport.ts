@@ -94,7 +94,7 @@ export class Transport {
     }
   }
 
-  /** One attempt, with a body as it is to be sent. Resolves when the answer begins; rejects with a problem if it is one. */
+  /** One attempt, with a body as it is to be sent. Resolves when the answer begins, if it is a success. */
   open(request: ApiRequest, body?: string | AsyncIterable<string>): Promise<WireResponse> {
     return this.#send(request, body);
   }

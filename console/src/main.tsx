@@ -1,3 +1,4 @@
+/** Where the browser begins: styles in the order in which they build on each other, then the shell. */
 import "uplot/dist/uPlot.min.css";
 import "./styles/tokens.css";
 import "./styles/base.css";

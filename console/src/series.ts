@@ -1,6 +1,6 @@
 /**
  * The last minutes of some numbers, in memory of this tab: what charts and sparklines draw. Rates are
- * differences of the server's totals over differences of the server's time, so a late poll does not bend them.
+ * differences of the server's totals over differences of its time, so a late poll does not bend them.
  */
 import { signal } from "@preact/signals";
 
@@ -52,7 +52,7 @@ export class Series<Name extends string> {
   }
 }
 
-/** Turns totals that only grow into rates per second; null at first, and after a restart or a long silence. */
+/** Turns growing totals into rates per second; null at first, and after a restart or a long silence. */
 export class Rates<Name extends string> {
   #seconds = 0;
   #totals: Record<Name, number> | undefined;

@@ -1,7 +1,7 @@
 /**
- * The token of this tab and the client that uses it. The token arrives once in the fragment (`#token=…`), which
- * browsers never send to a server; it leaves the address at once and lives in sessionStorage, so that it ends
- * with the tab.
+ * The token of this tab and the client that uses it. The token arrives once in the fragment (`#token=…`),
+ * which browsers never send to a server; it leaves the address at once and lives in sessionStorage, so that
+ * it ends with the tab.
  */
 import { computed, signal } from "@preact/signals";
 import { HotSwap, HotSwapProblem } from "../../client/src/index.ts";

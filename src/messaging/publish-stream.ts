@@ -27,15 +27,22 @@ export async function publishLines(
   const { request, response, requestId } = context;
   // An error from here on is told in the stream, in its place; the status says that the stream was taken.
   response.writeHead(201, { "content-type": "application/x-ndjson", "x-request-id": requestId });
-  const underWay: Promise<string>[] = [];
+  const underWay: Promise<void>[] = [];
+  let last = Promise.resolve();
+  // Each answer goes out as soon as it and all before it are there: a sender may wait for it before it goes on.
+  const answer = (text: Promise<string>) => {
+    last = Promise.all([text, last]).then(([lines]) => write(response, lines));
+    last.catch(() => {}); // is awaited below
+    return last;
+  };
   try {
     for await (const lines of readLines(request, messages.limits.lineBytes)) {
-      underWay.push(publishChunk(messages, topic, lines, requestId));
-      if (underWay.length >= windowChunks) await write(response, await underWay.shift()!);
+      underWay.push(answer(publishChunk(messages, topic, lines, requestId)));
+      if (underWay.length >= windowChunks) await underWay.shift();
     }
-    for (const answer of underWay.splice(0)) await write(response, await answer);
+    await last;
   } catch (error) {
-    for (const answer of underWay) await write(response, await answer);
+    await last.catch(() => {}); // what was answered in full comes first
     await write(response, `${errorText(error, requestId)}\n`);
   }
   response.end();

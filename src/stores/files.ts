@@ -1,6 +1,6 @@
 /**
- * Writing files so that a crash or power loss leaves the old content or the new, never a mixture: write beside
- * it, fsync, rename over it, fsync the folder (without which the new name itself may be lost).
+ * Writing files so that a crash or power loss leaves the old content or the new, never a mixture: write
+ * beside it, fsync, rename over it, fsync the folder (without which the new name itself may be lost).
  */
 import { open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";

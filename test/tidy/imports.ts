@@ -41,7 +41,7 @@ const CLIENT_USERS = ["bss", "cli"];
 const ENTRIES = [
   /^src\/cli\/main\.ts$/,
   /^(scripts|bin|examples)\//,
-  /^bench\/[^/]+\/run\.ts$/,
+  /^bench\/([^/]+|[^/]+\/run)\.ts$/,
   /^client\/src\/(index|node)\.ts$/,
   /\/vite\.config\.ts$/,
   /\.d\.ts$/,

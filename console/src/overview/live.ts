@@ -1,4 +1,4 @@
-/** What the server does right now, asked for each second from anywhere in the console, with its last minutes. */
+/** What the server does right now and did in the last minutes; asked for each second on every page. */
 import { effect, signal } from "@preact/signals";
 import type { Overview } from "../../../client/src/index.ts";
 import { startPolling } from "../poll.ts";

@@ -27,7 +27,7 @@ export function Chart<Name extends string>(props: ChartProps<Name>) {
   const place = useRef<HTMLDivElement>(null);
   const cursor = useSignal<number | null>(null);
   const currentTheme = theme.value;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the plot is rebuilt for another series or theme only; data flows through the effect inside.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: built anew for another series or theme only
   useEffect(() => {
     const element = place.current!;
     const onCursor = (index: number | null) => {
@@ -133,8 +133,8 @@ function rangeOf(times: readonly number[]): [number, number] {
 }
 
 /**
- * A calm scale: the lowest of 1, 2, 4, 6, 8 × 10ⁿ at or above the highest value. Never lower than its number of
- * divisions, so that whole numbers keep whole ticks.
+ * A calm scale: the lowest of 1, 2, 4, 6, 8 × 10ⁿ at or above the highest value. Never lower than its number
+ * of divisions, so that whole numbers keep whole ticks.
  */
 function niceCeiling(high: number | null, divisions: number): number {
   if (!high || high <= divisions) return divisions;

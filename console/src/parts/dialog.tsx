@@ -1,4 +1,4 @@
-/** A modal dialog by the browser's own element: focus stays inside, Escape closes, the page behind is inert. */
+/** A modal dialog by the browser's own element: focus stays inside, Escape closes, the rest is inert. */
 import type { ComponentChildren } from "preact";
 import { useEffect, useId, useRef } from "preact/hooks";
 import { Icon } from "./icon.tsx";

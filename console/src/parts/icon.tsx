@@ -1,10 +1,10 @@
-/** Line icons on a 16 px grid, drawn in the colour of the text. They are decoration; words carry the meaning. */
+/** Line icons on a 16 px grid in the colour of the text. They are decoration; words carry the meaning. */
 const paths = {
   overview: "M2.5 9.5h2.5l1.5-5 3 8 1.5-5 1 2h1.5",
   topics: "M2.5 4h11M2.5 8h11M2.5 12h7",
   copy: "M5.5 5.5h7v8h-7zM3.5 10.5v-8h7",
   check: "M3 8.5l3.5 3.5 6.5-7.5",
-  sun: "M8 5a3 3 0 1 0 0 6 3 3 0 0 0 0-6M8 1.5v1.5M8 13v1.5M1.5 8h1.5M13 8h1.5M3.400 3.400l1.100 1.100M11.5 11.5l1.100 1.100M3.400 12.600l1.100-1.100M11.5 4.5l1.100-1.100",
+  sun: "M8 5a3 3 0 1 0 0 6 3 3 0 0 0 0-6M8 1.5V3M8 13v1.5M1.5 8H3M13 8h1.5M3.4 3.4l1 1m7 7l1 1m-9 0l1-1m7-7l1-1",
   moon: "M13 9.5A5.5 5.5 0 0 1 6.5 3a5.5 5.5 0 1 0 6.5 6.5z",
   plus: "M8 3v10M3 8h10",
   close: "M4 4l8 8M12 4l-8 8",

@@ -1,4 +1,4 @@
-/** JSON, indented and coloured. Long texts are shown plain: thousands of elements would make the page slow. */
+/** JSON, indented and coloured. Long texts are plain: thousands of elements would make the page slow. */
 import type { ComponentChild } from "preact";
 
 const colouredLength = 20_000;

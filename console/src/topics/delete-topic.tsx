@@ -1,6 +1,6 @@
 /** The dialog that deletes a topic; its name must be typed, because nothing brings the messages back. */
 import { useSignal } from "@preact/signals";
-import { exact, plural } from "../format.ts";
+import { plural } from "../format.ts";
 import { Dialog } from "../parts/dialog.tsx";
 import { Field } from "../parts/field.tsx";
 import { ProblemPanel } from "../parts/problem.tsx";
@@ -13,6 +13,9 @@ export function DeleteTopic({ name, onClose }: { name: string; onClose(): void }
   const typed = useSignal("");
   const error = useSignal<unknown>(undefined);
   const stats = numbersOf(name).stats.value;
+  const what = stats
+    ? `${plural(stats.messages, "stored message")} and ${plural(stats.subscriptions.length, "subscription")}`
+    : "the topic's messages and subscriptions";
   const submit = async (event: Event) => {
     event.preventDefault();
     try {
@@ -26,12 +29,7 @@ export function DeleteTopic({ name, onClose }: { name: string; onClose(): void }
   return (
     <Dialog title={`Delete ${name}`} onClose={onClose}>
       <form onSubmit={submit}>
-        <p>
-          {stats
-            ? `This deletes ${exact(stats.messages)} stored messages and ${plural(stats.subscriptions.length, "subscription")}. `
-            : "This deletes the topic's messages and subscriptions. "}
-          They cannot be brought back.
-        </p>
+        <p>This deletes {what}. They cannot be brought back.</p>
         <Field id="delete-name" label={`Type ${name} to confirm`}>
           <input
             id="delete-name"

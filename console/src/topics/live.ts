@@ -1,4 +1,4 @@
-/** Numbers of topics, kept for as long as the tab lives, so that going back to a topic shows its last minutes. */
+/** Numbers of topics, kept while the tab lives, so that coming back to one shows its last minutes. */
 import { signal } from "@preact/signals";
 import type { TopicStats } from "../../../client/src/index.ts";
 import { serverNowMs } from "../overview/live.ts";

@@ -240,6 +240,17 @@ export class Cursor {
     else this.#makeReady(entry);
   }
 
+  /**
+   * Forgets everything from `end` on, for a log that lost its newest records in a crash: their offsets will be
+   * those of other messages. Returns whether there was anything to forget.
+   */
+  rewind(end: number): boolean {
+    if (this.#next <= end) return false;
+    for (const entry of this.#outstanding.values()) if (entry.offset >= end) this.#finish(entry);
+    this.#next = end;
+    return true;
+  }
+
   /** Gives replayed entries their keys, which the journal does not hold. Call once, before the first lease. */
   restoreKeys(keyOf: (offset: number) => string | undefined): void {
     for (const [offset, entry] of this.#outstanding) {

@@ -90,6 +90,7 @@ export class LiveSubscription {
   static async open(options: SubscriptionOptions): Promise<LiveSubscription> {
     const { epoch, cursors } = await options.journal.recover(options.startOf);
     const subscription = new LiveSubscription(options, epoch + 1, cursors);
+    if (subscription.#rewind()) await options.journal.snapshot(epoch, cursors);
     await subscription.addPartitions();
     return subscription;
   }
@@ -108,10 +109,24 @@ export class LiveSubscription {
     this.#wake();
   }
 
+  /**
+   * A log below `fsync` can lose its newest messages while the journal remembers having settled them. Their
+   * offsets will be used again, so the journal must forget them, durably, before anything is published.
+   */
+  #rewind(): boolean {
+    const ahead = this.#options.partitions.filter((log, partition) => {
+      const cursor = this.#recovered.get(partition) ?? new Cursor(this.#options.startOf(partition));
+      this.#recovered.set(partition, cursor);
+      return cursor.rewind(log.end);
+    });
+    return ahead.length > 0;
+  }
+
   close(): void {
     this.#closed = true;
     this.#timer?.timer.cancel();
     for (const lane of this.#lanes) lane.unlisten();
+    this.#events += 1;
     for (const wake of this.#waiters.splice(0)) wake();
   }
 
@@ -246,30 +261,33 @@ export class LiveSubscription {
   }
 
   async #deliver(taken: Taken[], fence: number, deadline: number): Promise<Received> {
-    const { clock, number, meter } = this.#options;
-    const deliveries: Delivery[] = [];
-    let redelivered = 0;
-    let oldest: Buffer | undefined;
+    const { clock, number } = this.#options;
+    const loaded: { lane: Lane; entry: Entry; body: Buffer | undefined }[] = [];
     for (const { lane, entry, body } of taken) {
-      const content = body ?? (await readOne(lane.log, entry.offset));
-      if (!content) continue; // retention has removed it: nothing is left to deliver, and #fill passes over it
-      if (entry.attempt > 1) redelivered += 1;
-      else oldest ??= content;
-      const receipt = formatReceipt(number, lane.partition, entry.offset, fence);
-      deliveries.push({
-        partition: lane.partition,
-        offset: entry.offset,
-        body: content,
-        attempt: entry.attempt,
-        receipt,
-      });
+      loaded.push({ lane, entry, body: body ?? (await readOne(lane.log, entry.offset)) });
     }
+    const deliveries: Delivery[] = [];
+    for (const { lane, entry, body } of loaded) {
+      // Without a body, retention has removed it. And reading may have taken so long that the lease is over:
+      // what another consumer holds by now, or has settled, is not handed out a second time.
+      if (!body || entry.lease?.fence !== fence) continue;
+      const { offset, attempt } = entry;
+      const receipt = formatReceipt(number, lane.partition, offset, fence);
+      deliveries.push({ partition: lane.partition, offset, body, attempt, receipt });
+    }
+    this.#countDelivered(deliveries);
+    return { deliveries, expiresAt: clock.now() + deadline - clock.monotonic() };
+  }
+
+  #countDelivered(deliveries: readonly Delivery[]): void {
+    const { clock, meter } = this.#options;
+    const first = deliveries.find(({ attempt }) => attempt === 1);
+    const redelivered = deliveries.filter(({ attempt }) => attempt > 1).length;
     this.counters.delivered += deliveries.length;
     this.counters.redelivered += redelivered;
     meter.delivered.inc(deliveries.length);
     if (redelivered > 0) meter.redelivered.inc(redelivered);
-    if (oldest) meter.deliverySeconds.observe(Math.max(0, clock.now() - publishedAtOf(oldest)) / 1000);
-    return { deliveries, expiresAt: clock.now() + deadline - clock.monotonic() };
+    if (first) meter.deliverySeconds.observe(Math.max(0, clock.now() - publishedAtOf(first.body)) / 1000);
   }
 
   /** Reads ahead where receivers have caught up. Resolves to whether anything new is there to take. */

@@ -4,6 +4,7 @@
  */
 import { crc32 } from "node:zlib";
 import type { Clock } from "../../core/clock.ts";
+import { hasCode } from "../../core/errors.ts";
 import type { Durability, LogPartition, LogStore } from "../../stores/log/port.ts";
 import { decodeMessage, encodeMessage, type NewMessage } from "../message.ts";
 import type { MessagingMetrics, TopicMeter } from "../metrics.ts";
@@ -71,6 +72,7 @@ export class LiveTopic {
   readonly #partitions: LogPartition[] = [];
   readonly #subscriptions = new Map<string, Member>();
   #opening: Promise<readonly LogPartition[]> | undefined;
+  #isReady = false;
   #turn = 0;
 
   constructor(spec: TopicSpec, parts: TopicParts) {
@@ -79,9 +81,12 @@ export class LiveTopic {
     this.#meter = parts.metrics.topic(spec);
   }
 
-  /** The partitions, opened at first use: thousands of idle topics cost nothing at start. */
+  /**
+   * The partitions, opened at first use: thousands of idle topics cost nothing at start. The subscriptions are
+   * opened with them, as a journal may have to forget what the log has lost before new messages take the place.
+   */
   partitions(): readonly LogPartition[] | Promise<readonly LogPartition[]> {
-    if (this.#partitions.length === this.spec.partitions) return this.#partitions;
+    if (this.#isReady && this.#partitions.length === this.spec.partitions) return this.#partitions;
     this.#opening ??= this.#open();
     return this.#opening;
   }
@@ -122,17 +127,8 @@ export class LiveTopic {
   async subscription(name: string): Promise<LiveSubscription | undefined> {
     const member = this.#subscriptions.get(name);
     if (!member || member.live) return member?.live;
-    member.opening ??= this.#openSubscription(member.spec).then(
-      (live) => {
-        member.live = live;
-        return live;
-      },
-      (error) => {
-        member.opening = undefined; // tried again at the next use
-        throw error;
-      },
-    );
-    return member.opening;
+    await this.partitions();
+    return this.#openMember(member);
   }
 
   *openSubscriptions(): Generator<{ name: string; live: LiveSubscription }> {
@@ -187,23 +183,44 @@ export class LiveTopic {
       for (let i = this.#partitions.length; i < this.spec.partitions; i++) {
         this.#partitions.push(await this.#parts.log.partition(partitionName(this.spec.number, i)));
       }
+      for (const member of this.#subscriptions.values()) {
+        await this.#openMember(member).catch((error) => {
+          // A damaged journal stops its own consumers, who are told, and not the publishers.
+          if (!hasCode(error, "log_corrupt")) throw error;
+          this.#parts.onError(error);
+        });
+      }
+      this.#isReady = true;
       return this.#partitions;
     } finally {
       this.#opening = undefined;
     }
   }
 
+  #openMember(member: Member): Promise<LiveSubscription> {
+    member.opening ??= this.#openSubscription(member.spec).then(
+      (live) => {
+        member.live = live;
+        return live;
+      },
+      (error) => {
+        member.opening = undefined; // tried again at the next use
+        throw error;
+      },
+    );
+    return member.opening;
+  }
+
   async #openSubscription(spec: SubscriptionSpec): Promise<LiveSubscription> {
-    const partitions = await this.partitions();
     const { log, clock, metrics, outstandingMax, onError } = this.#parts;
-    const journal = new Journal(await log.partition(journalName(spec.number)), clock);
+    const partitions = this.#partitions;
     return LiveSubscription.open({
       number: spec.number,
       ackDeadlineMs: spec.ackDeadlineSeconds * 1000,
       outstandingMax,
       meter: metrics.subscription(this.spec, spec.name),
       clock,
-      journal,
+      journal: new Journal(await log.partition(journalName(spec.number)), clock),
       partitions,
       startOf: (partition) => Math.max(spec.startOffsets[partition] ?? 0, partitions[partition]?.start ?? 0),
       onError,

@@ -126,7 +126,7 @@ export class Approvals implements Service {
       // When somebody else's open request came in between, nothing is inserted and it is the current one now.
       const inserted = await insertApproval(tx, row);
       if (!inserted) continue;
-      this.#record(tx, request, "approvals.request", inserted);
+      await this.#record(tx, request, "approvals.request", inserted);
       return this.#notify(tx, "approval.requested", inserted);
     }
   }
@@ -150,7 +150,7 @@ export class Approvals implements Service {
       decided_at: new Date(now),
       reason: reason ?? null,
     });
-    this.#record(tx, { principal, requestId }, `approvals.${decision}`, decided);
+    await this.#record(tx, { principal, requestId }, `approvals.${decision}`, decided);
     return this.#notify(tx, `approval.${state}`, decided);
   }
 
@@ -242,15 +242,26 @@ export class Approvals implements Service {
   ): Promise<ApprovalRow> {
     const ended = await updateApproval(tx, row, { state, ended_at: new Date(this.#options.clock.now()) });
     const action = { void: "approvals.void", expired: "approvals.expire", used: "approvals.use" }[state];
-    this.#record(tx, by, action, ended);
+    await this.#record(tx, by, action, ended);
     return ended;
   }
 
-  #record(tx: AnyTx, by: Pick<Subject, "principal" | "requestId">, action: string, row: ApprovalRow): void {
+  #record(
+    tx: AnyTx,
+    by: Pick<Subject, "principal" | "requestId">,
+    action: string,
+    row: ApprovalRow,
+  ): Promise<void> {
     const { kind, resource, content_hash: contentHash, author, reason } = row;
     const detail = { kind, resource, contentHash, author, ...(reason !== null && { reason }) };
     const { principal, requestId } = by;
-    this.#options.audit.record(tx, { principal, action, resource: `approvals/${row.id}`, requestId, detail });
+    return this.#options.audit.record(tx, {
+      principal,
+      action,
+      resource: `approvals/${row.id}`,
+      requestId,
+      detail,
+    });
   }
 
   /** The content stays out of the notice: it may be large and is nobody's business on the way. */

@@ -1,9 +1,9 @@
 /** The audit's tables (migrations/0001_audit.sql) and what is asked of them. */
 import { canonicalJson, type Json } from "../../core/json.ts";
 import type { Tx } from "../../stores/sql/port.ts";
-import { type AuditEntry, type Checkpoint, genesis, type Outcome } from "./chain.ts";
+import { type AuditContent, type AuditEntry, type Checkpoint, contentDigest, type Outcome } from "./chain.ts";
 
-export interface EntryRow {
+interface EntryRow {
   tenant_id: string;
   seq: number;
   at: Date;
@@ -19,9 +19,12 @@ export interface EntryRow {
   hash: string;
 }
 
+type PendingRow = Omit<EntryRow, "seq" | "previous_hash" | "hash"> & { digest: string };
+
 interface HeadRow {
   tenant_id: string;
   seq: number;
+  previous_hash: string;
   hash: string;
   checkpoint_seq: number;
 }
@@ -38,6 +41,7 @@ interface CheckpointRow {
 export interface AuditTables {
   audit_entries: EntryRow;
   audit_heads: HeadRow;
+  audit_pending: PendingRow;
   audit_checkpoints: CheckpointRow;
 }
 
@@ -64,43 +68,22 @@ export interface AuditRange {
   checkpoints: Checkpoint[];
 }
 
-/**
- * Locks the tenant's head and moves it on by `count`, in one round trip. Resolves to the new position with
- * the hash of the old one; the caller sets the new hash in the same transaction.
- */
-export function advanceHead(tx: AuditTx, tenant: string, count: number): Promise<Head> {
-  return tx
-    .insertInto("audit_heads")
-    .values({ tenant_id: tenant, seq: count, hash: genesis, checkpoint_seq: 0 })
-    .onConflict((conflict) =>
-      conflict
-        .column("tenant_id")
-        .doUpdateSet((expression) => ({ seq: expression("audit_heads.seq", "+", count) })),
-    )
-    .returning(["seq", "hash"])
-    .executeTakeFirstOrThrow();
-}
-
-/**
- * Writes entries (1,000 at most), the head's new hash and a checkpoint when there is one, in one round
- * trip.
- */
-export async function writeEntries(
-  tx: AuditTx,
-  entries: readonly AuditEntry[],
-  checkpoint: Checkpoint | undefined,
-): Promise<void> {
-  const last = entries.at(-1)!;
-  const head = { hash: last.hash, ...(checkpoint && { checkpoint_seq: checkpoint.seq }) };
-  const withEntries = tx.with("written", (db) =>
-    db.insertInto("audit_entries").values(entries.map(toEntryRow)),
-  );
-  const statement = checkpoint
-    ? withEntries.with("signed", (db) =>
-        db.insertInto("audit_checkpoints").values(toCheckpointRow(checkpoint)),
-      )
-    : withEntries;
-  await statement.updateTable("audit_heads").set(head).where("tenant_id", "=", last.tenant).execute();
+/** The entry gets its place in the chain when the transaction commits. */
+export async function insertPending(tx: AuditTx, { tenant, ...content }: AuditContent): Promise<void> {
+  const row = {
+    tenant_id: tenant,
+    at: new Date(content.at),
+    actor: content.actor,
+    action: content.action,
+    resource: content.resource,
+    request_id: content.requestId,
+    outcome: content.outcome,
+    detail: content.detail === null ? null : canonicalJson(content.detail),
+    before_digest: content.before,
+    after_digest: content.after,
+    digest: contentDigest({ tenant, ...content }),
+  };
+  await tx.insertInto("audit_pending").values(row).execute();
 }
 
 export async function tenantsWithoutCheckpoint(tx: AuditTx): Promise<string[]> {
@@ -180,24 +163,6 @@ export async function readRange(
     .orderBy("seq")
     .execute();
   return { entries: entries.map(toEntry), checkpoints: checkpoints.map(toCheckpoint) };
-}
-
-function toEntryRow(entry: AuditEntry): EntryRow {
-  return {
-    tenant_id: entry.tenant,
-    seq: entry.seq,
-    at: new Date(entry.at),
-    actor: entry.actor,
-    action: entry.action,
-    resource: entry.resource,
-    request_id: entry.requestId,
-    outcome: entry.outcome,
-    detail: entry.detail === null ? null : canonicalJson(entry.detail),
-    before_digest: entry.before,
-    after_digest: entry.after,
-    previous_hash: entry.previous,
-    hash: entry.hash,
-  };
 }
 
 function toEntry(row: EntryRow): AuditEntry {

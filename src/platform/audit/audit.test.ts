@@ -34,7 +34,7 @@ async function setUp(t: TestContext, options: Partial<AuditOptions> = {}) {
     await database.close();
   });
   const record = (part?: Partial<Change>) =>
-    database.sql.tenant("acme", async (tx: AnyTx) => audit.record(tx, change(part)));
+    database.sql.tenant("acme", (tx: AnyTx) => audit.record(tx, change(part)));
   const all = (tenant = "acme") => audit.newest(tenant, {}, undefined, 1000);
   const verify = (tenant = "acme") =>
     verifyExport(exportLines(audit, tenant), { keys: checkpointKeys(audit.keys) });
@@ -49,7 +49,7 @@ test("an entry is written with its change, or not at all", async (t) => {
   const { sql: store, audit, all, record } = await setUp(t);
   await record({ detail: { partitions: 3 }, before: { partitions: 1 }, after: { partitions: 3 } });
   const failing = store.tenant("acme", async (tx: AnyTx) => {
-    audit.record(tx, change({ resource: "topics/never" }));
+    await audit.record(tx, change({ resource: "topics/never" }));
     throw new Error("the change failed");
   });
   await assert.rejects(failing, /the change failed/);
@@ -64,10 +64,10 @@ test("an entry is written with its change, or not at all", async (t) => {
 
 test("a failing entry takes the change with it", async (t) => {
   const { sql: store, audit, all } = await setUp(t);
-  const work = store.tenant("acme", async (tx: AnyTx) => audit.record(tx, change({ action: "a\0b" })));
+  const work = store.tenant("acme", (tx: AnyTx) => audit.record(tx, change({ action: "a\0b" })));
   await assert.rejects(work);
   // Row-level security: an entry for somebody else's tenant is refused.
-  const other = store.tenant("acme", async (tx: AnyTx) =>
+  const other = store.tenant("acme", (tx: AnyTx) =>
     audit.record(tx, change({ principal: { ...ann, tenant: "other" } })),
   );
   await assert.rejects(other, /row-level security/);
@@ -104,7 +104,7 @@ test("a transaction for several tenants writes to the chain of each", async (t) 
   const { sql: store, audit, all } = await setUp(t);
   await store.system(async (tx: AnyTx) => {
     for (const tenant of ["b", "a", "b"])
-      audit.record(tx, change({ principal: { subject: "system:sweep", tenant } }));
+      await audit.record(tx, change({ principal: { subject: "system:sweep", tenant } }));
   });
   assert.deepEqual([(await all("a")).length, (await all("b")).length], [1, 2]);
 });
@@ -112,7 +112,7 @@ test("a transaction for several tenants writes to the chain of each", async (t) 
 test("more entries than one statement holds", async (t) => {
   const { sql: store, audit, verify } = await setUp(t);
   await store.tenant("acme", async (tx: AnyTx) => {
-    for (let i = 0; i < 2_500; i++) audit.record(tx, change({ resource: `topics/t${i}` }));
+    for (let i = 0; i < 2_500; i++) await audit.record(tx, change({ resource: `topics/t${i}` }));
   });
   assert.deepEqual((await verify()).entries, 2_500);
 });
@@ -226,7 +226,7 @@ test("GET /api/v1/audit filters, pages, and stays within the tenant", async (t) 
     clock.advance(1_000);
   }
   await record({ principal: { ...ann, subject: "bob" } });
-  await store.tenant("globex", async (tx: AnyTx) =>
+  await store.tenant("globex", (tx: AnyTx) =>
     audit.record(tx, change({ principal: { subject: "gus", tenant: "globex" } })),
   );
   const seqs = async (query: string, options?: Parameters<typeof call>[2]) => {
@@ -258,7 +258,7 @@ test("GET /api/v1/audit/export is a file that verifies offline", async (t) => {
   const { sql: store, audit } = await setUp(t, { checkpointEvery: 300 });
   const call = await testServer(t, auditRoutes(audit));
   await store.tenant("acme", async (tx: AnyTx) => {
-    for (let i = 0; i < 1_100; i++) audit.record(tx, change({ resource: `topics/t${i}` }));
+    for (let i = 0; i < 1_100; i++) await audit.record(tx, change({ resource: `topics/t${i}` }));
   });
   const answer = await call("GET", "/api/v1/audit/export");
   assert.equal(answer.headers.get("content-type"), "application/x-ndjson");
@@ -292,7 +292,7 @@ test("a tenant whose chain is locked holds up nobody else", async (t) => {
   });
   slow.catch(() => {});
   await isLocked;
-  await store.tenant("globex", async (tx: AnyTx) =>
+  await store.tenant("globex", (tx: AnyTx) =>
     audit.record(tx, change({ principal: { subject: "gus", tenant: "globex" } })),
   );
   release();

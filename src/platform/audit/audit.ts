@@ -1,17 +1,17 @@
 /**
- * The audit: what changed, by whom, written in the transaction of the change, so that neither can be
- * without the other. `record` only notes the entry; just before the commit all entries of the transaction
- * are chained and written under the lock of the tenant's head row. So changes of one tenant queue for the
- * time of two statements and a commit, different tenants not at all, and the lock, being the last, can be
- * in no deadlock.
+ * The audit: what changed, by whom, written in the transaction of the change, so that neither can be without
+ * the other. `record` writes the entry beside the chain; the database puts it into its place while the
+ * transaction commits (migrations/0001_audit.sql), under the lock of the tenant's head row. So changes of one
+ * tenant queue for the time of a commit, different tenants not at all, and `record` may stand anywhere in a
+ * transaction: the lock is the last that it takes. (Refused: chaining at once, which holds the lock for the
+ * rest of the transaction and can deadlock; chaining later, which leaves entries without protection.)
  *
- * Every `checkpointEvery` entries, and every `checkpointIntervalMs` while there is something new, the head
- * is signed. What is cut off after the last checkpoint cannot be noticed from the chain alone.
+ * The heads are signed every `checkpointEvery` entries, and every `checkpointIntervalMs` while there is
+ * something new. What is cut off after the last checkpoint cannot be noticed from the chain alone.
  */
 import type { Clock, Timer } from "../../core/clock.ts";
 import type { Service } from "../../core/lifecycle.ts";
 import type { SecretStore } from "../../stores/secrets/port.ts";
-import { beforeCommit } from "../../stores/sql/before-commit.ts";
 import type { AnyTx, Sql } from "../../stores/sql/port.ts";
 import { type KeyRing, openKeyRing } from "../auth/key-ring.ts";
 import type { Principal } from "../auth/principal.ts";
@@ -19,23 +19,22 @@ import {
   type AuditFilter,
   type AuditRange,
   type AuditTables,
-  advanceHead,
   type Head,
+  insertPending,
   readHead,
   readNewest,
   readRange,
   tenantsWithoutCheckpoint,
   writeCheckpoint,
-  writeEntries,
 } from "./audit.sql.ts";
-import { type AuditEntry, type Checkpoint, genesis, hashOf, type Outcome, signCheckpoint } from "./chain.ts";
+import { type AuditEntry, type Checkpoint, genesis, type Outcome, signCheckpoint } from "./chain.ts";
 import { boundedDetail, digestOf } from "./masking.ts";
 
 export interface AuditOptions {
   sql: Sql;
   secrets: SecretStore;
   clock: Clock;
-  /** Entries of a tenant between two checkpoints; default 100. */
+  /** Entries, of all tenants together, after which heads are signed; default 100. */
   checkpointEvery?: number;
   /** Default one minute. */
   checkpointIntervalMs?: number;
@@ -60,15 +59,10 @@ export interface Change {
   after?: unknown;
 }
 
-type Noted = Omit<AuditEntry, "seq" | "at" | "previous" | "hash">;
-
-/** A statement may have 65,535 parameters. */
-const entriesPerWrite = 1_000;
-
 export class Audit implements Service {
   readonly name = "audit";
   readonly #options: Required<AuditOptions>;
-  readonly #noted = new WeakMap<AnyTx, Noted[]>();
+  #sinceCheckpoint = 0;
   #keys: KeyRing | undefined;
   #timer: Timer | undefined;
   #checkpointing = Promise.resolve();
@@ -95,17 +89,11 @@ export class Audit implements Service {
     return this.#keys;
   }
 
-  /** Notes what this transaction does; it is written when the transaction commits, and only then. */
-  record(tx: AnyTx, change: Change): void {
-    let noted = this.#noted.get(tx);
-    if (!noted) {
-      const all: Noted[] = [];
-      beforeCommit(tx, () => this.#write(tx, all));
-      this.#noted.set(tx, all);
-      noted = all;
-    }
-    noted.push({
+  /** Writes what this transaction does; it counts when the transaction commits, and only then. */
+  async record(tx: AnyTx, change: Change): Promise<void> {
+    await insertPending(tx, {
       tenant: change.principal.tenant,
+      at: new Date(this.#options.clock.now()).toISOString(),
       actor: change.principal.subject,
       action: change.action,
       resource: change.resource,
@@ -115,6 +103,8 @@ export class Audit implements Service {
       before: digestOf(change.before),
       after: digestOf(change.after),
     });
+    this.#sinceCheckpoint += 1;
+    if (this.#sinceCheckpoint >= this.#options.checkpointEvery) this.#checkpointSoon();
   }
 
   /** Signs the heads of all tenants that have entries since their last checkpoint. One run at a time. */
@@ -150,32 +140,6 @@ export class Audit implements Service {
     );
   }
 
-  async #write(tx: AnyTx, noted: readonly Noted[]): Promise<void> {
-    this.#noted.delete(tx); // what comes later is noted anew, or refused when the transaction is over
-    const byTenant = Map.groupBy(noted, (entry) => entry.tenant);
-    for (const tenant of [...byTenant.keys()].sort()) {
-      const all = byTenant.get(tenant)!;
-      for (let i = 0; i < all.length; i += entriesPerWrite) {
-        await this.#append(tx, tenant, all.slice(i, i + entriesPerWrite));
-      }
-    }
-  }
-
-  async #append(tx: AnyTx, tenant: string, noted: readonly Noted[]): Promise<void> {
-    const head = await advanceHead(tx, tenant, noted.length);
-    const at = new Date(this.#options.clock.now()).toISOString();
-    const start = head.seq - noted.length;
-    let previous = head.hash;
-    const entries = noted.map((fields, index) => {
-      const unhashed = { ...fields, seq: start + index + 1, at, previous };
-      previous = hashOf(unhashed);
-      return { ...unhashed, hash: previous };
-    });
-    const { checkpointEvery } = this.#options;
-    const due = Math.floor(head.seq / checkpointEvery) > Math.floor(start / checkpointEvery);
-    await writeEntries(tx, entries, due ? this.#sign(tenant, entries.at(-1)!) : undefined);
-  }
-
   async #checkpointAll(): Promise<void> {
     const { sql } = this.#options;
     for (const tenant of await sql.system<AuditTables, string[]>(tenantsWithoutCheckpoint)) {
@@ -191,13 +155,16 @@ export class Audit implements Service {
     return signCheckpoint(this.keys, { tenant, seq, hash, at });
   }
 
+  /** Beside the transactions, so that no change waits for a signature. */
+  #checkpointSoon(): void {
+    this.#sinceCheckpoint = 0;
+    this.checkpoint().catch(this.#options.onError);
+  }
+
   #arm(): void {
     this.#timer = this.#options.clock.after(this.#options.checkpointIntervalMs, () => {
-      this.checkpoint()
-        .catch(this.#options.onError)
-        .finally(() => {
-          if (this.#timer) this.#arm();
-        });
+      this.#checkpointSoon();
+      this.#arm();
     });
   }
 }

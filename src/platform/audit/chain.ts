@@ -1,8 +1,9 @@
 /**
  * The chain of audit entries, pure. Each entry names the hash of the one before it, and its own hash is
- * SHA-256 over the canonical text (RFC 8785) of all its other fields; so no entry can be edited, removed
- * or moved without changing every hash after it. A checkpoint is a signature (Ed25519) over a position and
- * the hash there, so that a chain cannot be made anew either by somebody without the key.
+ * SHA-256 over that, its position, and the digest of its content, which is SHA-256 over its canonical text
+ * (RFC 8785). So no entry can be edited, removed or moved without changing every hash after it. A checkpoint
+ * is a signature (Ed25519) over a position and the hash there, so that a chain cannot be made anew either by
+ * somebody without the key.
  */
 import { createHash, createPublicKey, verify } from "node:crypto";
 import { canonicalJson, type Json } from "../../core/json.ts";
@@ -11,10 +12,9 @@ import { type KeyRing, signText } from "../auth/key-ring.ts";
 export const outcomes = ["success", "denied", "failure"] as const;
 export type Outcome = (typeof outcomes)[number];
 
-export interface AuditEntry {
+/** What happened. */
+export interface AuditContent {
   tenant: string;
-  /** Position in the tenant's chain, from 1, without gaps. */
-  seq: number;
   /** ISO 8601, UTC, with milliseconds. */
   at: string;
   actor: string;
@@ -26,6 +26,12 @@ export interface AuditEntry {
   /** SHA-256 over the canonical text of the resource before and after; null where there is none. */
   before: string | null;
   after: string | null;
+}
+
+/** The same in its place. */
+export interface AuditEntry extends AuditContent {
+  /** Position in the tenant's chain, from 1, without gaps. */
+  seq: number;
   /** Hash of the entry before; `genesis` for the first. */
   previous: string;
   hash: string;
@@ -47,9 +53,13 @@ export function sha256(text: string): string {
   return createHash("sha256").update(text).digest("hex");
 }
 
-export function hashOf(entry: Omit<AuditEntry, "hash"> & { hash?: string }): string {
-  const { hash: _, ...content } = entry;
+export function contentDigest(content: AuditContent): string {
   return sha256(canonicalJson(content));
+}
+
+/** What the entry's hash must be; the database computes the same when the entry is chained. */
+export function hashOf({ seq, previous, hash: _, ...content }: AuditEntry): string {
+  return sha256(`${previous}\n${seq}\n${contentDigest(content)}`);
 }
 
 export function signCheckpoint(ring: KeyRing, at: Omit<Checkpoint, "keyId" | "signature">): Checkpoint {

@@ -35,7 +35,7 @@ function makeExport(ring: KeyRing, count: number, every: number): ExportLine[] {
       },
       ...{ outcome: "success" as const, detail: { n: seq }, before: null, after: null, previous },
     };
-    previous = hashOf(entry);
+    previous = hashOf({ ...entry, hash: "" });
     lines.push({ entry: { ...entry, hash: previous } });
     if (seq % every === 0) lines.push({ checkpoint: sign(seq, previous) });
   }

@@ -4,7 +4,8 @@
  * index.html, because the console routes by itself.
  */
 import { readdir, readFile } from "node:fs/promises";
-import { extname } from "node:path";
+import { extname, join, relative, sep } from "node:path";
+import { fileURLToPath } from "node:url";
 
 export interface StaticFile {
   content: Buffer;
@@ -38,12 +39,13 @@ const pagePolicy =
 
 /** Reads all files below the folder. Undefined when there is no such folder (the console was not built). */
 export async function loadStaticFiles(folder: URL): Promise<StaticFiles | undefined> {
-  const names = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => undefined);
+  const root = fileURLToPath(folder);
+  const names = await readdir(root, { recursive: true, withFileTypes: true }).catch(() => undefined);
   if (!names) return undefined;
   const files = new Map<string, StaticFile>();
   for (const entry of names.filter((candidate) => candidate.isFile())) {
-    const path = `${entry.parentPath}/${entry.name}`;
-    const key = path.slice(folder.pathname.replace(/\/$/, "").length);
+    const path = join(entry.parentPath, entry.name);
+    const key = `/${relative(root, path).replaceAll(sep, "/")}`;
     files.set(key, { content: await readFile(path), headers: headersOf(key) });
   }
   const index = files.get("/index.html");

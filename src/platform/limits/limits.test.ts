@@ -155,7 +155,10 @@ async function offer(
   return allowed;
 }
 
-/** Several nodes, bursts of requests of several costs, slow answers; every grant is written down and counted. */
+/**
+ * Several nodes, bursts of requests of several costs, slow answers; every grant is written down and
+ * counted.
+ */
 async function crowd(seed: number): Promise<void> {
   const random = seededRandom(seed);
   const clock = new ManualClock();
@@ -182,7 +185,8 @@ async function crowd(seed: number): Promise<void> {
     await Promise.all(requests);
   };
   await run(clock, Promise.all(Array.from({ length: nodeCount }, node)));
-  // Over every window that begins with a grant. Answers are up to 6 ms late, so a window is that much longer.
+  // Over every window that begins with a grant. Answers are up to 6 ms late, so a window is that much
+  // longer.
   const held = nodeCount * Math.floor(policy.burst / 10);
   for (const [first, { at: from }] of granted.entries()) {
     let sum = 0;

@@ -1,7 +1,7 @@
 /**
- * Rate limits over the key-value store. With the store in this process a check is one synchronous step. With a
- * shared store a node takes from the limit in advance (prepaid.ts), so that the hot path asks the network only
- * now and then.
+ * Rate limits over the key-value store. With the store in this process a check is one synchronous step.
+ * With a shared store a node takes from the limit in advance (prepaid.ts), so that the hot path asks the
+ * network only now and then.
  *
  * When the shared store is away, requests are not refused for it: every node goes on limiting by itself, so
  * that a client gets at most the limit once per node. `degraded` and the report say so.
@@ -14,8 +14,8 @@ import { PrepaidLimits } from "./prepaid.ts";
 
 export interface RateLimiter {
   /**
-   * Takes `cost` (an integer ≥ 0, default 1) of what the policy allows the key. More than the burst is allowed
-   * when the limit is whole, and paid off after. Never rejects for a store that is away.
+   * Takes `cost` (an integer ≥ 0, default 1) of what the policy allows the key. More than the burst is
+   * allowed when the limit is whole, and paid off after. Never rejects for a store that is away.
    */
   check(policy: LimitPolicy, key: string, cost?: number): GcraResult | Promise<GcraResult>;
 }

@@ -11,7 +11,9 @@ export interface LimitPolicy {
   readonly burst: number;
   /** Milliseconds in which one more becomes available; a fraction for fast limits. */
   readonly intervalMs: number;
-  /** The field RateLimit-Policy: q is the burst, w the seconds in which all of it becomes available again. */
+  /**
+   * The field RateLimit-Policy: q is the burst, w the seconds in which all of it becomes available again.
+   */
   readonly field: string;
 }
 
@@ -30,7 +32,10 @@ export function limitPolicy(numbers: { name: string; burst: number; perSecond: n
   return { name, burst, intervalMs: 1000 / perSecond, field: `"${name}";q=${burst};w=${windowSeconds}` };
 }
 
-/** The fields of an answer; Retry-After only when it was refused. Seconds are rounded up, so never too early. */
+/**
+ * The fields of an answer; Retry-After only when it was refused. Seconds are rounded up, so never too
+ * early.
+ */
 export function rateLimitHeaders(policy: LimitPolicy, result: GcraResult): Record<string, string> {
   const { remaining, retryAfterMs } = result;
   const headers: Record<string, string> = {

@@ -3,13 +3,15 @@
  * once and gives them out by itself.
  *
  * What it costs in exactness: nothing is ever given out that was not taken, so over any window all nodes
- * together allow at most the burst, what the window refills, and what nodes held from before: at most a tenth of
- * the burst each. A node takes in advance only as much as it has just been asked for (none at first, twice as
- * much each time it runs out within `runMs`, less when it lasts longer), so clients with little traffic lose
- * nothing to nodes that keep what they do not need. A limit with a burst below 10 is always asked for at the store.
+ * together allow at most the burst, what the window refills, and what nodes held from before: at most a
+ * tenth of the burst each. A node takes in advance only as much as it has just been asked for (none at
+ * first, twice as much each time it runs out within `runMs`, less when it lasts longer), so clients with
+ * little traffic lose nothing to nodes that keep what they do not need. A limit with a burst below 10 is
+ * always asked for at the store.
  *
- * What it costs in round trips: for one key with a burst of 20,000 that is used 20,000 times per second, about
- * ten per second; for one that is over its limit, at most two per `refusalMs`, however many are refused.
+ * What it costs in round trips: for one key with a burst of 20,000 that is used 20,000 times per second,
+ * about ten per second; for one that is over its limit, at most two per `refusalMs`, however many are
+ * refused.
  */
 import type { Clock } from "../../core/clock.ts";
 import type { GcraLimit, GcraResult, Kv } from "../../stores/kv/index.ts";
@@ -72,21 +74,8 @@ export class PrepaidLimits {
   }
 
   #share(id: string): Share {
-    let share = this.#shares.get(id);
-    if (!share) {
-      const never = Number.NEGATIVE_INFINITY;
-      const times = { askedAt: never, wholeAt: never, refusedUntil: never };
-      share = {
-        credits: 0,
-        advance: 0,
-        remaining: 0,
-        refusedCost: 0,
-        asking: undefined,
-        waiting: 0,
-        ...times,
-      };
-      this.#shares.set(id, share);
-    }
+    const share = this.#shares.get(id) ?? newShare();
+    this.#shares.set(id, share);
     return share;
   }
 
@@ -137,4 +126,18 @@ export class PrepaidLimits {
     if (result.allowed) share.credits += advance;
     return this.#result(share, limit, result.retryAfterMs);
   }
+}
+
+function newShare(): Share {
+  return {
+    credits: 0,
+    advance: 0,
+    askedAt: Number.NEGATIVE_INFINITY,
+    remaining: 0,
+    wholeAt: Number.NEGATIVE_INFINITY,
+    refusedUntil: Number.NEGATIVE_INFINITY,
+    refusedCost: 0,
+    asking: undefined,
+    waiting: 0,
+  };
 }

@@ -24,7 +24,8 @@ export function addressKey(address: string | undefined): string {
   const [head = "", tail] = (address.split("%")[0] ?? "").toLowerCase().split("::");
   const groups = head ? head.split(":") : [];
   const after = tail ? tail.split(":") : [];
-  // An IPv4 ending is two groups in one, but that is beyond the first four unless "::" stands for none of them.
+  // An IPv4 ending is two groups in one, but that is beyond the first four unless "::" stands for none of
+  // them.
   const zeros = tail === undefined ? 0 : 8 - groups.length - after.length - (tail.includes(".") ? 1 : 0);
   const all = [...groups, ...Array.from({ length: zeros }, () => "0"), ...after];
   return `${all

@@ -95,7 +95,7 @@ suite("lock", () => {
     assert.ok(clock.monotonic() - start < 5300);
   });
 
-  test("tokens rise also when the wall clock goes back, and when the store has forgotten everything", async () => {
+  test("tokens rise also when the wall clock goes back, and when the store has forgotten", async () => {
     const { lock, clock, kv } = setUp();
     let last = 0;
     const draw = async (from: Lock) => {
@@ -115,7 +115,7 @@ suite("lock", () => {
     await draw(new KvLock({ kv: new MemoryKv({ clock }), clock, random: seededRandom(2) }));
   });
 
-  test("withLock gives the result, lets go also after a failure, and says when it was not alone", async () => {
+  test("withLock gives the result, lets go after a failure, says when it was not alone", async () => {
     const { lock, clock, kv } = setUp();
     assert.equal(await lock.withLock("name", async (lease) => lease.token > 0 && "done"), "done");
     const failing = lock.withLock("name", async () => {

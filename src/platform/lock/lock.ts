@@ -1,19 +1,20 @@
 /**
- * Locks that work across nodes: a lease in the key-value store, and a fencing token that lets the thing being
- * protected refuse a holder whose lease has run out without his noticing (a long pause, a slow packet).
+ * Locks that work across nodes: a lease in the key-value store, and a fencing token that lets the thing
+ * being protected refuse a holder whose lease has run out without his noticing (a long pause, a slow
+ * packet).
  *
  * What holds, as long as the store keeps its keys:
  * - At most one lease of a name is valid at any time. A holder counts its time from before it asked, so its
  *   own view ends no later than the store's.
- * - Tokens of a name are strictly increasing in the order in which leases are granted, also after expiry. The
- *   token is drawn while the lease is held, and the lease is confirmed after: a holder that was overtaken
- *   meanwhile gets nothing.
+ * - Tokens of a name are strictly increasing in the order in which leases are granted, also after expiry.
+ *   The token is drawn while the lease is held, and the lease is confirmed after: a holder that was
+ *   overtaken meanwhile gets nothing.
  * - Only the holder's own lease is extended or released.
  *
  * When the store forgets (a restart of Redis without persistence, a fail-over to a replica that lags, the
- * restart of this process with the store in memory) two holders can overlap until the older lease ends. Tokens
- * go on rising then too, as far as the nodes' wall clocks agree, since no token is below the time of day. So a
- * lock saves work; what must never happen twice has to check the token where it happens.
+ * restart of this process with the store in memory) two holders can overlap until the older lease ends.
+ * Tokens go on rising then too, as far as the nodes' wall clocks agree, since no token is below the time of
+ * day. So a lock saves work; what must never happen twice has to check the token where it happens.
  */
 import { type Clock, sleep, type Timer } from "../../core/clock.ts";
 import { HotSwapError, hasCode } from "../../core/errors.ts";
@@ -36,7 +37,10 @@ export interface Lease {
   readonly token: number;
   /** Aborted, with `lock_lost`, when the lease has ended without being released. */
   readonly signal: AbortSignal;
-  /** Lets the lease last `ttlMs` from now. Rejects with `lock_lost`, or `store_unavailable` while it still lasts. */
+  /**
+   * Lets the lease last `ttlMs` from now. Rejects with `lock_lost`, or `store_unavailable` while it still
+   * lasts.
+   */
   extend(): Promise<void>;
   /** Idempotent, and never rejects: a lease that the store did not hear of ends by itself. */
   release(): Promise<void>;
@@ -165,7 +169,9 @@ class KvLease implements Lease {
     return this.#lost.signal;
   }
 
-  /** The last step of the acquisition: the lease is still this owner's, so no later one has drawn a token. */
+  /**
+   * The last step of the acquisition: the lease is still this owner's, so no later one has drawn a token.
+   */
   async confirm(token: number): Promise<void> {
     this.#token = token;
     await this.extend();
@@ -194,7 +200,8 @@ class KvLease implements Lease {
   #endAt(endsAt: number): void {
     this.#endsAt = Math.max(this.#endsAt, endsAt);
     this.#end?.cancel();
-    this.#end = this.#options.clock.after(this.#endsAt - this.#options.clock.monotonic(), () => this.#lose());
+    const { clock } = this.#options;
+    this.#end = clock.after(this.#endsAt - clock.monotonic(), () => this.#lose());
   }
 
   #renewLater(): void {

@@ -1,9 +1,9 @@
 /**
  * The metrics of one HotSwap: the families of metric-table.ts, and on request those of the process (CPU,
- * memory, event loop, garbage collection) under the names that every Node.js dashboard knows. Text and
- * process metrics come from @prometheus-io/client; the cells are our own (series.ts).
+ * memory, event loop, garbage collection) under the names that every Node.js dashboard knows. The
+ * latter come from @prometheus-io/client; our own are made for the hot path (series.ts).
  */
-import { collectDefaultMetrics, type Metric, Registry } from "@prometheus-io/client";
+import { collectDefaultMetrics, Registry } from "@prometheus-io/client";
 import {
   type CounterName,
   type GaugeName,
@@ -29,7 +29,7 @@ interface FamilyOf<Name extends MetricName, Cell> {
 type AnyFamily = Family<string, Counter | Gauge | Histogram>;
 
 export class Metrics {
-  readonly #registry = new Registry();
+  readonly #process = new Registry();
   readonly #families = new Map<MetricName, AnyFamily>();
   readonly #collectors = new Set<() => void>();
 
@@ -37,12 +37,12 @@ export class Metrics {
     const { seriesMax = 2_000 } = options;
     for (const [name, entry] of Object.entries(metricTable) as [MetricName, MetricEntry][]) {
       const onOverflow = () => this.counter("metrics_overflow_total").labels({ metric: name }).inc();
-      const family: AnyFamily = new Family(name, entry, () => makeCell(entry), { seriesMax, onOverflow });
+      // The count of overflows has a row per metric at most, and must never overflow itself.
+      const limit = { seriesMax: name === "metrics_overflow_total" ? Infinity : seriesMax, onOverflow };
+      const family: AnyFamily = new Family(name, entry, () => makeCell(entry), limit);
       this.#families.set(name, family);
-      // The registry asks only for `name` and `get`; its own classes are not needed for that.
-      this.#registry.registerMetric(family as unknown as Metric);
     }
-    if (options.process) collectDefaultMetrics({ register: this.#registry });
+    if (options.process) collectDefaultMetrics({ register: this.#process });
   }
 
   counter<Name extends CounterName>(name: Name): FamilyOf<Name, Counter> {
@@ -88,22 +88,16 @@ export class Metrics {
         this.counter("metrics_collect_failures_total").labels({}).inc();
       }
     }
-    return this.#registry.metrics();
+    let text = "";
+    for (const family of this.#families.values()) {
+      text += `${family.text()}\n`;
+      await new Promise((resolve) => setImmediate(resolve)); // thousands of series must not hold up requests
+    }
+    return text + (await this.#process.metrics());
   }
 
   get contentType(): string {
-    return this.#registry.contentType;
-  }
-
-  /** Name, type and help of everything that /metrics shows, for the reference. */
-  describe(): { name: string; type: string; help: string }[] {
-    // The client declares `type` as an enum but holds a word.
-    const all = this.#registry.getMetricsAsArray() as unknown as {
-      name: string;
-      type: string;
-      help: string;
-    }[];
-    return all.map(({ name, type, help }) => ({ name, type, help }));
+    return this.#process.contentType;
   }
 }
 

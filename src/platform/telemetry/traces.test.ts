@@ -107,7 +107,7 @@ test("a receiver that fails is told once, and stopping does not fail with it", a
   otlp.answer(400);
   const errors: unknown[] = [];
   const traces = await started({ endpoint: otlp.url, onError: (error) => errors.push(error) });
-  traces.span("lost", {}, () => {});
+  for (let i = 0; i < 1_100; i++) traces.span("lost", {}, () => {}); // more than two batches
   await traces.stop();
   await traces.stop();
   assert.equal(otlp.spans.length, 0);

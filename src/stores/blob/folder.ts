@@ -5,8 +5,8 @@
  *   <folder>/objects/acme/%50lugin.tgz~    the key acme/Plugin.tgz
  *   <folder>/incoming/                     what is being written; emptied at start
  *
- * File systems that ignore case must not confuse keys, so capitals are escaped; `~` keeps the object `a` apart
- * from the folder of `a/b`. One process uses the folder (the data folder's lock sees to it).
+ * File systems that ignore case must not confuse keys, so capitals are escaped; `~` keeps the object `a`
+ * apart from the folder of `a/b`. One process uses the folder (the data folder's lock sees to it).
  */
 import { createHash } from "node:crypto";
 import { type FileHandle, mkdir, open, readdir, rename, rm } from "node:fs/promises";

@@ -16,8 +16,9 @@ export interface BlobInfo {
 
 export interface BlobStore extends Service {
   /**
-   * Reads the source to its end; an object of this key is replaced at once, never seen half-written. Resolves
-   * when the object is durable. When the source fails, nothing has changed and its error is passed on.
+   * Reads the source to its end; an object of this key is replaced at once, never seen half-written.
+   * Resolves when the object is durable. When the source fails, nothing has changed and its error is passed
+   * on.
    */
   put(key: string, source: Readable | Uint8Array): Promise<BlobInfo>;
   /**

@@ -36,5 +36,5 @@ export function checkStep(by: number): void {
 export function checkLimit({ burst, intervalMs, cost }: GcraLimit): void {
   const valid =
     burst >= 1 && intervalMs > 0 && cost >= 0 && Number.isInteger(burst) && Number.isInteger(cost);
-  if (!valid) throw new RangeError(`a rate limit of burst ${burst}, interval ${intervalMs} ms, cost ${cost}`);
+  if (!valid) throw new RangeError(`a rate limit of burst ${burst}, interval ${intervalMs}, cost ${cost}`);
 }

@@ -1,6 +1,6 @@
 /**
- * What every key-value driver must do. `elapse` lets that much time pass for the store, by its own clock; times
- * are long enough that a slow machine does not see a key end early.
+ * What every key-value driver must do. `elapse` lets that much time pass for the store, by its own clock;
+ * times are long enough that a slow machine does not see a key end early.
  */
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";

@@ -7,7 +7,7 @@ import type { Kv, KvEvent } from "./port.ts";
 export type { GcraLimit, GcraResult, Kv, KvEvent, SetOptions, SubscribeOptions } from "./port.ts";
 
 export interface OpenKvOptions {
-  /** redis://, rediss:// or unix:///path of a Redis; without it the store is in this process. */
+  /** redis://, rediss:// or unix:///path of a Redis; "memory" or nothing for a store in this process. */
   url?: string | undefined;
   clock: Clock;
   /** Keys that the store in this process holds at most. */
@@ -21,9 +21,9 @@ export interface OpenKvOptions {
 
 /** The store, not started. The Redis client is loaded only when a URL asks for it. */
 export async function openKv({ url, ...options }: OpenKvOptions): Promise<Kv> {
-  if (!url) return new MemoryKv(options);
+  if (!url || url === "memory") return new MemoryKv(options);
   const scheme = /^(rediss?|unix):\/\//.exec(url)?.[1];
-  if (!scheme || !URL.canParse(url)) {
+  if (!scheme || (scheme !== "unix" && !URL.canParse(url))) {
     // The value may hold a password, so it is not repeated here.
     throw new HotSwapError(
       "setting_invalid",

@@ -21,11 +21,16 @@ export interface SetOptions {
   when?: "absent" | { equals: string };
 }
 
-/** A generic cell rate limit: `burst` (≥ 1) at once, refilled one per `intervalMs` (> 0, fractions allowed). */
+/**
+ * A generic cell rate limit: `burst` (≥ 1) at once, refilled one per `intervalMs` (> 0, fractions allowed).
+ */
 export interface GcraLimit {
   burst: number;
   intervalMs: number;
-  /** How much to take, an integer ≥ 0. More than `burst` is allowed when the limit is whole, and paid off after. */
+  /**
+   * How much to take, an integer ≥ 0. More than `burst` is allowed when the limit is whole, and paid off
+   * after.
+   */
   cost: number;
 }
 
@@ -60,13 +65,15 @@ export interface Kv extends Service {
   delete(key: string, options?: { equals?: string }): Promise<boolean>;
   /** Adds to an integer (0 when absent) and resolves to the sum; `ttlMs` is set when the key is made. */
   increment(key: string, by: number, options?: { ttlMs?: number }): Promise<number>;
-  /** Takes from a rate limit, or takes nothing. A store in this process answers at once, without a promise. */
+  /**
+   * Takes from a rate limit, or takes nothing. A store in this process answers at once, without a promise.
+   */
   gcra(key: string, limit: GcraLimit): GcraResult | Promise<GcraResult>;
   /** Sends to all current subscribers of the channel, on all nodes; at most once, no memory. */
   publish(channel: string, message: string): Promise<void>;
   /**
-   * Resolves when the subscription is live, to the function that ends it. A listener runs after the call that
-   * sent the message has returned; what it throws goes to the store's `report` and to nobody else.
+   * Resolves when the subscription is live, to the function that ends it. A listener runs after the call
+   * that sent the message has returned; what it throws goes to the store's `report` and to nobody else.
    */
   subscribe(
     channel: string,

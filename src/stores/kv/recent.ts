@@ -7,7 +7,10 @@ export class RecentMap<Value> {
   #young = new Map<string, Value>();
   #old = new Map<string, Value>();
 
-  /** Holds at most `keysMax` (≥ 2) keys; what was used among the latest half of that many is never forgotten. */
+  /**
+   * Holds at most `keysMax` (≥ 2) keys; what was used among the latest half of that many is never
+   * forgotten.
+   */
   constructor(keysMax: number) {
     this.#generationMax = Math.max(1, Math.floor(keysMax / 2));
   }

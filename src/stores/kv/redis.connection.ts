@@ -1,11 +1,12 @@
 /**
- * One connection to Redis, kept alive: it is either ready, or being opened again with growing delays. While it
- * is not ready every call rejects at once; nothing is queued for later, since a caller that waits for a dead
- * store is a second failure.
+ * One connection to Redis, kept alive: it is either ready, or being opened again with growing delays. While
+ * it is not ready every call rejects at once; nothing is queued for later, since a caller that waits for a
+ * dead store is a second failure.
  *
  * A server that stopped answering without closing the connection (a frozen process, a dropped route) is
  * noticed by a watchdog: replies come in order, so no reply for `timeoutMs` while some are due means that
- * there is nobody. The client's own reconnecting is off, so that there is one path for every kind of loss.
+ * there is nobody. It looks twice, so that a pause of this process is not taken for one of the server. The
+ * client's own reconnecting is off, so that there is one path for every kind of loss.
  *
  * Commands and subscriptions share the connection (RESP3). All commands touch one key: Cluster and Sentinel
  * need another client here and nothing else.
@@ -56,7 +57,7 @@ export class RedisConnection {
   #stopped = false;
   #reopening: Timer | undefined;
   #pending = 0;
-  #progressAt = 0;
+  #replies = 0;
   #watchdog: Timer | undefined;
 
   constructor(options: RedisConnectionOptions) {
@@ -88,15 +89,15 @@ export class RedisConnection {
     const client = this.#client;
     if (!client) throw unavailable("The connection to the key-value store is lost.");
     if (this.#pending >= this.#pendingMax) throw unavailable("Too many calls wait for the key-value store.");
-    if (this.#pending++ === 0) this.#progressAt = this.#clock.monotonic();
-    this.#watch();
+    this.#pending++;
+    if (!this.#watchdog) this.#watch(0);
     try {
       return await client.sendCommand(args);
     } catch (error) {
       throw this.#translated(client, error);
     } finally {
       this.#pending--;
-      this.#progressAt = this.#clock.monotonic();
+      this.#replies++;
     }
   }
 
@@ -126,9 +127,10 @@ export class RedisConnection {
     }
     return async () => {
       remove();
-      if (this.#channels.has(channel)) return;
+      const current = this.#client;
       // Without a connection there is nothing to take back: only what is in #channels is subscribed again.
-      await this.#client?.unsubscribe(channel, this.#onMessage).catch(() => {});
+      if (!current || this.#channels.has(channel)) return;
+      await this.#guarded(current, current.unsubscribe(channel, this.#onMessage)).catch(() => {});
     };
   }
 
@@ -145,7 +147,9 @@ export class RedisConnection {
       return client;
     } catch (error) {
       client.destroy();
-      throw unavailable("The key-value store cannot be reached.", error);
+      const refused = error instanceof ErrorReply && /^(WRONGPASS|NOAUTH|NOPERM)/.test(error.message);
+      const what = refused ? "refuses the user or password of its URL" : "cannot be reached";
+      throw unavailable(`The key-value store ${what}.`, error);
     }
   }
 
@@ -180,7 +184,7 @@ export class RedisConnection {
     this.#reopening = this.#clock.after(delayMs, async () => {
       try {
         const client = await this.#connect();
-        if (this.#stopped) return client.destroy();
+        if (this.#stopped || this.#client) return client.destroy(); // closed, and perhaps opened, meanwhile
         this.#client = client;
         this.#report({ kind: "restored" });
         this.#channels.resumed();
@@ -191,14 +195,14 @@ export class RedisConnection {
     });
   }
 
-  #watch(): void {
-    if (this.#watchdog) return;
-    const dueInMs = this.#progressAt + this.#timeoutMs - this.#clock.monotonic();
-    this.#watchdog = this.#clock.after(Math.max(1, dueInMs), () => {
+  /** `silentLooks`: how many looks in a row have found that nothing came. */
+  #watch(silentLooks: number): void {
+    const before = this.#replies;
+    this.#watchdog = this.#clock.after(this.#timeoutMs / 2, () => {
       this.#watchdog = undefined;
       if (this.#pending === 0) return;
-      const silentMs = this.#clock.monotonic() - this.#progressAt;
-      if (silentMs < this.#timeoutMs) this.#watch();
+      if (this.#replies > before) this.#watch(0);
+      else if (silentLooks === 0) this.#watch(1);
       else if (this.#client) this.#drop(this.#client, "the server does not answer");
     });
   }

@@ -54,7 +54,8 @@ if allowed then
   end
 end
 local remaining = math.max(0, math.floor((capacity - (after - now) + ${roundingMs}) / interval))
-return {allowed and 1 or 0, remaining, string.format('%.17g', retryAfter), string.format('%.17g', after - now)}`;
+local function text(number) return string.format('%.17g', number) end
+return {allowed and 1 or 0, remaining, text(retryAfter), text(after - now)}`;
 
 /** The server's own time, so that the clocks of the nodes do not matter. */
 export const gcraScript = script(

@@ -7,6 +7,7 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
+import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -40,7 +41,8 @@ export class RedisServer {
       stdio: ["ignore", "pipe", "inherit"],
     });
     this.#child = child;
-    // A test run that ends early must not leave servers behind.
+    // A test that fails must neither wait for its server nor leave it behind.
+    child.unref();
     const killChild = () => child.kill("SIGKILL");
     process.once("exit", killChild);
     child.once("exit", () => process.off("exit", killChild));
@@ -49,6 +51,7 @@ export class RedisServer {
       output += chunk;
       if (!/ready to accept connections/i.test(output)) continue;
       child.stdout.resume();
+      (child.stdout as Socket).unref();
       return;
     }
     throw new Error(`redis-server did not start:\n${output}`);

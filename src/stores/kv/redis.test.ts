@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer } from "node:net";
-import { after, before, suite, test } from "node:test";
+import { after, before, suite, type TestContext, test } from "node:test";
 import { sleep, systemClock } from "../../core/clock.ts";
 import { hasCode } from "../../core/errors.ts";
 import { kvConformance } from "./conformance.ts";
@@ -30,11 +30,12 @@ kvConformance(
   { skip },
 );
 
-/** A store whose events can be awaited. */
-function watched(server: RedisServer, options: Partial<RedisKvOptions> = {}) {
+/** A store whose events can be awaited; it is stopped with the test. */
+function watched(t: TestContext, server: RedisServer, options: Partial<RedisKvOptions> = {}) {
   const waiting = new Map<KvEvent["kind"], () => void>();
   const report = (event: KvEvent) => waiting.get(event.kind)?.();
   const kv = new RedisKv({ url: server.url, clock, timeoutMs: 300, report, ...options });
+  t.after(() => kv.stop());
   const event = (kind: KvEvent["kind"]) => new Promise<void>((resolve) => waiting.set(kind, resolve));
   return { kv, event };
 }
@@ -48,8 +49,8 @@ suite("kv: redis that fails", { skip }, () => {
   });
   after(() => server.stop());
 
-  test("calls are refused at once while the server is gone, and work again after", async () => {
-    const { kv, event } = watched(server);
+  test("calls are refused at once while the server is gone, and work again after", async (t) => {
+    const { kv, event } = watched(t, server);
     await kv.start();
     await kv.set("kept", "v");
     const lost = event("lost");
@@ -72,16 +73,15 @@ suite("kv: redis that fails", { skip }, () => {
     await server.start();
     await restored;
     assert.equal(await kv.get("kept"), "v");
-    await kv.stop();
   });
 
-  test("subscriptions live on after a lost connection, and those who listen are told of the gap", async () => {
-    const { kv, event } = watched(server);
+  test("subscriptions live on after a lost connection, and listeners are told of the gap", async (t) => {
+    const { kv, event } = watched(t, server);
     await kv.start();
     const heard = Promise.withResolvers<string>();
     const resumed = Promise.withResolvers<void>();
     await kv.subscribe("channel", heard.resolve, { onResume: resumed.resolve });
-    const end = await kv.subscribe("ended", () => assert.fail("this subscription was ended"));
+    const end = await kv.subscribe("ended", heard.resolve);
     const [lost, restored] = [event("lost"), event("restored")];
     await server.kill();
     await lost;
@@ -89,16 +89,15 @@ suite("kv: redis that fails", { skip }, () => {
     await server.start();
     await restored;
     await resumed.promise;
-    const { kv: sender } = watched(server);
+    const { kv: sender } = watched(t, server);
     await sender.start();
     await sender.publish("ended", "no");
     await sender.publish("channel", "after the crash");
     assert.equal(await heard.promise, "after the crash");
-    await Promise.all([kv.stop(), sender.stop()]);
   });
 
-  test("a server that is frozen is noticed, and calls do not pile up behind it", async () => {
-    const { kv, event } = watched(server, { pendingMax: 50 });
+  test("a server that is frozen is noticed, and calls do not pile up behind it", async (t) => {
+    const { kv, event } = watched(t, server, { pendingMax: 50 });
     await kv.start();
     const lost = event("lost");
     server.pause();
@@ -109,17 +108,16 @@ suite("kv: redis that fails", { skip }, () => {
       assert.ok(outcome.status === "rejected" && isUnavailable(outcome.reason));
     }
     // The kernel still accepts connections for it.
-    const { kv: late } = watched(server);
+    const { kv: late } = watched(t, server);
     await assert.rejects(late.start(), isUnavailable);
     const restored = event("restored");
     server.resume();
     await restored;
     await kv.ping(1000);
-    await kv.stop();
   });
 
-  test("a server that restarted without its scripts gets them again", async () => {
-    const { kv, event } = watched(server);
+  test("a server that restarted without its scripts gets them again", async (t) => {
+    const { kv, event } = watched(t, server);
     await kv.start();
     const limit = { burst: 2, intervalMs: 60_000, cost: 1 };
     assert.equal((await kv.gcra("limit", limit)).remaining, 1);
@@ -128,35 +126,60 @@ suite("kv: redis that fails", { skip }, () => {
     await server.start();
     await restored;
     assert.equal((await kv.gcra("limit", limit)).remaining, 0);
-    await kv.stop();
   });
 
-  test("a server that is full says so, and still serves what needs no memory", async () => {
+  test("a server that is full says so, and still serves what needs no memory", async (t) => {
     const small = await startRedisServer(["--save", "", "--maxmemory", "1mb"]);
-    const { kv } = watched(small);
+    t.after(() => small.stop());
+    const { kv } = watched(t, small);
     await kv.start();
     const fill = async () => {
       for (let i = 0; i < 100; i++) await kv.set(`key ${i}`, "x".repeat(100_000));
     };
     await assert.rejects(fill(), isUnavailable);
     await kv.delete("key 0");
-    await kv.stop();
-    await small.stop();
   });
 
-  test("two systems on one server do not see each other", async () => {
-    const { kv: a } = watched(server, { prefix: "a:" });
-    const { kv: b } = watched(server, { prefix: "b:" });
+  test("two systems on one server do not see each other", async (t) => {
+    const { kv: a } = watched(t, server, { prefix: "a:" });
+    const { kv: b } = watched(t, server, { prefix: "b:" });
     await Promise.all([a.start(), b.start()]);
-    await b.subscribe("channel", () => assert.fail("another system's message"));
+    const heard = Promise.withResolvers<string>();
+    await b.subscribe("channel", heard.resolve);
     await a.set("key", "v");
-    await a.publish("channel", "m");
+    await a.publish("channel", "of a");
+    await b.publish("channel", "of b");
+    assert.equal(await heard.promise, "of b");
     assert.equal(await b.get("key"), undefined);
-    await Promise.all([a.stop(), b.stop()]);
   });
 
-  test("stop is idempotent, also before start, and ends reconnecting", async () => {
-    const { kv, event } = watched(server);
+  test("a pause of this process is not taken for one of the server", async (t) => {
+    const timeoutMs = 400;
+    const { kv } = watched(t, server, { timeoutMs, report: () => assert.fail("the connection was lost") });
+    await kv.start();
+    for (let i = 0; i < 3; i++) {
+      const asked = kv.get("key");
+      const end = clock.monotonic() + timeoutMs + 10;
+      while (clock.monotonic() < end); // nothing is read meanwhile
+      await asked;
+    }
+  });
+
+  test("a password that is wrong or missing is named as the reason", async (t) => {
+    const locked = await startRedisServer(["--save", "", "--requirepass", "secret"]);
+    t.after(() => locked.stop());
+    for (const login of ["", "user:wrong@"]) {
+      const kv = await openKv({ url: locked.url.replace("//", `//${login}`), clock });
+      const named = (error: unknown) => isUnavailable(error) && /user or password/.test(String(error));
+      await assert.rejects(kv.start(), named);
+    }
+    const kv = await openKv({ url: locked.url.replace("//", "//default:secret@"), clock });
+    await kv.start();
+    await kv.stop();
+  });
+
+  test("stop is idempotent, also before start, and ends reconnecting", async (t) => {
+    const { kv, event } = watched(t, server);
     await kv.stop();
     await kv.start();
     await kv.stop();

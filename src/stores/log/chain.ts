@@ -5,10 +5,11 @@
  * A segment comes into being whole: written and synced under another name, then renamed, then the folder is
  * synced. So a name that ends in `.log` always has a valid header, and what a crash leaves is a `.new` file.
  */
-import { encodeCheckpoint } from "./checkpoint.ts";
 import type { LogContext } from "./context.ts";
+import { writeWhole } from "./disk.ts";
 import type { Lease } from "./files.ts";
 import type { LogRecord } from "./port.ts";
+import type { ReadRange } from "./queue.ts";
 import { type Block, blockBody, encodeBlock } from "./record.ts";
 import {
   encodeHeader,
@@ -88,15 +89,10 @@ export class SegmentChain {
   }
 
   /** Encodes a group for the place where it will be written. */
-  encode(bodies: readonly (readonly Uint8Array[])[], count: number, sizeBytes: number): Block {
+  encode(group: readonly { bodies: readonly Uint8Array[]; sizeBytes: number }[]): Block {
     const { base, content, end } = this.#active!;
-    const mark = this.#durable.position;
-    return encodeBlock(
-      { base: end, sequence: end - base, salt: content!.salt, mark },
-      bodies,
-      count,
-      sizeBytes,
-    );
+    const place = { base: end, sequence: end - base, salt: content!.salt, mark: this.#durable.position };
+    return encodeBlock(place, group);
   }
 
   /** Writes the block at the end. On rejection the file may be longer than it should be, until `cut`. */
@@ -117,11 +113,11 @@ export class SegmentChain {
     this.#durable = { offset: end, position };
   }
 
-  /** Takes back the last `count` records, `sizeBytes` long, in memory only. */
-  retreat(count: number, sizeBytes: number): void {
+  /** Takes back the last block written, but for the part of it that is kept; in memory only. */
+  retreat(block: Block, kept: Block | undefined): void {
     const active = this.#active!;
-    active.end -= count;
-    active.content!.position -= sizeBytes;
+    active.end -= block.count - (kept?.count ?? 0);
+    active.content!.position -= block.bytes.length - (kept?.bytes.length ?? 0);
     active.content!.index.cut(active.content!.position);
   }
 
@@ -144,31 +140,38 @@ export class SegmentChain {
    * file holds from there on, without touching it. Resolves to the records' block as now written.
    */
   async supersede(blocks: readonly Block[]): Promise<Block | undefined> {
-    const bodies = blocks.map((block) => Array.from({ length: block.count }, (_, i) => blockBody(block, i)));
+    const records = blocks.map((block) => ({
+      bodies: Array.from({ length: block.count }, (_, i) => blockBody(block, i)),
+      sizeBytes: block.bytes.length,
+    }));
     const old = this.#active!;
     const content = old.content!;
     const { offset, position } = this.#durable;
-    const block = await this.#begin(offset, content.bytesBefore + position, bodies);
+    const block = await this.#begin(offset, content.bytesBefore + position, records);
     content.position = position;
     return block;
   }
 
-  async #begin(base: number, bytesBefore: number, bodies: Buffer[][]): Promise<Block | undefined> {
+  async #begin(
+    base: number,
+    bytesBefore: number,
+    records: { bodies: Buffer[]; sizeBytes: number }[],
+  ): Promise<Block | undefined> {
     const { disk, files, random } = this.#context;
     const salt = Buffer.from(random.bytes(4)).readUInt32LE(0);
-    const count = bodies.reduce((sum, list) => sum + list.length, 0);
-    const size = bodies.flat().reduce((sum, body) => sum + 16 + body.length, 0);
-    const block = encodeBlock({ base, sequence: 0, salt, mark: segmentHeaderBytes }, bodies, count, size);
+    const block = encodeBlock({ base, sequence: 0, salt, mark: segmentHeaderBytes }, records);
+    const { count } = block;
     const index = new SparseIndex(segmentHeaderBytes);
     const content: SegmentContent = {
       salt,
       bytesBefore,
       index,
       damage: [],
-      position: segmentHeaderBytes + size,
+      position: segmentHeaderBytes + block.bytes.length,
     };
     const next = new Segment(this.#place, base, base + count, content);
-    await this.#write(
+    await writeWhole(
+      disk,
       `${next.path}.new`,
       Buffer.concat([encodeHeader({ salt, base, bytesBefore }), block.bytes]),
     );
@@ -195,31 +198,9 @@ export class SegmentChain {
     this.#durable = { offset: next.end, position: next.content!.position };
   }
 
-  /**
-   * Puts down what is known of the active segment, all of which must be durable. Whole or not at all: the one
-   * before still proves something.
-   */
+  /** Puts down what is known of the active segment, all of which must be durable. */
   async checkpoint(): Promise<void> {
-    const active = this.#active;
-    if (!active?.content) return;
-    const { salt, position, index, damage } = active.content;
-    const bytes = encodeCheckpoint(salt, { position, count: active.end - active.base, index, damage });
-    try {
-      await this.#write(`${active.checkpointPath}.new`, bytes);
-      await this.#context.disk.rename(`${active.checkpointPath}.new`, active.checkpointPath);
-    } catch {
-      // A checkpoint saves time and gives evidence; the log is whole without it.
-    }
-  }
-
-  async #write(path: string, bytes: Buffer): Promise<void> {
-    const file = await this.#context.disk.open(path, "create");
-    try {
-      await file.write(bytes, 0);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
+    await this.#active?.checkpoint(this.#context.disk);
   }
 
   /** The segment that answers for the offset, which lies between start and end. */
@@ -234,10 +215,11 @@ export class SegmentChain {
     return this.#segments[low - 1]!;
   }
 
-  read(range: { from: number; to: number; records: number; bytes: number }, out: LogRecord[]): Promise<void> {
+  /** Adds records from `range.from` on, from one slice of one file; at least one, or rejects. */
+  async read(range: ReadRange, out: LogRecord[]): Promise<void> {
     const segment = this.find(range.from);
     if (segment !== this.#active) this.#context.indexes.use(segment);
-    return segment.read(this.#context.files, { ...range, to: Math.min(range.to, segment.end) }, out);
+    await segment.read(this.#context, range, out);
   }
 
   /** Deletes the sealed segments that end at or before the offset, oldest first, each one durably. */

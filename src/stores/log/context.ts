@@ -13,7 +13,7 @@ export interface LogLimits {
   segmentBytes: number;
   /** The largest body. */
   recordBytes: number;
-  /** Appends wait for the disk up to this many bytes per partition, then `overloaded`. */
+  /** Appends wait for the disk up to this many bytes per partition, then `overloaded`; also the largest append. */
   pendingBytes: number;
   /** The same over all partitions of the store. */
   pendingTotalBytes: number;
@@ -60,6 +60,15 @@ export interface LogContext {
   unsyncedBytes: number;
   /** Has the partition settled (synced, checkpoint put down) within `settleMs`. */
   settleLater(partition: Partition): void;
+}
+
+/** Throws when the limits contradict each other; positions in a segment are 32 bits wide. */
+export function checkLimits(limits: LogLimits): void {
+  const { recordBytes, pendingBytes, pendingTotalBytes, segmentBytes } = limits;
+  if (recordBytes + 16 > pendingBytes) throw new RangeError("pendingBytes must hold a record of recordBytes");
+  if (pendingBytes > pendingTotalBytes) throw new RangeError("pendingTotalBytes must hold pendingBytes");
+  if (segmentBytes + pendingBytes + limits.unsyncedBytes >= 2 ** 32)
+    throw new RangeError("segmentBytes is too large");
 }
 
 /** The error for an append that was not stored. */

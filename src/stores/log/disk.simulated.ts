@@ -117,7 +117,7 @@ export class SimulatedDisk implements Disk {
   capacityBytes = Number.POSITIVE_INFINITY;
   /** A failed sync has put old content back into the cache: the promise of a page cache is broken. */
   reverted = false;
-  /** How many operations failed on purpose. */
+  /** How many operations have failed. */
   failures = 0;
 
   constructor(options: SimulatedDiskOptions, root = new FolderNode()) {
@@ -344,7 +344,7 @@ export class SimulatedDisk implements Disk {
     const end = Math.min(part.position + part.bytes.length, node.cached.bytes.length);
     if (end <= part.position) return;
     node.cached.bytes.fill(0, part.position, end);
-    node.durable.bytes.copy(node.cached.bytes, part.position, part.position, end);
+    node.cached.bytes.set(node.durable.bytes.subarray(part.position, end), part.position);
   }
 
   #later<T>(
@@ -357,13 +357,13 @@ export class SimulatedDisk implements Disk {
       const run = () => {
         try {
           if (kind !== "none" && this.#random.number() < this.faults[kind]) {
-            this.failures += 1;
             if (failed) failed();
             else if (this.#random.below(2) === 0) half?.();
             throw failure("EIO", kind);
           }
           resolve(done());
         } catch (error) {
+          if ((error as { code?: string }).code !== "ENOENT") this.failures += 1;
           reject(error);
         }
       };

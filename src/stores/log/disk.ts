@@ -40,3 +40,14 @@ export function isDiskFull(error: unknown): boolean {
 export function isMissing(error: unknown): boolean {
   return (error as { code?: unknown } | null)?.code === "ENOENT";
 }
+
+/** Makes the file with this content, and syncs it; its name is durable when the folder is synced. */
+export async function writeWhole(disk: Disk, path: string, bytes: Uint8Array): Promise<void> {
+  const file = await disk.open(path, "create");
+  try {
+    await file.write(bytes, 0);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}

@@ -21,6 +21,8 @@ export class OpenFiles {
   readonly #files = new Map<string, Lease>();
   readonly #opening = new Map<string, Promise<Lease>>();
 
+  #closed = false;
+
   constructor(disk: Disk, limit: number) {
     this.#disk = disk;
     this.#limit = limit;
@@ -31,6 +33,7 @@ export class OpenFiles {
   }
 
   async lease(path: string): Promise<Lease> {
+    if (this.#closed) throw new Error("the log has been closed");
     for (;;) {
       const known = this.#files.get(path);
       if (known) {
@@ -75,6 +78,7 @@ export class OpenFiles {
   }
 
   async closeAll(): Promise<void> {
+    this.#closed = true;
     const all = [...this.#files.values()];
     this.#files.clear();
     for (const lease of all) lease.stale = true;

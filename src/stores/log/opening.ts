@@ -21,8 +21,11 @@ import { SparseIndex } from "./sparse.ts";
 
 export async function openPartition(context: LogContext, place: Place): Promise<Partition> {
   const names = await context.disk.list(place.folder);
-  // The beginnings of segments that never came into being.
-  for (const name of names) if (name.endsWith(".new")) await context.disk.remove(`${place.folder}/${name}`);
+  for (const name of names) {
+    // What never came into being, and checkpoints whose segment is gone.
+    const orphan = name.endsWith(".index") && !names.includes(name.replace(".index", ".log"));
+    if (orphan || name.endsWith(".new")) await context.disk.remove(`${place.folder}/${name}`);
+  }
   const bases = names.map(segmentBase).filter((base) => base !== undefined);
   const segments = bases.map((base, i) => new Segment(place, base, bases[i + 1] ?? base));
   const last = segments.at(-1);
@@ -68,7 +71,7 @@ async function recover({ files }: LogContext, segment: Segment): Promise<Recover
     const header = await readHeader(file);
     // Without its salt no record of the file can be told from chance, and without its end no append is safe.
     if (!header || header.base !== segment.base)
-      throw segment.corrupt(segment.base, 0, "its header is damaged");
+      throw segment.corrupt(segment.base, 0, "its header is damaged", segment.base);
     const { salt, bytesBefore } = header;
     const checkpoint = await readCheckpoint(files, segment.checkpointPath, salt);
     // A checkpoint beyond the end of the file still proves what has been durable there.

@@ -44,13 +44,17 @@ export function recordCrc(salt: number, length: number, sequence: number, mark: 
   return crc32(body, ~crcWord(crcWord(crcWord(~salt, length), sequence), mark) >>> 0);
 }
 
-/** Lays the bodies out as consecutive records; `bytes` is their exact encoded size. */
+/** Lays the bodies out as consecutive records, in one buffer; the only time that they are copied. */
 export function encodeBlock(
   place: { base: number; sequence: number; salt: number; mark: number },
-  bodies: readonly (readonly Uint8Array[])[],
-  count: number,
-  sizeBytes: number,
+  appends: readonly { bodies: readonly Uint8Array[]; sizeBytes: number }[],
 ): Block {
+  let count = 0;
+  let sizeBytes = 0;
+  for (const append of appends) {
+    count += append.bodies.length;
+    sizeBytes += append.sizeBytes;
+  }
   const bytes = Buffer.allocUnsafe(sizeBytes);
   const view = new DataView(bytes.buffer, bytes.byteOffset, sizeBytes);
   const starts = new Uint32Array(count + 1);
@@ -58,8 +62,8 @@ export function encodeBlock(
   let { sequence } = place;
   let at = 0;
   let index = 0;
-  for (const list of bodies) {
-    for (const body of list) {
+  for (const { bodies } of appends) {
+    for (const body of bodies) {
       starts[index++] = at;
       const length = body.length;
       view.setUint32(at, recordCrc(salt, length, sequence, mark, body), true);

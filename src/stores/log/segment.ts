@@ -8,10 +8,11 @@
  *                                          in all segments before this one
  */
 import { HotSwapError } from "../../core/errors.ts";
-import { type Checkpoint, readCheckpoint } from "./checkpoint.ts";
-import type { DiskFile } from "./disk.ts";
+import { encodeCheckpoint, readCheckpoint } from "./checkpoint.ts";
+import { type Disk, type DiskFile, writeWhole } from "./disk.ts";
 import type { OpenFiles } from "./files.ts";
 import type { LogRecord } from "./port.ts";
+import type { ReadRange } from "./queue.ts";
 import { recordCrc, recordHeaderBytes } from "./record.ts";
 import { checksum, type Damage, scan } from "./scan.ts";
 import { indexStepBytes, SparseIndex } from "./sparse.ts";
@@ -72,6 +73,12 @@ export interface SegmentContent {
   position: number;
 }
 
+/** Where segments are read from. */
+export interface Source {
+  readonly disk: Disk;
+  readonly files: OpenFiles;
+}
+
 /** Which partition a segment belongs to: the name for people, the folder for the disk. */
 export interface Place {
   readonly name: string;
@@ -103,29 +110,49 @@ export class Segment {
   }
 
   /** Loads what is known of a sealed segment, from its checkpoint or by a scan of the file. */
-  async load(files: OpenFiles): Promise<SegmentContent> {
+  async load(source: Source): Promise<SegmentContent> {
     if (this.content) return this.content;
-    this.#loading ??= this.#load(files).finally(() => {
+    this.#loading ??= this.#load(source).finally(() => {
       this.#loading = undefined;
     });
     return this.#loading;
   }
 
-  async #load(files: OpenFiles): Promise<SegmentContent> {
+  async #load(source: Source): Promise<SegmentContent> {
+    const { files } = source;
     const lease = await files.lease(this.path);
     try {
       const header = await readHeader(lease.file);
       if (!header || header.base !== this.base) {
-        throw this.corrupt(this.base, 0, "its header is damaged");
+        throw this.corrupt(this.base, 0, "its header is damaged", this.end);
       }
       const checkpoint = await readCheckpoint(files, this.checkpointPath, header.salt);
-      this.content =
-        checkpoint && checkpoint.count === this.end - this.base && checkpoint.position <= lease.file.size
-          ? fromCheckpoint(header, checkpoint)
-          : await this.#scanSealed(lease.file, header);
+      if (checkpoint?.count === this.end - this.base && checkpoint.position <= lease.file.size) {
+        const { index, damage, position } = checkpoint;
+        this.content = { salt: header.salt, bytesBefore: header.bytesBefore, index, damage, position };
+      } else {
+        this.content = await this.#scanSealed(lease.file, header);
+        await this.checkpoint(source.disk);
+      }
       return this.content;
     } finally {
       files.release(lease);
+    }
+  }
+
+  /**
+   * Puts down what is known of the segment, all of which must be durable. Whole or not at all: the checkpoint
+   * before it still proves something.
+   */
+  async checkpoint(disk: Disk): Promise<void> {
+    if (!this.content) return;
+    const { salt, position, index, damage } = this.content;
+    const bytes = encodeCheckpoint(salt, { position, count: this.end - this.base, index, damage });
+    try {
+      await writeWhole(disk, `${this.checkpointPath}.new`, bytes);
+      await disk.rename(`${this.checkpointPath}.new`, this.checkpointPath);
+    } catch {
+      // A checkpoint saves time and gives evidence; the log is whole without it.
     }
   }
 
@@ -144,37 +171,30 @@ export class Segment {
     return { salt, bytesBefore, index, damage: found.damage, position: found.position };
   }
 
-  corrupt(offset: number, position: number, what: string): HotSwapError {
+  /** `next` is the first offset behind the damage. */
+  corrupt(offset: number, position: number, what: string, next: number): HotSwapError {
     const segment = segmentName(this.base);
     const partition = this.place.name;
     return new HotSwapError(
       "log_corrupt",
       `Partition ${partition}, segment ${segment}, offset ${offset} (byte ${position}): ${what}.`,
-      { data: { partition, segment, offset, position } },
+      { data: { partition, segment, offset, position, next } },
     );
   }
 
-  /**
-   * Adds records from `from` on to `out`, below offset `to`, within one slice of the file. Adds at least one
-   * or rejects. Every record is checked against its CRC.
-   */
-  async read(
-    files: OpenFiles,
-    range: { from: number; to: number; records: number; bytes: number },
-    out: LogRecord[],
-  ): Promise<void> {
-    const content = await this.load(files);
-    const lease = await files.lease(this.path);
+  /** Adds records from `range.from` on, from one slice of the file: at least one, or rejects. All CRCs are checked. */
+  async read(source: Source, range: ReadRange, out: LogRecord[]): Promise<void> {
+    const content = await this.load(source);
+    const lease = await source.files.lease(this.path);
     try {
-      for (let attempt = 0; ; attempt++) {
-        const bad = await this.#readSlice(lease.file, content, range, out);
-        if (!bad) return;
-        // Twice in the same place would mean that the scan accepts what the reader refuses.
-        if (attempt > 0) throw this.corrupt(bad.offset, bad.position, "the record does not fit its checksum");
-        await this.#examine(lease.file, content);
-      }
+      const bad = await this.#readSlice(lease.file, content, range, out);
+      if (!bad) return;
+      await this.#examine(lease.file, content);
+      const still = await this.#readSlice(lease.file, content, range, out);
+      // The scan found nothing wrong with what the reader has refused twice: no reason to believe either.
+      if (still) throw this.corrupt(still.offset, still.position, "the record is damaged", still.offset + 1);
     } finally {
-      files.release(lease);
+      source.files.release(lease);
     }
   }
 
@@ -192,50 +212,41 @@ export class Segment {
     content.damage = found.damage;
   }
 
-  /** Resolves to the first place that does not hold the record expected there, when no record could be added. */
-  async #readSlice(
-    file: DiskFile,
-    content: SegmentContent,
-    range: { from: number; to: number; records: number; bytes: number },
-    out: LogRecord[],
-  ): Promise<{ offset: number; position: number } | undefined> {
-    const place = this.#locate(content, range.from);
+  /** Resolves to the first place that does not hold the record expected there, when none could be added. */
+  async #readSlice(file: DiskFile, content: SegmentContent, range: ReadRange, out: LogRecord[]) {
     const size = Math.min(file.size, content.position);
-    let slice = await readSlice(file, place.position, this.#guess(content, range), size);
-    let { position, sequence } = place;
-    let at = 0;
-    let reread = false;
-    let records = range.records;
-    let bytes = range.bytes;
+    const end = Math.min(range.to, this.end);
+    let { position, sequence } = this.#locate(content, range.from);
+    let slice = await readSlice(file, position, this.#guess(content, range), size);
     const before = out.length;
-    while (this.base + sequence < range.to && records > 0 && bytes > 0) {
+    for (let at = 0; this.base + sequence < end && range.records > 0 && range.bytes > 0; ) {
       if (content.damage.some((damage) => damage.from === sequence)) break;
-      const length = at + recordHeaderBytes <= slice.length ? slice.readUInt32LE(at + 4) : 0;
+      const known = at + recordHeaderBytes <= slice.length;
+      const length = known ? slice.readUInt32LE(at + 4) : 0;
       const recordBytes = recordHeaderBytes + length;
-      if (at + recordBytes > slice.length || length === 0) {
-        if (out.length > before) return undefined;
-        // The slice ends within the first record wanted: one read more, from here and as long as it must be.
-        if (position + recordBytes > size || (length === 0 && reread)) break;
-        reread = at === 0;
+      if (at + recordBytes > slice.length) {
+        if (out.length > before || position + recordBytes > size) break;
+        // The slice ends within the first record wanted: one more, from there, and as long as it must be.
         slice = await readSlice(file, position, Math.max(recordBytes, 4096), size);
         at = 0;
+        if (slice.length < recordBytes) break;
         continue;
       }
-      if (slice.readUInt32LE(at + 8) !== sequence) break;
+      if (length === 0 || slice.readUInt32LE(at + 8) !== sequence) break;
       if (this.base + sequence >= range.from) {
         const body = slice.subarray(at + recordHeaderBytes, at + recordBytes);
         const crc = recordCrc(content.salt, length, sequence, slice.readUInt32LE(at + 12), body);
         if (crc !== slice.readUInt32LE(at)) break;
         out.push({ offset: this.base + sequence, body });
-        records -= 1;
-        bytes -= length;
+        range.from += 1;
+        range.records -= 1;
+        range.bytes -= length;
       }
       at += recordBytes;
       position += recordBytes;
       sequence += 1;
     }
-    if (out.length > before) return undefined;
-    return { offset: this.base + sequence, position };
+    return out.length > before ? undefined : { offset: this.base + sequence, position };
   }
 
   /** Where to begin for an offset: the index entry, or the end of a damaged stretch when that is nearer. */
@@ -244,7 +255,7 @@ export class Segment {
     let place = content.index.find(sequence);
     for (const damage of content.damage) {
       if (sequence >= damage.from && sequence < damage.to) {
-        throw this.corrupt(offset, damage.position, "the record is damaged");
+        throw this.corrupt(offset, damage.position, "the record is damaged", this.base + damage.to);
       }
       if (damage.to <= sequence && damage.to > place.sequence) {
         place = { sequence: damage.to, position: damage.resume };
@@ -254,22 +265,11 @@ export class Segment {
   }
 
   /** How much to read at once: what the limits ask for at this segment's mean record size. */
-  #guess(content: SegmentContent, range: { from: number; records: number; bytes: number }): number {
+  #guess(content: SegmentContent, range: ReadRange): number {
     const mean = Math.ceil((content.position - segmentHeaderBytes) / Math.max(1, this.end - this.base));
     const wanted = Math.min(range.records * mean, range.bytes + range.records * recordHeaderBytes);
     return Math.min(sliceLimitBytes, wanted + mean + indexStepBytes);
   }
-}
-
-function fromCheckpoint(header: SegmentHeader, checkpoint: Checkpoint): SegmentContent {
-  const { salt, bytesBefore } = header;
-  return {
-    salt,
-    bytesBefore,
-    index: checkpoint.index,
-    damage: checkpoint.damage,
-    position: checkpoint.position,
-  };
 }
 
 async function readSlice(file: DiskFile, position: number, length: number, size: number): Promise<Buffer> {

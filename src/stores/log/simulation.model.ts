@@ -53,6 +53,7 @@ export class PartitionModel {
   refused(ids: readonly number[], error: HotSwapError): void {
     const codes = [
       "not_found",
+      "message_too_large",
       "disk_full",
       "log_write_failed",
       "overloaded",

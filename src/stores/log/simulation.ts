@@ -9,7 +9,7 @@
  * A history is a pure function of its seed.
  */
 import { ManualClock } from "../../core/clock.ts";
-import { HotSwapError, hasCode } from "../../core/errors.ts";
+import { type HotSwapError, hasCode } from "../../core/errors.ts";
 import { type Random, seededRandom } from "../../core/random.ts";
 import { type DiskFaults, noFaults, SimulatedDisk, type SimulatedDiskOptions } from "./disk.simulated.ts";
 import type { LogPartition } from "./port.ts";
@@ -65,9 +65,9 @@ class History {
     const pick = <T>(...values: T[]): T => values[random.below(values.length)]!;
     this.#limits = {
       segmentBytes: pick(150, 400, 2000, 20_000),
-      recordBytes: 1000,
-      pendingBytes: pick(600, 20_000, 20_000),
-      pendingTotalBytes: pick(900, 50_000, 50_000),
+      recordBytes: 580,
+      pendingBytes: pick(900, 20_000, 20_000),
+      pendingTotalBytes: pick(20_000, 50_000, 50_000),
       groupBytes: pick(100, 500, 5000),
       unsyncedBytes: pick(300, 100_000),
       unsyncedTotalBytes: pick(500, 100_000),
@@ -146,8 +146,7 @@ class History {
       try {
         return await this.#drive(attempt());
       } catch (error) {
-        const excused = hasCode(error, "store_unavailable") || !(error instanceof HotSwapError);
-        if (failed > 4 || !excused) throw error;
+        if (failed > 4 || !hasCode(error, "store_unavailable")) throw error;
       }
     }
   }
@@ -233,9 +232,9 @@ class History {
       },
       (error) => {
         if (life !== this.#life) return;
-        if (error instanceof HotSwapError && error.code === "store_unavailable") return; // a fault of the disk
-        if (error instanceof HotSwapError && error.code === "shutting_down") return;
-        if (from < partition.start && error.code === "log_offset_out_of_range") return; // trimmed meanwhile
+        if (hasCode(error, "store_unavailable")) return; // a fault of the disk
+        if (hasCode(error, "shutting_down") || hasCode(error, "not_found")) return;
+        if (from < partition.start && hasCode(error, "log_offset_out_of_range")) return; // trimmed meanwhile
         model.unreadable(from, error);
       },
     );
@@ -303,11 +302,11 @@ class History {
     let position = 64;
     for (let at = Number(logs.at(-1)!.slice(0, 16)); at < offset; at++) {
       const length = bytes.readUInt32LE(position + 4);
-      if (length > 1000) return; // this file has rotted before
+      if (length > 580) return; // this file has rotted before
       position += 16 + length;
     }
     const length = bytes.readUInt32LE(position + 4);
-    if (model.isDamaged(offset) || length > 1000) return;
+    if (model.isDamaged(offset) || length > 580) return;
     this.#disk.flip(path, position + this.#random.below(16 + length));
     this.#trace(`rot ${path} offset ${offset}`);
     model.damaged(offset);

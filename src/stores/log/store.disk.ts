@@ -1,12 +1,13 @@
 /** The log store over a disk: one folder per partition. The driver that needs nothing but a file system. */
 
-import { type Clock, systemClock } from "../../core/clock.ts";
+import { type Clock, systemClock, type Timer } from "../../core/clock.ts";
 import { HotSwapError } from "../../core/errors.ts";
 import { type Random, systemRandom } from "../../core/random.ts";
-import { defaultLimits, type LogContext, type LogLimits } from "./context.ts";
+import { checkLimits, defaultLimits, type LogContext, type LogLimits } from "./context.ts";
 import { realDisk } from "./disk.real.ts";
 import type { Disk } from "./disk.ts";
 import { OpenFiles } from "./files.ts";
+import { Gate } from "./gate.ts";
 import { IndexCache } from "./indexes.ts";
 import { openPartition } from "./opening.ts";
 import type { Partition } from "./partition.ts";
@@ -22,8 +23,6 @@ export type LogOptions = ({ folder: string } | { disk: Disk }) & {
 };
 
 const removedPrefix = ".removed-";
-/** How many partitions are opened at once: each holds a descriptor or two meanwhile. */
-const openingLimit = 64;
 
 /**
  * A name as a folder: small letters, digits, `-` and `_` stand for themselves, so does `.` but in front; all else
@@ -55,16 +54,17 @@ export class DiskLog implements LogStore {
   readonly #onFault: (error: unknown) => void;
   readonly #partitions = new Map<string, Promise<Partition>>();
   readonly #removing = new Map<string, Promise<void>>();
+  /** Partitions opening, settling or closing: each holds descriptors meanwhile. */
+  readonly #gate = new Gate(32);
   #unsettled = new Set<Partition>();
-  #settling = false;
-  #openings = 0;
-  readonly #openingQueue: (() => void)[] = [];
+  #settling: Timer | undefined;
   #state: "new" | "started" | "stopped" = "new";
   #removals = 0;
 
   constructor(options: LogOptions) {
     const disk = "disk" in options ? options.disk : realDisk(options.folder);
     const limits = { ...defaultLimits, ...options.limits };
+    checkLimits(limits);
     this.#onFault = options.onFault ?? (() => {});
     this.#context = {
       disk,
@@ -82,20 +82,23 @@ export class DiskLog implements LogStore {
 
   async start(): Promise<void> {
     const { disk } = this.#context;
-    await disk.makeFolder("");
-    for (const name of await disk.list("")) {
-      if (name.startsWith(removedPrefix)) await disk.remove(name);
-    }
+    await orUnavailable("The folder of the message log cannot be used.", async () => {
+      await disk.makeFolder("");
+      for (const name of await disk.list("")) {
+        if (name.startsWith(removedPrefix)) await disk.remove(name);
+      }
+    });
     this.#state = "started";
   }
 
   async stop(): Promise<void> {
     if (this.#state !== "started") return;
     this.#state = "stopped";
+    this.#settling?.cancel();
     const reason = new HotSwapError("shutting_down", "The message log is stopping.");
     const closings = [...this.#partitions.values()].map(async (opening) => {
       const partition = await opening.catch(() => undefined); // whoever opened it has been told
-      await partition?.close(reason);
+      if (partition) await this.#gate.run(() => partition.close(reason));
     });
     const results = await Promise.allSettled(closings);
     await this.#context.files.closeAll();
@@ -119,31 +122,36 @@ export class DiskLog implements LogStore {
 
   async list(): Promise<string[]> {
     this.#checkStarted();
-    const folders = await this.#context.disk.list("");
+    const folders = await orUnavailable("The partitions cannot be listed.", () =>
+      this.#context.disk.list(""),
+    );
     return folders.map(nameOf).filter((name) => name !== undefined);
   }
 
   async remove(name: string): Promise<void> {
     this.#checkStarted();
-    const removing = this.#removing.get(name) ?? this.#remove(name);
-    this.#removing.set(name, removing);
+    let removing = this.#removing.get(name);
+    if (!removing) {
+      removing = orUnavailable(`Partition ${name} could not be removed.`, () => this.#remove(name));
+      this.#removing.set(name, removing);
+    }
     await removing.finally(() => this.#removing.delete(name));
   }
 
   async #remove(name: string): Promise<void> {
-    const { disk } = this.#context;
-    const opening = this.#partitions.get(name);
-    this.#partitions.delete(name);
-    const partition = await opening?.catch(() => undefined);
+    const { disk, files, random } = this.#context;
+    const partition = await this.#partitions.get(name)?.catch(() => undefined);
+    // Whatever it cannot write any more is to be deleted anyway.
     await partition
       ?.close(new HotSwapError("not_found", `Partition ${name} has been removed.`))
       .catch(() => {});
+    this.#partitions.delete(name);
     const folder = folderOf(name);
     if (!(await disk.list("")).includes(folder)) return;
     // Renamed first, so that it is gone at once or not at all; what is left of it is deleted at the next start.
-    const removed = `${removedPrefix}${this.#context.random.below(0x1_0000_0000)}-${this.#removals++}`;
+    const removed = `${removedPrefix}${random.below(0x1_0000_0000)}-${this.#removals++}`;
     await disk.rename(folder, removed);
-    for (const file of await disk.list(removed)) this.#context.files.forget(`${folder}/${file}`);
+    for (const file of await disk.list(removed)) files.forget(`${folder}/${file}`);
     await disk.syncFolder("");
     await disk.remove(removed);
   }
@@ -153,25 +161,17 @@ export class DiskLog implements LogStore {
     if (name === "" || folder.length > 200) {
       throw new HotSwapError("validation_failed", "A partition's name has 1 to 200 characters.");
     }
-    await this.#removing.get(name);
-    const { disk } = this.#context;
-    if (this.#openings >= openingLimit)
-      await new Promise<void>((resolve) => this.#openingQueue.push(resolve));
-    this.#openings += 1;
-    try {
-      const names = await disk.list(folder);
-      if (names.length === 0) {
-        await disk.makeFolder(folder);
-        await disk.syncFolder("");
-      }
-      return await openPartition(this.#context, { name, folder });
-    } catch (cause) {
-      if (cause instanceof HotSwapError) throw cause;
-      throw new HotSwapError("store_unavailable", `Partition ${name} could not be opened.`, { cause });
-    } finally {
-      this.#openings -= 1;
-      this.#openingQueue.shift()?.();
-    }
+    await this.#removing.get(name)?.catch(() => {}); // whoever removes it is told
+    return this.#gate.run(() =>
+      orUnavailable(`Partition ${name} could not be opened.`, async () => {
+        const { disk } = this.#context;
+        if ((await disk.list(folder)).length === 0) {
+          await disk.makeFolder(folder);
+          await disk.syncFolder("");
+        }
+        return openPartition(this.#context, { name, folder });
+      }),
+    );
   }
 
   #checkStarted(): void {
@@ -181,21 +181,32 @@ export class DiskLog implements LogStore {
   }
 
   #settleLater(partition: Partition): void {
+    if (this.#state !== "started") return;
     this.#unsettled.add(partition);
-    if (this.#settling) return;
-    this.#settling = true;
-    this.#context.clock.after(this.#context.limits.settleMs, () => this.#settle());
+    this.#settling ??= this.#context.clock.after(this.#context.limits.settleMs, () => this.#settle());
   }
 
   #settle(): void {
-    this.#settling = false;
+    this.#settling = undefined;
     const due = this.#unsettled;
     this.#unsettled = new Set();
     for (const partition of due) {
-      partition.settle().catch((error) => {
-        this.#onFault(error);
-        this.#settleLater(partition);
-      });
+      this.#gate
+        .run(() => partition.settle())
+        .catch((error) => {
+          this.#onFault(error);
+          this.#settleLater(partition);
+        });
     }
+  }
+}
+
+/** Passes our own errors on and turns those of the file system into one that a caller may see. */
+async function orUnavailable<T>(detail: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    if (cause instanceof HotSwapError) throw cause;
+    throw new HotSwapError("store_unavailable", detail, { cause });
   }
 }

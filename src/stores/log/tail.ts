@@ -5,6 +5,7 @@
  */
 
 import type { LogRecord } from "./port.ts";
+import type { ReadRange } from "./queue.ts";
 import { type Block, blockBody } from "./record.ts";
 
 /** Rough cost of a block beyond its bytes: the objects and the array of starts. */
@@ -83,8 +84,8 @@ export class Tail {
     this.#head = 0;
   }
 
-  /** Adds records from `from` on, below `to`; resolves what is left of the limits. False when `from` is not held. */
-  read(range: { from: number; to: number; records: number; bytes: number }, out: LogRecord[]): boolean {
+  /** Adds records from `range.from` on. False when that one is not held. */
+  read(range: ReadRange, out: LogRecord[]): boolean {
     const start = this.start;
     if (start === undefined || range.from < start) return false;
     let at = this.#find(range.from);

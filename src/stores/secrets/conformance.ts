@@ -45,15 +45,7 @@ export function secretsConformance(
     });
 
     test("names are listed in order, whatever they are", async () => {
-      const names = [
-        "constructor",
-        "hasOwnProperty",
-        "auth/keys",
-        "B",
-        "1",
-        "x".repeat(200),
-        "proto__",
-      ];
+      const names = ["constructor", "hasOwnProperty", "auth/keys", "B", "1", "x".repeat(200), "proto__"];
       for (const name of names) assert.equal(await secrets.get(name), undefined, name);
       for (const name of names) await secrets.set(name, `of ${name}`);
       secrets = await opened.reopen();

@@ -1,9 +1,9 @@
 /**
- * Secrets in one JSON file, each value sealed (seal.ts), the whole replaced with every change. A sealed check
- * word tells a wrong key from a damaged file.
+ * Secrets in one JSON file, each value sealed (seal.ts), the whole replaced with every change. A sealed
+ * check word tells a wrong key from a damaged file.
  *
- * What it does not do: names are not secret; somebody who can write the file can put an older one back; a key
- * that lies beside the file protects copies of the file, not the folder. One process uses the file.
+ * What it does not do: names are not secret; somebody who can write the file can put an older one back; a
+ * key that lies beside the file protects copies of the file, not the folder. One process uses the file.
  */
 import { mkdir, readFile, stat } from "node:fs/promises";
 import { basename, dirname } from "node:path";
@@ -14,7 +14,9 @@ import { namePattern, type SecretStore, valueBytesMax } from "./port.ts";
 import { keyBytes, nonceBytes, seal, unseal } from "./seal.ts";
 
 export interface FileSecretsOptions {
-  /** The file with the secrets. Without `masterKey` the key is in `<path>.key`, made together with the file. */
+  /**
+   * The file with the secrets. Without `masterKey` the key is in `<path>.key`, made together with the file.
+   */
   path: string;
   /** 32 bytes in base64. */
   masterKey?: string | undefined;

@@ -1,6 +1,7 @@
 /**
  * Sealing of one value: AES-256-GCM under a random nonce, with the name as additional data, so that sealed
- * values cannot change places. Random 96-bit nonces are safe for 2^32 values under one key (NIST SP 800-38D).
+ * values cannot change places. Random 96-bit nonces are safe for 2^32 values under one key (NIST SP
+ * 800-38D).
  */
 import { createCipheriv, createDecipheriv } from "node:crypto";
 

@@ -202,7 +202,7 @@ function transactions(current: Current): void {
       counters.map((row) => row.value),
       [2, 2],
     );
-    assert.equal(runs, 3);
+    assert.ok(runs > 2, "one of them ran again");
   });
 
   it("ends a statement that runs for too long", async () => {

@@ -13,7 +13,7 @@ import { fileURLToPath } from "node:url";
 import { sql } from "kysely";
 import { sleep, systemClock } from "../../core/clock.ts";
 import { systemRandom } from "../../core/random.ts";
-import { processesIn } from "./embedded/orphans.ts";
+import { processesOn } from "./embedded/orphans.ts";
 import { openSql } from "./index.ts";
 import { fastFolder } from "./testing.ts";
 
@@ -41,6 +41,8 @@ interface Owner {
   process: ChildProcess;
   /** Resolves when the owner has said this line; rejects when it ends before. */
   said(line: string): Promise<void>;
+  /** The same for a file. */
+  made(file: string): Promise<void>;
   /** The last row that it committed. */
   committed(): number;
   kill(): Promise<void>;
@@ -61,12 +63,15 @@ function startOwner(data: string, options: { uid?: number; gid?: number } = {}):
     output += chunk;
     child.emit("said");
   });
+  const ended = exited.then(() => Promise.reject(new Error(`the owner ended: ${errors}`)));
+  ended.catch(() => {}); // most are killed
   return {
     process: child,
     async said(line) {
-      const ended = exited.then(() => Promise.reject(new Error(`the owner ended: ${errors}`)));
       while (!output.split("\n").includes(line)) await Promise.race([once(child, "said"), ended]);
-      ended.catch(() => {});
+    },
+    async made(file) {
+      while (!existsSync(file)) await Promise.race([sleep(systemClock, 1), ended]);
     },
     committed: () =>
       Number(
@@ -85,19 +90,11 @@ function startOwner(data: string, options: { uid?: number; gid?: number } = {}):
 /** Neither server nor watcher nor initdb. Nothing announces the end of a process that is not a child. */
 async function untilNobodyIn(data: string, patienceMs: number): Promise<void> {
   const start = systemClock.monotonic();
-  while ((await watchersOf(data)).length > 0 || (await isUsed(data))) {
+  while ((await watchersOf(data)).length > 0 || (await processesOn(cluster(data))).length > 0) {
     const waitedMs = systemClock.monotonic() - start;
     assert.ok(waitedMs < patienceMs, `PostgreSQL still runs ${patienceMs} ms after its owner was killed`);
     await sleep(systemClock, 5);
   }
-}
-
-async function isUsed(data: string): Promise<boolean> {
-  return existsSync(cluster(data)) && (await processesIn(cluster(data), 0)).length > 0;
-}
-
-async function untilFile(path: string): Promise<void> {
-  while (!existsSync(path)) await sleep(systemClock, 1);
 }
 
 /** Starts on the folder, and finds at least the rows that were acknowledged, without holes among them. */
@@ -112,7 +109,7 @@ async function assertGoesOn(data: string, committed: number): Promise<void> {
     assert.equal(await store.system(async (tx) => (await found.execute(tx)).rows[0]!.count), committed);
   }
   await store.stop();
-  assert.deepEqual(await processesIn(cluster(data), 0), []);
+  assert.deepEqual(await processesOn(cluster(data)), []);
   const left = (await readdir(data)).sort();
   assert.deepEqual(
     left.filter((name) => !name.startsWith("postgres.log")),
@@ -120,7 +117,7 @@ async function assertGoesOn(data: string, committed: number): Promise<void> {
   );
 }
 
-/** The shells that watch over the server, found by the pipe's far end: their command line names the cluster. */
+/** The shells that watch over the server, whose command line names the cluster, or a draft of it. */
 async function watchersOf(data: string): Promise<number[]> {
   const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
   const found: number[] = [];
@@ -165,7 +162,7 @@ describe("the embedded server after kill -9 of its owner", onLinux, () => {
     assert.equal(watchers.length, 2);
     for (const pid of watchers) process.kill(pid, "SIGKILL");
     await owner.kill();
-    assert.notDeepEqual(await processesIn(cluster(data), 0), []);
+    assert.notDeepEqual(await processesOn(cluster(data)), []);
     await assertGoesOn(data, owner.committed());
   });
 
@@ -174,9 +171,7 @@ describe("the embedded server after kill -9 of its owner", onLinux, () => {
     const owner = startOwner(data);
     await owner.said("50");
     owner.process.kill("SIGSTOP");
-    for (const pid of [...(await watchersOf(data)), ...(await processesIn(cluster(data), 0))]) {
-      process.kill(pid, "SIGKILL");
-    }
+    for (const pid of await processesOn(cluster(data))) process.kill(pid, "SIGKILL");
     await owner.kill();
     await untilNobodyIn(data, 5_000);
     const pidFile = join(cluster(data), "postmaster.pid");
@@ -213,9 +208,9 @@ describe("the embedded server after kill -9 of its owner", onLinux, () => {
   it("ends also when it had only just begun", async () => {
     const data = newData();
     await assertGoesOn(data, 0);
-    for (let delayMs = 0; delayMs < 60; delayMs += 4) {
+    for (let delayMs = 0; delayMs < 64; delayMs += 8) {
       const owner = startOwner(data);
-      await untilFile(join(data, "pid")); // the lock was taken, the server is about to be started
+      await owner.made(join(data, "pid")); // the lock was taken, the server is about to be started
       await sleep(systemClock, delayMs);
       await owner.kill();
       await untilNobodyIn(data, 5_000);
@@ -248,10 +243,10 @@ describe("the embedded server while its owner lives", onLinux, () => {
     await owner.kill();
     const store = openSql({ data });
     await store.start();
-    const before = await processesIn(cluster(data), 0);
+    const before = await processesOn(cluster(data));
     for (const pid of await watchersOf(data)) process.kill(pid, "SIGKILL");
     let attempts = 0;
-    while ((await processesIn(cluster(data), 0)).some((pid) => before.includes(pid))) {
+    while ((await processesOn(cluster(data))).some((pid) => before.includes(pid))) {
       assert.ok(attempts++ < 1000);
       await sleep(systemClock, 5);
     }
@@ -289,7 +284,7 @@ describe("the embedded server while its owner lives", onLinux, () => {
       for (const pid of watchers) process.kill(pid, signal);
     }
     const group = await groupOf(owner.process.pid!);
-    for (const pid of await processesIn(cluster(data), 0)) assert.notEqual(await groupOf(pid), group);
+    for (const pid of await processesOn(cluster(data))) assert.notEqual(await groupOf(pid), group);
     await owner.said(String(owner.committed() + 20));
     assert.deepEqual(await watchersOf(data), watchers);
     await owner.kill();

@@ -10,7 +10,6 @@ import pg from "pg";
 import type { Clock } from "../../core/clock.ts";
 import { sleep } from "../../core/clock.ts";
 import { HotSwapError } from "../../core/errors.ts";
-import { withSteps } from "./before-commit.ts";
 import { isConflict, storeFailure } from "./failures.ts";
 import { inspect } from "./inspection.ts";
 import { migrate } from "./migrations.ts";
@@ -129,10 +128,12 @@ export class Database implements Sql {
       try {
         return await kysely.transaction().execute(async (tx) => {
           await this.#enter(tx, tenant, statementTimeoutMs);
-          return withSteps(tx, work);
+          return work(tx);
         });
       } catch (error) {
         if (attempt === attempts || !isConflict(error)) throw storeFailure(error);
+        // The other one is about to commit; to be back at once would be in its way again.
+        await new Promise<void>((resolve) => this.#clock.after(10 * attempt, resolve, { keepAlive: true }));
       }
     }
   }

@@ -8,7 +8,7 @@ import { promisify } from "node:util";
 import { systemClock } from "../../core/clock.ts";
 import { sqlConformance } from "./conformance.ts";
 import { findBinaries, mendLinks } from "./embedded/binaries.ts";
-import { processesIn } from "./embedded/orphans.ts";
+import { processesOn } from "./embedded/orphans.ts";
 import { PostgresServer } from "./embedded/server.ts";
 import { ways } from "./embedded/unprivileged.ts";
 import { ensureApplication } from "./embedded.ts";
@@ -30,7 +30,7 @@ sqlConformance("embedded PostgreSQL 18", async () => {
     another: (options) =>
       openSql({ sql: `postgres://hotswap@localhost:5432/hotswap?host=${socket}`, data: "", ...options }),
     async crash() {
-      for (const pid of await processesIn(join(data, "postgres"), 0)) process.kill(pid, "SIGKILL");
+      for (const pid of await processesOn(join(data, "postgres"))) process.kill(pid, "SIGKILL");
     },
     recover: async () => {}, // by itself
     close: () => store.stop(),

@@ -2,8 +2,8 @@
  * PostgreSQL that comes with HotSwap, as a child process on a folder of its own. See embedded/README.md for how
  * it is owned, started after any kind of end, and kept from outliving its parent.
  */
-import { mkdir } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { mkdir, realpath } from "node:fs/promises";
+import { join } from "node:path";
 import pg from "pg";
 import type { Clock } from "../../core/clock.ts";
 import type { SqlServer } from "./database.ts";
@@ -27,8 +27,8 @@ export function embeddedServer(data: string, poolSize: number, clock: Clock): Sq
   }
 
   async function start() {
-    const folder = resolve(data);
-    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await mkdir(data, { recursive: true, mode: 0o700 });
+    const folder = await realpath(data); // one name, however it is reached
     lock = await lockFolder(folder);
     const binaries = await findBinaries();
     const unprivileged = await findUnprivileged(binaries.postgres, folder);

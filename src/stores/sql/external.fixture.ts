@@ -1,4 +1,5 @@
 /** Servers that Debian brings, for the tests of the external store: PostgreSQL 15, and PgBouncer before it. */
+import { existsSync } from "node:fs";
 import { access, mkdtemp, open, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,9 +10,22 @@ import { findUnprivileged } from "./embedded/unprivileged.ts";
 import { ensureApplication } from "./embedded.ts";
 import { withoutSync } from "./testing.ts";
 
+// `npm test` unpacks the servers here for a user who may not install them.
+const unpacked = process.env.HOTSWAP_TEST_SERVERS;
+
+function locate(program: string, folder: string): string {
+  const here = unpacked && join(unpacked, program);
+  return here && existsSync(here) ? here : join(folder, program);
+}
+
 const bin = "/usr/lib/postgresql/15/bin";
-const binaries = { initdb: `${bin}/initdb`, postgres: `${bin}/postgres`, version: "15", major: 15 };
-const pgbouncer = "/usr/sbin/pgbouncer";
+const binaries = {
+  initdb: locate("initdb", bin),
+  postgres: locate("postgres", bin),
+  version: "15",
+  major: 15,
+};
+const pgbouncer = locate("pgbouncer", "/usr/sbin");
 
 /** The first program that is not installed here. */
 async function firstMissing(programs: string[]): Promise<string | undefined> {
@@ -24,7 +38,7 @@ async function firstMissing(programs: string[]): Promise<string | undefined> {
 
 export const missingServer = await firstMissing([binaries.postgres]);
 export const missingBouncer = await firstMissing([binaries.postgres, pgbouncer]);
-export const missingTls = await firstMissing([binaries.postgres, "/usr/bin/openssl"]);
+export const missingTls = await firstMissing([binaries.postgres, locate("openssl", "/usr/bin")]);
 
 export interface ExternalServer {
   /** A folder for whatever else the test needs; removed at the end. */

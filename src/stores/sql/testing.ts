@@ -83,7 +83,7 @@ export async function fastFolder(): Promise<string> {
 }
 
 /** A fresh cluster, made once per checkout and version and copied ever after: initdb takes half a second. */
-async function template({ binaries, unprivileged }: Omit<ServerOptions, "folder">): Promise<string> {
+async function template({ binaries, unprivileged, clock }: Omit<ServerOptions, "folder">): Promise<string> {
   const cache = fileURLToPath(new URL("../../../node_modules/.cache/hotswap/", import.meta.url));
   const folder = join(cache, `postgres-${binaries.version}`);
   const exists = await stat(folder).then(
@@ -94,7 +94,9 @@ async function template({ binaries, unprivileged }: Omit<ServerOptions, "folder"
   await mkdir(cache, { recursive: true });
   const draft = join(await mkdtemp(join(cache, "draft-")), "postgres");
   const log = await open(`${draft}.log`, "a");
-  await ensureCluster({ folder: draft, binaries, unprivileged, output: log.fd }).finally(() => log.close());
+  await ensureCluster({ folder: draft, binaries, unprivileged, clock, output: log.fd }).finally(() =>
+    log.close(),
+  );
   // Another test process may have been quicker; its folder is as good.
   await rename(draft, folder).catch(() => {});
   await rm(join(draft, ".."), { recursive: true });

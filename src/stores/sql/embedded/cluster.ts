@@ -5,15 +5,18 @@
  */
 import { chown, mkdtemp, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import type { Clock } from "../../../core/clock.ts";
 import { HotSwapError } from "../../../core/errors.ts";
 import type { Binaries } from "./binaries.ts";
 import { startChild } from "./child.ts";
+import { endOrphans } from "./orphans.ts";
 import type { Unprivileged } from "./unprivileged.ts";
 
 export interface ClusterOptions {
   folder: string;
   binaries: Binaries;
   unprivileged: Unprivileged;
+  clock: Clock;
   /** A descriptor that takes what initdb prints. */
   output: number;
 }
@@ -33,9 +36,8 @@ export async function ensureCluster(options: ClusterOptions): Promise<void> {
 }
 
 async function createCluster(options: ClusterOptions): Promise<void> {
-  const { folder, unprivileged } = options;
-  await sweep(folder);
-  // A name of its own for each attempt: an initdb whose parent was killed may still be writing to the last one.
+  const { folder, unprivileged, clock } = options;
+  await sweep(folder, clock);
   const draft = await mkdtemp(`${folder}${draftMark}`);
   await giveTo(draft, unprivileged.owner);
   await initialize(draft, options);
@@ -49,24 +51,27 @@ async function createCluster(options: ClusterOptions): Promise<void> {
 
 const draftMark = ".draft-";
 
-async function sweep(folder: string): Promise<void> {
+async function sweep(folder: string, clock: Clock): Promise<void> {
   const prefix = `${basename(folder)}${draftMark}`;
   const names = await readdir(dirname(folder));
   for (const name of names.filter((name) => name.startsWith(prefix))) {
-    await rm(join(dirname(folder), name), { recursive: true, force: true, maxRetries: 5 });
+    const draft = join(dirname(folder), name);
+    await endOrphans(draft, clock);
+    await rm(draft, { recursive: true, force: true });
   }
 }
 
 async function initialize(folder: string, { binaries, unprivileged, output }: ClusterOptions): Promise<void> {
   const command = [
     binaries.initdb,
-    `--pgdata=${folder}`,
+    "-D",
+    folder,
     "--username=postgres",
     "--encoding=UTF8",
     "--no-locale", // order and case of text are the same on every machine
     "--auth-local=trust", // who may enter the folder of the socket is trusted; nobody else can
     "--auth-host=reject",
-    "--no-clean", // when it is cut off, its own child is still at work there; the sweep of the next start comes later
+    "--no-clean", // when it is cut off, its own child is still at work there
   ];
   if (binaries.major >= 17) command.push("--locale-provider=builtin", "--builtin-locale=C.UTF-8");
   const child = await startChild(unprivileged, command, { output });

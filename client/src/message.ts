@@ -1,0 +1,59 @@
+/** What a message is on each of its ways: as published, as stored, as leased, and what is said of it. */
+
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+
+/** What is reached before a publish is acknowledged: memory, the operating system, or the disk itself. */
+export type Durability = "memory" | "os" | "fsync";
+
+/** What a publisher gives; the server adds the rest. */
+export interface NewMessage<Payload = Json> {
+  payload: Payload;
+  /** Messages of one key keep their order. */
+  key?: string | undefined;
+  headers?: Record<string, string> | undefined;
+}
+
+/** The server's word that a message is stored, and how safely. */
+export interface PublishReceipt {
+  messageId: string;
+  topic: string;
+  partition: number;
+  offset: number;
+  durability: Durability;
+}
+
+export interface Message<Payload = Json> {
+  messageId: string;
+  topic: string;
+  partition: number;
+  offset: number;
+  key: string | null;
+  headers: Record<string, string>;
+  payload: Payload;
+  publishedAt: string;
+}
+
+/** A message on lease: until `leaseExpiresAt` nobody else of the subscription gets it. */
+export interface LeasedMessage<Payload = Json> extends Message<Payload> {
+  /** 1 on the first delivery. */
+  attempt: number;
+  /** Proof of the lease, for ack, nack and extend. */
+  receipt: string;
+  leaseExpiresAt: string;
+}
+
+export interface Nack {
+  receipt: string;
+  /** Before the next delivery; at once by default. */
+  delayMs?: number | undefined;
+  reason?: string | undefined;
+}
+
+/** Each receipt of a call has its own outcome. */
+export interface SettleAnswer {
+  settled: number;
+  /** Settled before; nothing changed. */
+  alreadySettled: number;
+  /** Came too late (`lease_lost`) or were wrong. */
+  failed: { receipt: string; code: string; detail: string }[];
+}

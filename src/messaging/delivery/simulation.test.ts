@@ -1,0 +1,36 @@
+/**
+ * A short form of the simulation in every test run; `HISTORIES=… node src/messaging/delivery/simulation.ts` is
+ * the long one. The last tests show that the simulation notices a disk that lies about what it keeps.
+ */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { simulate } from "./simulation.ts";
+
+const first = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31));
+const histories = Number(process.env.HISTORIES ?? 600);
+
+describe("publishing and delivery over a failing disk", () => {
+  it(`loses, duplicates, reorders and invents nothing in ${histories} histories from seed ${first}`, async () => {
+    let delivered = 0;
+    let redelivered = 0;
+    let recovered = 0;
+    for (let seed = first; seed < first + histories; seed++) {
+      const stats = await simulate(seed);
+      delivered += stats.delivered;
+      redelivered += stats.redelivered;
+      recovered += stats.recovered;
+    }
+    // Histories in which nothing happens would prove nothing.
+    assert.ok(delivered > 20 * histories, `only ${delivered} deliveries`);
+    assert.ok(redelivered > 2 * histories, `only ${redelivered} repeated deliveries`);
+    assert.ok(recovered > histories, `only ${recovered} recovered`);
+  });
+
+  for (const lie of ["sync", "truncate", "syncFolder"] as const) {
+    it(`notices a disk whose ${lie} does nothing`, async () => {
+      const seeds = Array.from({ length: 60 }, (_, i) => i);
+      const outcomes = await Promise.allSettled(seeds.map((seed) => simulate(seed, { lies: [lie] })));
+      assert.ok(outcomes.some(({ status }) => status === "rejected"));
+    });
+  }
+});
