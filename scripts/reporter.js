@@ -13,16 +13,18 @@ export default async function* report(events) {
   const failures = [];
   const skipped = new Map();
   const printed = new Map();
-  const closing = [];
+  const remarks = [];
+  const closing = []; // what the runner itself says at the end belongs to no file
   for await (const { type, data } of events) {
     if (type === "test:fail") failures.push(data);
     if (type === "test:pass" && data.skip) count(skipped, reason(data.skip));
     if (type === "test:stdout" || type === "test:stderr") keep(printed, data);
-    if (type === "test:diagnostic" && data.nesting === 0) closing.push(`ℹ ${data.message}\n`);
+    if (type === "test:diagnostic") (data.file ? remarks : closing).push(`ℹ ${data.message}\n`);
     if (type === "test:summary" && data.file) yield fileLine(data);
   }
   for (const failure of failures.filter(isCause)) yield details(failure);
   for (const file of new Set(failures.map((failure) => failure.file))) yield output(file, printed.get(file));
+  yield* remarks;
   yield* notes(skipped);
   yield* closing;
 }

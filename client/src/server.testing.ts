@@ -31,7 +31,10 @@ export async function startServer({
 } = {}): Promise<TestServer> {
   const folder = data ?? (await mkdtemp(join(tmpdir(), "hotswap-client-")));
   const args = [launcher, "dev", "--data", folder, "--port", String(port), "--json"];
-  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
+  // Settings of the machine that runs the test have no say.
+  const settings = Object.entries(process.env).filter(([name]) => !name.startsWith("HOTSWAP_"));
+  const env = Object.fromEntries(settings);
+  const child = spawn(process.execPath, args, { env, stdio: ["ignore", "pipe", "pipe"] });
   let errors = "";
   child.stderr.setEncoding("utf8").on("data", (text: string) => {
     errors = (errors + text).slice(-4000);

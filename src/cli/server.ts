@@ -12,29 +12,21 @@ import * as messaging from "../messaging/index.ts";
 import { authorize } from "../platform/access/index.ts";
 import * as approvals from "../platform/approvals/index.ts";
 import * as audit from "../platform/audit/index.ts";
-import { authRoutes, Issuer, oidcIssuer, Verifier } from "../platform/auth/index.ts";
-import { Health, healthRoutes } from "../platform/health/index.ts";
-import { referenceRoutes } from "../platform/http/reference.routes.ts";
+import { Issuer, oidcIssuer, Verifier } from "../platform/auth/index.ts";
+import { Health } from "../platform/health/index.ts";
 import type { Context, Reply, Route } from "../platform/http/route.ts";
 import { HttpServer } from "../platform/http/server.ts";
 import { loadStaticFiles } from "../platform/http/static.ts";
 import * as idempotency from "../platform/idempotency/index.ts";
 import { Limits, limitPolicy, requestLimit } from "../platform/limits/index.ts";
 import type { Mode, Settings } from "../platform/settings/index.ts";
-import {
-  httpObserver,
-  type Log,
-  Metrics,
-  metricsRoutes,
-  ProcessUsage,
-  Traces,
-} from "../platform/telemetry/index.ts";
+import { httpObserver, type Log, Metrics, ProcessUsage, Traces } from "../platform/telemetry/index.ts";
 import { openBlob } from "../stores/blob/index.ts";
 import { openKv } from "../stores/kv/index.ts";
 import { openLog } from "../stores/log/index.ts";
 import { openSecrets } from "../stores/secrets/index.ts";
 import { loadMigrations, openSql } from "../stores/sql/index.ts";
-import { overviewRoutes } from "./overview.routes.ts";
+import { serverRoutes } from "./route-list.ts";
 
 export interface ServerOptions {
   mode: Mode;
@@ -115,16 +107,21 @@ async function start(
 
   const health = openHealth(stores, log, metrics);
   const usage = new ProcessUsage();
-  const routes = [
-    ...broker.routes,
-    ...authRoutes(issuer),
-    ...audit.auditRoutes(auditing, onError("audit")),
-    ...approvals.approvalRoutes(approving, sql),
-    ...metricsRoutes(metrics, settings.metrics.public),
-    ...healthRoutes(health),
-    ...overviewRoutes({ version, mode, clock, health, messaging: broker, usage }),
-  ];
-  routes.push(...referenceRoutes(routes, version));
+  const routes = serverRoutes({
+    version,
+    mode,
+    clock,
+    sql,
+    issuer,
+    audit: auditing,
+    approvals: approving,
+    messaging: broker,
+    metrics,
+    metricsPublic: settings.metrics.public,
+    health,
+    usage,
+    onError: onError("http"),
+  });
 
   const http = new HttpServer({
     ...settings.http,
@@ -216,11 +213,18 @@ function limitOf({ limits }: Settings, limiter: Limits) {
   return requestLimit(limiter, limitPolicy({ name: "default", ...numbers }));
 }
 
-function openHealth({ sql, kv }: Awaited<ReturnType<typeof startStores>>, log: Log, metrics: Metrics): Health {
+function openHealth(
+  { sql, kv }: Awaited<ReturnType<typeof startStores>>,
+  log: Log,
+  metrics: Metrics,
+): Health {
   const health = new Health({
     clock,
     onChange: ({ name, status }, error) => {
-      metrics.gauge("health_check_up").labels({ check: name }).set(status === "ok" ? 1 : 0);
+      metrics
+        .gauge("health_check_up")
+        .labels({ check: name })
+        .set(status === "ok" ? 1 : 0);
       if (status === "ok") log.info({ check: name }, "a health check passes");
       else log.warn({ check: name, err: error }, "a health check fails");
     },

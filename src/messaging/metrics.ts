@@ -3,7 +3,6 @@
  * per call rather than per message; depths are read when somebody scrapes.
  */
 import type { Counter, Histogram, Metrics } from "../platform/telemetry/index.ts";
-import type { Registry } from "./delivery/registry.ts";
 
 export interface TopicMeter {
   published: Counter;
@@ -23,6 +22,12 @@ export interface SubscriptionMeter {
 export interface MeteredTopic {
   tenant: string;
   name: string;
+}
+
+export interface MeteredSubscription {
+  topic: MeteredTopic;
+  name: string;
+  live: { readonly state: { depth: number; inFlight: number } };
 }
 
 export class MessagingMetrics {
@@ -60,14 +65,15 @@ export class MessagingMetrics {
   }
 
   /** Depth and lag of every open subscription, at each scrape. */
-  watch(registry: Registry): void {
+  watch(openSubscriptions: () => Iterable<MeteredSubscription>): void {
     const depth = this.#metrics.gauge("queue_depth");
     const lag = this.#metrics.gauge("consumer_lag");
     this.#metrics.onCollect(() => {
-      for (const { topic, name, live } of registry.openSubscriptions()) {
+      for (const { topic, name, live } of openSubscriptions()) {
         const labels = { tenant: topic.tenant, topic: topic.name, subscription: name };
-        depth.labels(labels).set(live.state.depth);
-        lag.labels(labels).set(live.state.depth - live.state.inFlight);
+        const { depth: waiting, inFlight } = live.state;
+        depth.labels(labels).set(waiting);
+        lag.labels(labels).set(waiting - inFlight);
       }
     });
   }

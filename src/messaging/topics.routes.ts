@@ -10,6 +10,10 @@ import type { Topics } from "./topics.ts";
 const byName = Type.Object({ name: topicName });
 
 export function topicRoutes(topics: Topics): Route[] {
+  return [...readRoutes(topics), ...changeRoutes(topics)];
+}
+
+function changeRoutes(topics: Topics): Route[] {
   return [
     route({
       id: "messaging.topics.create",
@@ -24,34 +28,6 @@ export function topicRoutes(topics: Topics): Route[] {
       errors: ["topic_exists"],
       idempotent: true,
       handler: async (context) => shown(await topics.create(context, context.body), 201),
-    }),
-    route({
-      id: "messaging.topics.list",
-      method: "GET",
-      path: "/api/v1/topics",
-      summary: "List topics by name",
-      permission: "topics.read",
-      audit: { none: "reads only" },
-      query: Type.Object(pageQuery, { additionalProperties: false }),
-      response: pageOf(topic),
-      errors: ["cursor_invalid"],
-      handler: async ({ principal, query: { limit, cursor } }) => {
-        const after = decodeCursor(cursor, 1)?.[0];
-        const rows = await topics.list(principal.tenant, after?.toString(), limit + 1);
-        return toPage(rows, limit, toTopic, ({ name }) => [name]);
-      },
-    }),
-    route({
-      id: "messaging.topics.get",
-      method: "GET",
-      path: "/api/v1/topics/{name}",
-      summary: "Read a topic",
-      permission: "topics.read",
-      audit: { none: "reads only" },
-      params: byName,
-      response: topic,
-      errors: ["topic_not_found"],
-      handler: async ({ principal, params }) => shown(await topics.get(principal.tenant, params.name)),
     }),
     route({
       id: "messaging.topics.update",
@@ -81,6 +57,39 @@ export function topicRoutes(topics: Topics): Route[] {
       params: byName,
       errors: ["topic_not_found"],
       handler: (context) => topics.delete(context, context.params.name),
+    }),
+  ];
+}
+
+function readRoutes(topics: Topics): Route[] {
+  return [
+    route({
+      id: "messaging.topics.list",
+      method: "GET",
+      path: "/api/v1/topics",
+      summary: "List topics by name",
+      permission: "topics.read",
+      audit: { none: "reads only" },
+      query: Type.Object(pageQuery, { additionalProperties: false }),
+      response: pageOf(topic),
+      errors: ["cursor_invalid"],
+      handler: async ({ principal, query: { limit, cursor } }) => {
+        const after = decodeCursor(cursor, 1)?.[0];
+        const rows = await topics.list(principal.tenant, after?.toString(), limit + 1);
+        return toPage(rows, limit, toTopic, ({ name }) => [name]);
+      },
+    }),
+    route({
+      id: "messaging.topics.get",
+      method: "GET",
+      path: "/api/v1/topics/{name}",
+      summary: "Read a topic",
+      permission: "topics.read",
+      audit: { none: "reads only" },
+      params: byName,
+      response: topic,
+      errors: ["topic_not_found"],
+      handler: async ({ principal, params }) => shown(await topics.get(principal.tenant, params.name)),
     }),
     route({
       id: "messaging.topics.stats",

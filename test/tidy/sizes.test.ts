@@ -14,7 +14,7 @@ test("no function is longer than 70 lines", () => {
   assertNone(longFunctions(tree));
 });
 
-test("no line is longer than 110 columns", () => {
+test("no line is longer than 120 columns", () => {
   assertNone(longLines(tree));
 });
 

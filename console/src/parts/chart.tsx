@@ -55,7 +55,7 @@ export function Chart<Name extends string>(props: ChartProps<Name>) {
   return (
     <figure class={`panel chart${lines.length > 1 ? " many" : ""}`}>
       <figcaption>
-        <h3>{title}</h3>
+        <h2>{title}</h2>
         <ul class="legend">
           {lines.map(({ name, label, color }) => (
             <li key={name}>

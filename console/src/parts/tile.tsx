@@ -29,7 +29,7 @@ export function Tiles({ children }: { children: ComponentChildren }) {
 export function Empty({ title, children }: { title: string; children: ComponentChildren }) {
   return (
     <div class="empty">
-      <h3>{title}</h3>
+      <h2>{title}</h2>
       {children}
     </div>
   );

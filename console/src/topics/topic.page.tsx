@@ -25,6 +25,7 @@ export function TopicPage({ name, tab = "" }: { name: string; tab: string | unde
   usePolling(() => ({
     intervalMs: 1000,
     async ask(signal) {
+      if (isDeleting.value) return; // its numbers are about to go
       topic.value ??= await hotswap().topics.get(name, { signal });
       await numbersOf(name).refresh(name, signal);
       error.value = undefined;

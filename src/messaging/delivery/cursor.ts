@@ -182,7 +182,7 @@ export class Cursor {
     return "ok";
   }
 
-  /** Takes back what is past its deadline and wakes what is no longer delayed. Returns the entries whose lease ended. */
+  /** Takes back what is past its deadline, wakes what is no longer delayed; returns the entries whose lease ended. */
   advance(now: number): Entry[] {
     const expired: Entry[] = [];
     for (let top = this.#leases.peek(); top && top.deadline <= now; top = this.#leases.peek()) {

@@ -11,7 +11,7 @@ export class Registry {
 
   constructor(parts: TopicParts) {
     this.#parts = parts;
-    parts.metrics.watch(this);
+    parts.metrics.watch(() => this.openSubscriptions());
   }
 
   add(spec: TopicSpec): LiveTopic {

@@ -81,7 +81,7 @@ test("changes at once make one chain without gaps, for several tenants at the sa
     const tenant = tenants[index % 2]!;
     return store.tenant(tenant, async (tx: AnyTx) => {
       for (let i = 0; i <= index % 3; i++) {
-        audit.record(
+        await audit.record(
           tx,
           change({ principal: { subject: "ann", tenant }, resource: `topics/t${index}.${i}` }),
         );
@@ -89,6 +89,8 @@ test("changes at once make one chain without gaps, for several tenants at the sa
     });
   });
   await Promise.all(work);
+  const pending = await store.system((tx: AnyTx) => tx.selectFrom("audit_pending").selectAll().execute());
+  assert.deepEqual(pending, []);
   for (const tenant of tenants) {
     const seqs = (await all(tenant)).map((entry) => entry.seq).reverse();
     assert.deepEqual(
@@ -117,22 +119,29 @@ test("more entries than one statement holds", async (t) => {
   assert.deepEqual((await verify()).entries, 2_500);
 });
 
-test("checkpoints come every so many entries, with time, and at the end", async (t) => {
-  const { audit, record, checkpoints, clock } = await setUp(t, {
-    checkpointEvery: 4,
-    checkpointIntervalMs: 1_000,
-  });
-  for (let i = 0; i < 5; i++) await record();
-  assert.deepEqual(await checkpoints(), [4]);
+test("heads are signed with time, soon after so many entries, and at the end", async (t) => {
+  const options = { checkpointEvery: 4, checkpointIntervalMs: 60_000 };
+  const { audit, record, checkpoints, clock } = await setUp(t, options);
+  const become = async (expected: number[]) => {
+    while ((await checkpoints()).length < expected.length); // the timer's run is not to be awaited from here
+    assert.deepEqual(await checkpoints(), expected);
+  };
+  await record();
+  clock.advance(60_000);
+  await become([1]);
+  for (let i = 0; i < 3; i++) await record();
+  assert.equal(clock.nextTimer(), 60_000);
+  await record();
+  assert.equal(clock.nextTimer(), 1_000);
   clock.advance(1_000);
-  await audit.checkpoint(); // runs after the one that the timer has begun
-  assert.deepEqual(await checkpoints(), [4, 5]);
-  clock.advance(1_000);
+  await become([1, 5]);
+  assert.equal(clock.nextTimer(), 60_000);
   await audit.checkpoint();
-  assert.deepEqual(await checkpoints(), [4, 5], "nothing new, nothing to sign");
+  assert.deepEqual(await checkpoints(), [1, 5], "nothing new, nothing to sign");
   await record();
   await audit.stop();
-  assert.deepEqual(await checkpoints(), [4, 5, 6]);
+  assert.deepEqual(await checkpoints(), [1, 5, 6]);
+  assert.equal(clock.nextTimer(), undefined);
 });
 
 test("two nodes sign the same position without harm", async (t) => {
@@ -271,6 +280,27 @@ test("GET /api/v1/audit/export is a file that verifies offline", async (t) => {
   assert.equal((await call("GET", "/api/v1/audit/export", { roles: ["developer"] })).status, 403);
 });
 
+test("an entry may stand anywhere in a transaction without a deadlock", async (t) => {
+  const { sql: store, audit, all } = await setUp(t);
+  await store.migrate([
+    { name: "test/0001_things", sql: "create table things (n int); insert into things values (1)" },
+  ]);
+  const lockThing = (tx: AnyTx) => sql`update things set n = n + 1`.execute(tx);
+  let runs = 0;
+  await store.tenant("acme", async (tx: AnyTx) => {
+    runs += 1;
+    await audit.record(tx, change());
+    // This would wait for ever if the entry above had locked the chain already.
+    await store.tenant("acme", async (other: AnyTx) => {
+      await lockThing(other);
+      await audit.record(other, change());
+    });
+    await lockThing(tx);
+  });
+  assert.equal(runs, 1);
+  assert.equal((await all()).length, 2);
+});
+
 test("a tenant whose chain is locked holds up nobody else", async (t) => {
   const { sql: store, audit } = await setUp(t);
   let release = () => {};
@@ -284,7 +314,7 @@ test("a tenant whose chain is locked holds up nobody else", async (t) => {
   const slow = store.tenant<AuditTables, void>("acme", async (tx) => {
     await tx
       .insertInto("audit_heads")
-      .values({ tenant_id: "acme", seq: 0, hash: "", checkpoint_seq: 0 })
+      .values({ tenant_id: "acme", seq: 0, previous_hash: "", hash: "", checkpoint_seq: 0 })
       .execute();
     locked();
     await held;

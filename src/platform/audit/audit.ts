@@ -59,6 +59,9 @@ export interface Change {
   after?: unknown;
 }
 
+/** Not at once: the transaction that made the number full has yet to commit. */
+const soonMs = 1_000;
+
 export class Audit implements Service {
   readonly name = "audit";
   readonly #options: Required<AuditOptions>;
@@ -73,7 +76,7 @@ export class Audit implements Service {
 
   async start(): Promise<void> {
     this.#keys = await openKeyRing(this.#options.secrets, "audit/checkpoints");
-    this.#arm();
+    this.#arm(this.#options.checkpointIntervalMs);
   }
 
   /** Signs what is new before it resolves. */
@@ -104,7 +107,7 @@ export class Audit implements Service {
       after: digestOf(change.after),
     });
     this.#sinceCheckpoint += 1;
-    if (this.#sinceCheckpoint >= this.#options.checkpointEvery) this.#checkpointSoon();
+    if (this.#timer && this.#sinceCheckpoint === this.#options.checkpointEvery) this.#arm(soonMs);
   }
 
   /** Signs the heads of all tenants that have entries since their last checkpoint. One run at a time. */
@@ -156,15 +159,12 @@ export class Audit implements Service {
   }
 
   /** Beside the transactions, so that no change waits for a signature. */
-  #checkpointSoon(): void {
-    this.#sinceCheckpoint = 0;
-    this.checkpoint().catch(this.#options.onError);
-  }
-
-  #arm(): void {
-    this.#timer = this.#options.clock.after(this.#options.checkpointIntervalMs, () => {
-      this.#checkpointSoon();
-      this.#arm();
+  #arm(delayMs: number): void {
+    this.#timer?.cancel();
+    this.#timer = this.#options.clock.after(delayMs, () => {
+      this.#sinceCheckpoint = 0;
+      this.checkpoint().catch(this.#options.onError);
+      this.#arm(this.#options.checkpointIntervalMs);
     });
   }
 }

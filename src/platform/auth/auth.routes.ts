@@ -15,7 +15,7 @@ const Key = Type.Object(
   { additionalProperties: false },
 );
 
-export function authRoutes(issuer: Issuer): Route[] {
+export function authRoutes(issuer: Pick<Issuer, "jwks">): Route[] {
   return [
     route({
       id: "auth.keys.list",

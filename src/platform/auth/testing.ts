@@ -58,6 +58,7 @@ export async function testServer(
     bodyLimitBytes: 1024 * 1024,
     jsonDepthLimit: 64,
     requestTimeoutMs: 10_000,
+    headersTimeoutMs: 5000,
     drainTimeoutMs: 1_000,
     authenticate: (request) => verifier.verify(request.headers.authorization, request.socket.remoteAddress),
     authorize,

@@ -95,6 +95,7 @@ test("any text at all is refused with a code of the catalogue", async (t) => {
 test("a token whose text is changed anywhere is refused", async (t) => {
   const { verify, issuer } = await setUp(t);
   const token = await issuer.mint(request);
+  await verify(token); // so that it is in the cache, under the end of its signature
   const property = fc.asyncProperty(
     fc.nat(token.length - 1),
     fc.constantFrom(..."Aq_9-"),

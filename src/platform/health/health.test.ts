@@ -138,6 +138,7 @@ describe("GET /health and /ready", () => {
     bodyLimitBytes: 1_000,
     jsonDepthLimit: 10,
     requestTimeoutMs: 5_000,
+    headersTimeoutMs: 5000,
     drainTimeoutMs: 1_000,
     authenticate: () => assert.fail("probes carry no token"),
     authorize: () => assert.fail("probes carry no token"),

@@ -10,6 +10,11 @@ import type { Route } from "./route.ts";
 
 type Node = Record<string, unknown>;
 
+/** Every code that the route may answer with. */
+function errorsOf(route: Route): ErrorCode[] {
+  return [...new Set([...(route.errors ?? []), ...commonErrors(route)])];
+}
+
 /** Codes that any route may answer, by what the route has. */
 function commonErrors(route: Route): ErrorCode[] {
   const codes: ErrorCode[] = ["internal", "overloaded", "shutting_down"];
@@ -54,7 +59,6 @@ const order = (route: Route) => `${route.path} ${route.method}`;
 const tagOf = (route: Route) => route.id.split(".", 1)[0]!;
 
 function operation(route: Route): Node {
-  const codes = [...new Set([...(route.errors ?? []), ...commonErrors(route)])];
   return {
     operationId: route.id,
     tags: [tagOf(route)],
@@ -65,7 +69,7 @@ function operation(route: Route): Node {
       : { "x-permission": route.permission, "x-roles": ["admin", ...permissions[route.permission]] }),
     parameters: parametersOf(route),
     ...(route.body && { requestBody: { required: true, content: bodyContent(route) } }),
-    responses: { [successStatus(route)]: success(route), ...problems(codes) },
+    responses: { [successStatus(route)]: success(route), ...problems(errorsOf(route)) },
   };
 }
 
@@ -113,7 +117,7 @@ function members(schema: TSchema | undefined, place: "path" | "query"): Node[] {
   }));
 }
 
-/** One entry per status, naming the codes that come with it. */
+/** One entry per status, naming the codes that come with it, for people and for programs. */
 function problems(codes: ErrorCode[]): Node {
   const byStatus = Map.groupBy(codes, (code) => statusOfKind[catalogue[code].kind]);
   const sorted = [...byStatus].sort(([a], [b]) => a - b);
@@ -122,6 +126,7 @@ function problems(codes: ErrorCode[]): Node {
       String(status),
       {
         description: group.map((code) => `\`${code}\`: ${catalogue[code].title}.`).join("\n"),
+        "x-codes": group,
         content: { [problemType]: { schema: { $ref: "#/components/schemas/Problem" } } },
       },
     ]),

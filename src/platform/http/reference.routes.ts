@@ -158,18 +158,34 @@ function escapeHtml(text: string): string {
     .replaceAll('"', "&quot;");
 }
 
-const style = `:root{color-scheme:light dark;--line:light-dark(#dfe3e8,#2c323a);--soft:light-dark(#f6f7f9,#171b20);
---text:light-dark(#1b2127,#e4e8ec);--dim:light-dark(#5b6570,#98a2ad);--link:light-dark(#0b5fc0,#7db7ff)}
-*{box-sizing:border-box}body{margin:0;font:15px/1.55 system-ui,sans-serif;color:var(--text);
-background:light-dark(#fff,#101418)}header{display:flex;gap:1.5rem;align-items:center;padding:.8rem 1.2rem;
-border-bottom:1px solid var(--line);flex-wrap:wrap}header>a{font-weight:700}nav{display:flex;gap:1rem}
-a{color:var(--link);text-decoration:none}a:hover{text-decoration:underline}main{max-width:62rem;margin:0 auto;
-padding:1rem 1.2rem 4rem}h1{font-size:1.6rem}h2{font-size:1.15rem;margin:2rem 0 .5rem}h3{font-size:.85rem;
-color:var(--dim);margin:.8rem 0 .2rem}.contents{display:flex;flex-wrap:wrap;gap:.3rem 1rem}details{border:1px solid
-var(--line);border-radius:8px;margin:.4rem 0;padding:.45rem .8rem}summary{cursor:pointer;overflow-wrap:anywhere}
-summary span{color:var(--dim)}summary b{display:inline-block;min-width:4.2rem;font-size:.8rem}
-.GET{color:light-dark(#0a7a3d,#5fd08d)}.POST{color:light-dark(#0b5fc0,#7db7ff)}.PUT,.PATCH{color:light-dark(#8a5a00,#f0b95a)}
-.DELETE{color:light-dark(#b3261e,#ff8a80)}pre{background:var(--soft);border:1px solid var(--line);border-radius:6px;
-padding:.6rem .8rem;overflow:auto;font-size:.82rem}table{border-collapse:collapse;width:100%}th,td{text-align:left;
-vertical-align:top;padding:.5rem .6rem;border-bottom:1px solid var(--line);overflow-wrap:anywhere}
-tr:target{background:light-dark(#fff6d6,#3a3212)}`;
+const style = `
+:root { color-scheme: light dark; --line: light-dark(#dfe3e8, #2c323a); --soft: light-dark(#f6f7f9, #171b20);
+  --text: light-dark(#1b2127, #e4e8ec); --dim: light-dark(#5b6570, #98a2ad); --link: light-dark(#0b5fc0, #7db7ff) }
+* { box-sizing: border-box }
+body { margin: 0; font: 15px/1.55 system-ui, sans-serif; color: var(--text); background: light-dark(#fff, #101418) }
+header { display: flex; flex-wrap: wrap; gap: 1.5rem; align-items: center; padding: .8rem 1.2rem;
+  border-bottom: 1px solid var(--line) }
+header > a { font-weight: 700 }
+nav { display: flex; gap: 1rem }
+a { color: var(--link); text-decoration: none }
+a:hover { text-decoration: underline }
+main { max-width: 62rem; margin: 0 auto; padding: 1rem 1.2rem 4rem }
+h1 { font-size: 1.6rem }
+h2 { font-size: 1.15rem; margin: 2rem 0 .5rem }
+h3 { font-size: .85rem; color: var(--dim); margin: .8rem 0 .2rem }
+.contents { display: flex; flex-wrap: wrap; gap: .3rem 1rem }
+details { border: 1px solid var(--line); border-radius: 8px; margin: .4rem 0; padding: .45rem .8rem }
+summary { cursor: pointer; overflow-wrap: anywhere }
+summary span { color: var(--dim) }
+summary b { display: inline-block; min-width: 4.2rem; font-size: .8rem }
+.GET { color: light-dark(#0a7a3d, #5fd08d) }
+.POST { color: light-dark(#0b5fc0, #7db7ff) }
+.PUT, .PATCH { color: light-dark(#8a5a00, #f0b95a) }
+.DELETE { color: light-dark(#b3261e, #ff8a80) }
+pre { background: var(--soft); border: 1px solid var(--line); border-radius: 6px; padding: .6rem .8rem;
+  overflow: auto; font-size: .82rem }
+table { border-collapse: collapse; width: 100% }
+th, td { text-align: left; vertical-align: top; padding: .5rem .6rem; border-bottom: 1px solid var(--line);
+  overflow-wrap: anywhere }
+tr:target { background: light-dark(#fff6d6, #3a3212) }
+`;

@@ -81,6 +81,7 @@ async function started(change: Partial<HttpOptions> = {}): Promise<HttpServer> {
     bodyLimitBytes: 1000,
     jsonDepthLimit: 8,
     requestTimeoutMs: 5000,
+    headersTimeoutMs: 5000,
     drainTimeoutMs: 1000,
     authenticate: () => {
       throw new HotSwapError("token_missing");
@@ -249,5 +250,21 @@ describe("http server, limits and life", () => {
       (error: HotSwapError) => error.code === "port_in_use" && error.message.includes(String(port)),
     );
     await first.stop();
+  });
+
+  it("lets pages of the named origins call, and nobody else's", async () => {
+    const server = await started({ corsOrigins: ["https://console.example"] });
+    const ask = (origin: string) =>
+      fetch(`${server.url}/api/nothing`, {
+        method: "OPTIONS",
+        headers: { origin, "access-control-request-method": "DELETE" },
+      });
+    const allowed = await ask("https://console.example");
+    assert.equal(allowed.status, 204);
+    assert.equal(allowed.headers.get("access-control-allow-origin"), "https://console.example");
+    const refused = await ask("https://evil.example");
+    assert.equal(refused.status, 405);
+    assert.equal(refused.headers.get("access-control-allow-origin"), null);
+    await server.stop();
   });
 });

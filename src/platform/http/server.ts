@@ -17,6 +17,7 @@ import type { Permission } from "../access/permissions.ts";
 import { anonymous, type Principal } from "../auth/principal.ts";
 import { mediaType, parseJson, readBody } from "./body.ts";
 import { RequestContext } from "./context.ts";
+import { allowOrigins } from "./cors.ts";
 import { asHotSwapError, problemHeaders, problemType, statusOfKind, toProblem } from "./problem.ts";
 import { type Context, handled, type Method, Reply, type Route } from "./route.ts";
 import { type StaticFiles, securityHeaders } from "./static.ts";
@@ -49,9 +50,11 @@ export interface HttpOptions {
   /** The whole request must have arrived within this. */
   requestTimeoutMs: number;
   /** The head of a request must have arrived within this; at most `requestTimeoutMs`. Default 15,000. */
-  headersTimeoutMs?: number;
+  headersTimeoutMs: number;
   /** After this, stopping ends what is still open. */
   drainTimeoutMs: number;
+  /** Pages of other origins that may call; none by default. */
+  corsOrigins?: readonly string[] | undefined;
   authenticate(request: IncomingMessage): MaybePromise<Principal>;
   authorize(principal: Principal, permission: Permission): void;
   /** Undefined: no limit. */
@@ -90,7 +93,7 @@ export class HttpServer implements Service {
       return503OnClosing: false, // requests that are already on a connection are answered while draining
       forceCloseConnections: "idle",
       routerOptions: { maxParamLength: 512 },
-      http: { headersTimeout: options.headersTimeoutMs ?? Math.min(15_000, options.requestTimeoutMs), maxHeaderSize: 16 * 1024 },
+      http: { headersTimeout: options.headersTimeoutMs, maxHeaderSize: 16 * 1024 },
       genReqId: (request) => this.#requestId(request),
       clientErrorHandler: refuseMalformed,
       frameworkErrors: (error, request, reply) => {
@@ -104,6 +107,7 @@ export class HttpServer implements Service {
     this.#app.addContentTypeParser("*", (_request, _payload, done) => done(null)); // routes read their own body
     this.#app.setErrorHandler((error, request, reply) => this.#sendProblem(request, reply, error));
     this.#app.setNotFoundHandler((request, reply) => this.#notFound(request, reply));
+    allowOrigins(this.#app, options.corsOrigins ?? []);
     for (const route of options.routes) this.#mount(route);
     this.#mountOtherMethods();
   }
@@ -242,7 +246,8 @@ export class HttpServer implements Service {
     reply.header("x-request-id", request.id);
     // What has not been read of the body would be taken for the next request; end the connection instead.
     if (!request.raw.complete) reply.header("connection", "close");
-    return reply.code(problem.status).headers(problemHeaders(problem)).send(Buffer.from(JSON.stringify(problem))); // as bytes, or a charset is added that JSON has not
+    const bytes = Buffer.from(JSON.stringify(problem)); // as text it would get a charset, which JSON has not
+    return reply.code(problem.status).headers(problemHeaders(problem)).send(bytes);
   }
 
   /** A path that exists under another method answers 405 with Allow, not 404. */

@@ -75,6 +75,7 @@ async function start(
     bodyLimitBytes: 1_000,
     jsonDepthLimit: 10,
     requestTimeoutMs: 5_000,
+    headersTimeoutMs: 5000,
     drainTimeoutMs: 1_000,
     authenticate: ({ headers }) => {
       if (!headers.authorization) throw new HotSwapError("token_missing");

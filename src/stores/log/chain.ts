@@ -6,7 +6,7 @@
  * synced. So a name that ends in `.log` always has a valid header, and what a crash leaves is a `.new` file.
  */
 import type { LogContext } from "./context.ts";
-import { writeWhole } from "./disk.ts";
+import { withFile, writeWhole } from "./disk.ts";
 import type { Lease } from "./files.ts";
 import type { LogRecord } from "./port.ts";
 import type { ReadRange } from "./queue.ts";
@@ -241,11 +241,7 @@ export class SegmentChain {
 
   async #bytesBefore(segment: Segment): Promise<number> {
     if (segment.content) return segment.content.bytesBefore;
-    const lease = await this.#context.files.lease(segment.path);
-    try {
-      return (await readHeader(lease.file))?.bytesBefore ?? this.#bytesBeforeFirst;
-    } finally {
-      this.#context.files.release(lease);
-    }
+    const header = await withFile(this.#context.disk, segment.path, readHeader);
+    return header?.bytesBefore ?? this.#bytesBeforeFirst;
   }
 }

@@ -6,8 +6,7 @@
  *
  *   | HSLOGIDX | version | salt | position | count | damages | entries | words … | crc |
  */
-import { isMissing } from "./disk.ts";
-import type { OpenFiles } from "./files.ts";
+import { type Disk, isMissing, withFile } from "./disk.ts";
 import { checksum, type Damage } from "./scan.ts";
 import { SparseIndex } from "./sparse.ts";
 
@@ -62,19 +61,18 @@ function decode(bytes: Buffer, salt: number): Checkpoint | undefined {
 }
 
 /** The checkpoint at the path, when there is a whole one that belongs to the segment with this salt. */
-export async function readCheckpoint(files: OpenFiles, path: string, salt: number) {
-  let lease: Awaited<ReturnType<OpenFiles["lease"]>>;
+export async function readCheckpoint(
+  disk: Disk,
+  path: string,
+  salt: number,
+): Promise<Checkpoint | undefined> {
   try {
-    lease = await files.lease(path);
+    return await withFile(disk, path, async (file) => {
+      const bytes = Buffer.allocUnsafe(file.size);
+      return (await file.read(bytes, 0)) === bytes.length ? decode(bytes, salt) : undefined;
+    });
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw error;
-  }
-  try {
-    const bytes = Buffer.allocUnsafe(lease.file.size);
-    return (await lease.file.read(bytes, 0)) === bytes.length ? decode(bytes, salt) : undefined;
-  } finally {
-    files.release(lease);
-    files.forget(path);
   }
 }

@@ -27,7 +27,7 @@ export interface LogLimits {
   cacheBytes: number;
   /** Sealed segments whose index is held in memory, at most 48 KiB each. */
   indexes: number;
-  /** File descriptors held open when nothing uses them. */
+  /** Segment files open at once; a few more are open for moments while segments begin and are looked up. */
   openFiles: number;
   /** Milliseconds after which what was written is synced, and an idle partition puts down a checkpoint. */
   settleMs: number;

@@ -41,6 +41,20 @@ export function isMissing(error: unknown): boolean {
   return (error as { code?: unknown } | null)?.code === "ENOENT";
 }
 
+/** Opens an existing file for the time of the work. */
+export async function withFile<T>(
+  disk: Disk,
+  path: string,
+  work: (file: DiskFile) => Promise<T>,
+): Promise<T> {
+  const file = await disk.open(path, "existing");
+  try {
+    return await work(file);
+  } finally {
+    await file.close();
+  }
+}
+
 /** Makes the file with this content, and syncs it; its name is durable when the folder is synced. */
 export async function writeWhole(disk: Disk, path: string, bytes: Uint8Array): Promise<void> {
   const file = await disk.open(path, "create");

@@ -1,16 +1,18 @@
 /**
  * Open files, at most so many: a store of ten thousand partitions must not hold ten thousand descriptors. A
- * file is leased while it is used; what is not leased is closed when room is needed, oldest first. Leased
- * files are never closed, so a file with unsynced writes keeps its descriptor, and with it the only certain
- * way to hear of a failed write-back (Linux reports it once, to descriptors that are open).
+ * file is leased while it is used. What is not leased stays open until room is needed, the longest unused goes
+ * first; when everything is leased, the next lease waits. So whoever holds a lease never waits for another.
+ *
+ * A file with unsynced writes is kept on lease: with its descriptor goes the only certain way to hear of a
+ * failed write-back (Linux reports it once, to descriptors that are open).
  */
 import type { Disk, DiskFile } from "./disk.ts";
 
 export interface Lease {
   readonly path: string;
   readonly file: DiskFile;
-  leases: number;
-  /** Renamed over, removed or failed: closed at the last release and never leased again. */
+  holders: number;
+  /** Renamed over or removed: closed at the last release and never leased again. */
   stale: boolean;
 }
 
@@ -20,7 +22,9 @@ export class OpenFiles {
   /** In the order of last use. */
   readonly #files = new Map<string, Lease>();
   readonly #opening = new Map<string, Promise<Lease>>();
-
+  /** Open or opening, also stale ones. */
+  #count = 0;
+  readonly #waiting: (() => void)[] = [];
   #closed = false;
 
   constructor(disk: Disk, limit: number) {
@@ -28,75 +32,89 @@ export class OpenFiles {
     this.#limit = limit;
   }
 
-  get size(): number {
-    return this.#files.size;
+  /** True when files in use leave no room for others. */
+  get isCrowded(): boolean {
+    return this.#waiting.length > 0;
   }
 
   async lease(path: string): Promise<Lease> {
-    if (this.#closed) throw new Error("the log has been closed");
     for (;;) {
+      if (this.#closed) throw new Error("the log has been closed");
       const known = this.#files.get(path);
       if (known) {
-        known.leases += 1;
+        known.holders += 1;
         this.#files.delete(path);
         this.#files.set(path, known);
         return known;
       }
       const opening = this.#opening.get(path);
-      if (!opening) break;
-      await opening;
+      if (opening) await opening;
+      else if (this.#count < this.#limit || this.#evict()) return this.#open(path);
+      else await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
+  }
+
+  async #open(path: string): Promise<Lease> {
+    this.#count += 1;
     const opening: Promise<Lease> = this.#disk.open(path, "existing").then((file) => {
-      const lease = { path, file, leases: 1, stale: this.#opening.get(path) !== opening };
+      const lease = { path, file, holders: 1, stale: this.#opening.get(path) !== opening };
       if (!lease.stale) this.#files.set(path, lease);
       return lease;
     });
     this.#opening.set(path, opening);
     try {
       return await opening;
+    } catch (error) {
+      this.#leave();
+      throw error;
     } finally {
       if (this.#opening.get(path) === opening) this.#opening.delete(path);
-      this.#evict();
     }
   }
 
   release(lease: Lease): void {
-    lease.leases -= 1;
-    if (lease.leases > 0) return;
-    if (lease.stale) void this.#close(lease);
-    else if (this.#files.size > this.#limit) this.#evict();
+    lease.holders -= 1;
+    if (lease.holders > 0) return;
+    if (lease.stale) this.#close(lease);
+    else if (this.#waiting.length > 0) this.#evict();
   }
 
-  /** Makes sure that the path is opened anew next time. Those who read the old file finish with it. */
+  /** Makes sure that the path is opened anew next time. Those who use the old file finish with it. */
   forget(path: string): void {
     this.#opening.delete(path);
     const lease = this.#files.get(path);
     if (!lease) return;
     this.#files.delete(path);
     lease.stale = true;
-    if (lease.leases === 0) void this.#close(lease);
+    if (lease.holders === 0) this.#close(lease);
   }
 
-  async closeAll(): Promise<void> {
+  /** Closes what nobody holds; the rest follows as it is released. */
+  closeAll(): void {
     this.#closed = true;
-    const all = [...this.#files.values()];
-    this.#files.clear();
-    for (const lease of all) lease.stale = true;
-    await Promise.all(all.filter((lease) => lease.leases === 0).map((lease) => this.#close(lease)));
+    for (const path of [...this.#files.keys()]) this.forget(path);
+    for (const wake of this.#waiting.splice(0)) wake();
   }
 
-  #evict(): void {
-    if (this.#files.size <= this.#limit) return;
-    for (const [path, lease] of this.#files) {
-      if (lease.leases > 0) continue;
-      this.#files.delete(path);
-      void this.#close(lease);
-      if (this.#files.size <= this.#limit) return;
+  /** Closes the file that has not been used for longest. False when all are in use. */
+  #evict(): boolean {
+    for (const lease of this.#files.values()) {
+      if (lease.holders > 0) continue;
+      this.#files.delete(lease.path);
+      this.#close(lease);
+      return true;
     }
+    return false;
   }
 
-  async #close(lease: Lease): Promise<void> {
-    // Everything that matters has been synced by then; a close that fails has released the descriptor.
-    await lease.file.close().catch(() => {});
+  #close(lease: Lease): void {
+    // All that matters has been synced by then, and a close that fails has let go of the descriptor.
+    lease.file.close().catch(() => {});
+    this.#leave();
+  }
+
+  #leave(): void {
+    this.#count -= 1;
+    this.#waiting.shift()?.();
   }
 }

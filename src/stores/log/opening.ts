@@ -6,6 +6,7 @@
 import { SegmentChain } from "./chain.ts";
 import { readCheckpoint } from "./checkpoint.ts";
 import type { LogContext } from "./context.ts";
+import { type Disk, withFile } from "./disk.ts";
 import { Partition } from "./partition.ts";
 import { type Block, parseBlock } from "./record.ts";
 import { scan } from "./scan.ts";
@@ -36,20 +37,11 @@ export async function openPartition(context: LogContext, place: Place): Promise<
   const { durable, doubtful } = await recover(context, last);
   const first = segments[0]!;
   const bytesBefore =
-    first === last ? last.content!.bytesBefore : (await headerOf(context, first))?.bytesBefore;
+    first === last ? last.content!.bytesBefore : (await headerOf(context.disk, first))?.bytesBefore;
   const chain = new SegmentChain(context, place, segments, bytesBefore ?? 0, durable);
   const partition = new Partition(context, place, chain, doubtful ?? []);
   if (doubtful) await partition.distrust();
   return partition;
-}
-
-async function headerOf({ files }: LogContext, segment: Segment): Promise<SegmentHeader | undefined> {
-  const lease = await files.lease(segment.path);
-  try {
-    return await readHeader(lease.file);
-  } finally {
-    files.release(lease);
-  }
 }
 
 interface Recovery {
@@ -63,17 +55,19 @@ interface Recovery {
   doubtful: Block[] | undefined;
 }
 
+function headerOf(disk: Disk, segment: Segment): Promise<SegmentHeader | undefined> {
+  return withFile(disk, segment.path, readHeader);
+}
+
 /** Finds the end of the last segment, and how much of it is certain. Changes nothing. */
-async function recover({ files }: LogContext, segment: Segment): Promise<Recovery> {
-  const lease = await files.lease(segment.path);
-  const { file } = lease;
-  try {
+async function recover({ disk }: LogContext, segment: Segment): Promise<Recovery> {
+  return withFile(disk, segment.path, async (file) => {
     const header = await readHeader(file);
     // Without its salt no record of the file can be told from chance, and without its end no append is safe.
     if (!header || header.base !== segment.base)
       throw segment.corrupt(segment.base, 0, "its header is damaged", segment.base);
     const { salt, bytesBefore } = header;
-    const checkpoint = await readCheckpoint(files, segment.checkpointPath, salt);
+    const checkpoint = await readCheckpoint(disk, segment.checkpointPath, salt);
     // A checkpoint beyond the end of the file still proves what has been durable there.
     const usable = checkpoint && checkpoint.position <= file.size ? checkpoint : undefined;
     const index = usable?.index ?? new SparseIndex(segmentHeaderBytes);
@@ -95,7 +89,5 @@ async function recover({ files }: LogContext, segment: Segment): Promise<Recover
     const bytes = Buffer.allocUnsafe(Math.max(0, Math.min(position, file.size) - durable.position));
     if ((await file.read(bytes, durable.position)) < bytes.length) throw new Error("the file has shrunk");
     return { durable, doubtful: bytes.length > 0 ? [parseBlock(durable.offset, bytes)] : [] };
-  } finally {
-    files.release(lease);
-  }
+  });
 }

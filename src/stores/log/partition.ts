@@ -90,7 +90,7 @@ export class Partition implements LogPartition {
 
   async read(from: number, limit: ReadLimit): Promise<LogRecord[]> {
     if (this.#closed) throw this.#closed;
-    if (!(from >= this.start && from <= this.#end)) throw this.#outOfRange(from);
+    if (!(Number.isInteger(from) && from >= this.start && from <= this.#end)) throw this.#outOfRange(from);
     const range = { from, to: this.#end, records: limit.records, bytes: limit.bytes };
     const out: LogRecord[] = [];
     while (range.from < range.to && range.records > 0 && range.bytes > 0) {
@@ -153,7 +153,7 @@ export class Partition implements LogPartition {
       if (this.#queue.length > 0) return; // the loop takes these up after its tasks
       if (this.#fault) await this.#repair();
       if (this.#unsynced.length > 0) await this.#sync();
-      if (!this.#touched) return this.#rest();
+      if (!this.#touched) return this.#chain.checkpoint();
       this.#touched = false;
       this.#context.settleLater(this);
     });
@@ -167,7 +167,7 @@ export class Partition implements LogPartition {
       this.#queue.rejectHidden(reason);
       if (this.#fault) await this.#repair();
       if (this.#unsynced.length > 0) await this.#sync();
-      await this.#rest();
+      await this.#chain.checkpoint();
     });
     this.#closed = reason;
     try {
@@ -179,11 +179,6 @@ export class Partition implements LogPartition {
       this.#tail.clear();
       this.#listeners.clear();
     }
-  }
-
-  async #rest(): Promise<void> {
-    await this.#chain.checkpoint();
-    this.#chain.letGo();
   }
 
   /** Runs the task between two groups. */
@@ -210,6 +205,7 @@ export class Partition implements LogPartition {
       else willing = await this.#commit();
     }
     this.#running = false;
+    if (this.#unsynced.length === 0) this.#chain.letGo();
     // What is visible but could not be written stays in the queue; the next settling tries again.
     if (!this.#closed && (this.#touched || this.#queue.length > 0)) this.#context.settleLater(this);
   }
@@ -268,7 +264,9 @@ export class Partition implements LogPartition {
   }
 
   #mustSync(): boolean {
-    const { limits, unsyncedBytes } = this.#context;
+    const { files, limits, unsyncedBytes } = this.#context;
+    // The file of a partition stays open until it is synced; others may be waiting for its place.
+    if (files.isCrowded) return true;
     return this.#unsyncedBytes > limits.unsyncedBytes || unsyncedBytes > limits.unsyncedTotalBytes;
   }
 

@@ -126,7 +126,7 @@ export class Segment {
       if (!header || header.base !== this.base) {
         throw this.corrupt(this.base, 0, "its header is damaged", this.end);
       }
-      const checkpoint = await readCheckpoint(files, this.checkpointPath, header.salt);
+      const checkpoint = await readCheckpoint(source.disk, this.checkpointPath, header.salt);
       if (checkpoint?.count === this.end - this.base && checkpoint.position <= lease.file.size) {
         const { index, damage, position } = checkpoint;
         this.content = { salt: header.salt, bytesBefore: header.bytesBefore, index, damage, position };

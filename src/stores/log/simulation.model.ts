@@ -155,14 +155,18 @@ export class PartitionModel {
     this.#durableEnd = 0;
   }
 
-  /** Everything has been read after a start: what is not visible is gone. On a disk that works, what is, is durable. */
+  /**
+   * Everything has been read after a start. On a disk that works, what is visible is durable now and what is not
+   * is gone; otherwise the medium may still hold more than the page cache shows.
+   */
   survived(durable: boolean): void {
-    if (durable) this.#durableEnd = this.#end;
     this.#osEnd = this.#end;
+    if (durable) this.#durableEnd = this.#end;
     for (const [id, offset] of this.#offsets) {
       const lost = offset >= this.#required && this.#records.get(offset) !== id && !this.#damaged.has(offset);
-      if (lost) this.#fates.set(id, "gone");
+      if (lost) this.#fates.set(id, durable ? "gone" : "unknown");
     }
+    if (!durable) return;
     for (const [id, fate] of this.#fates) {
       if (fate === "unknown" && !this.#offsets.has(id)) this.#fates.set(id, "gone");
     }

@@ -11,10 +11,10 @@
 import { ManualClock } from "../../core/clock.ts";
 import { type HotSwapError, hasCode } from "../../core/errors.ts";
 import { type Random, seededRandom } from "../../core/random.ts";
+import { DiskLog } from "./disk.log.ts";
 import { type DiskFaults, noFaults, SimulatedDisk, type SimulatedDiskOptions } from "./disk.simulated.ts";
 import type { LogPartition } from "./port.ts";
 import { PartitionModel } from "./simulation.model.ts";
-import { DiskLog } from "./store.disk.ts";
 
 export interface HistoryStats {
   appends: number;
@@ -73,7 +73,7 @@ class History {
       unsyncedTotalBytes: pick(500, 100_000),
       cacheBytes: pick(0, 1000, 100_000),
       indexes: pick(0, 1, 10),
-      openFiles: pick(0, 1, 10),
+      openFiles: pick(1, 2, 10),
       settleMs: 1000,
     };
     this.#models = Array.from({ length: 1 + random.below(2) }, (_, i) => new PartitionModel(`p/${i}`));
@@ -108,7 +108,8 @@ class History {
     done.catch(() => {}); // looked at below
     for (let idle = 0; !settled; ) {
       if (this.#disk.step()) idle = 0;
-      else if (++idle > 20) throw new Error("stuck: nothing is under way and nothing comes of it");
+      else if (idle === 10) this.#clock.advance(1000); // a file may be kept open until it is settled
+      if (++idle > 40) throw new Error("stuck: nothing is under way and nothing comes of it");
       await tick();
     }
     return done;

@@ -26,7 +26,7 @@ child=$!
 watcher=$!
 exec 3<&-
 wait $child; code=$?
-kill -KILL $watcher 2>/dev/null
+kill -KILL $watcher 2>/dev/null; wait $watcher 2>/dev/null
 [ -z "$remove" ] || rm -rf -- "$remove"
 exit $code
 `;

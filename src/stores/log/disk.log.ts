@@ -101,7 +101,7 @@ export class DiskLog implements LogStore {
       if (partition) await this.#gate.run(() => partition.close(reason));
     });
     const results = await Promise.allSettled(closings);
-    await this.#context.files.closeAll();
+    this.#context.files.closeAll();
     const failures = results.flatMap((result) => (result.status === "rejected" ? [result.reason] : []));
     if (failures.length > 0)
       throw new AggregateError(failures, "some partitions could not be closed cleanly");

@@ -1,0 +1,81 @@
+/**
+ * Every route of the server, in one list. The server mounts it; who only wants to know it (openapi.json,
+ * `hotswap routes`, the catalogue tests) gets the same list from rooms that are made and never started.
+ */
+import { join } from "node:path";
+import { systemClock } from "../core/clock.ts";
+import { idMaker } from "../core/ids.ts";
+import { systemRandom } from "../core/random.ts";
+import { Messaging } from "../messaging/index.ts";
+import { Approvals, approvalRoutes } from "../platform/approvals/index.ts";
+import { Audit, auditRoutes } from "../platform/audit/index.ts";
+import { authRoutes, type Issuer } from "../platform/auth/index.ts";
+import { Health, healthRoutes } from "../platform/health/index.ts";
+import { referenceRoutes } from "../platform/http/reference.routes.ts";
+import type { Route } from "../platform/http/route.ts";
+import type { Settings } from "../platform/settings/index.ts";
+import { Metrics, metricsRoutes, ProcessUsage } from "../platform/telemetry/index.ts";
+import { openLog } from "../stores/log/index.ts";
+import { openSecrets } from "../stores/secrets/index.ts";
+import { openSql, type Sql } from "../stores/sql/index.ts";
+import { type OverviewParts, overviewRoutes } from "./overview.routes.ts";
+
+export interface RouteParts extends OverviewParts {
+  sql: Sql;
+  issuer: Pick<Issuer, "jwks">;
+  audit: Audit;
+  approvals: Approvals;
+  metrics: Metrics;
+  metricsPublic: boolean;
+  /** Told of what fails after an answer has begun. */
+  onError: (error: unknown) => void;
+}
+
+export function serverRoutes(parts: RouteParts): Route[] {
+  const routes = [
+    ...parts.messaging.routes,
+    ...authRoutes(parts.issuer),
+    ...auditRoutes(parts.audit, parts.onError),
+    ...approvalRoutes(parts.approvals, parts.sql),
+    ...metricsRoutes(parts.metrics, parts.metricsPublic),
+    ...healthRoutes(parts.health),
+    ...overviewRoutes(parts),
+  ];
+  return [...routes, ...referenceRoutes(routes, parts.version)];
+}
+
+/** The routes that a server with these settings would have, as data: their handlers must not be called. */
+export function describeRoutes(settings: Settings, version: string): Route[] {
+  const clock = systemClock;
+  const makeId = idMaker(clock, systemRandom);
+  const { folder } = settings.data;
+  const sql = openSql({ data: folder, clock });
+  const audit = new Audit({ sql, secrets: openSecrets({ path: join(folder, "secrets.json") }), clock });
+  const metrics = new Metrics();
+  const usage = new ProcessUsage(clock);
+  usage.stop(); // it watches from the moment it is made
+  return serverRoutes({
+    version,
+    mode: "development",
+    clock,
+    sql,
+    issuer: { jwks: { keys: [] } },
+    audit,
+    approvals: new Approvals({ sql, audit, clock, makeId }),
+    messaging: new Messaging({
+      sql,
+      log: openLog({ folder: join(folder, "log"), clock }),
+      audit,
+      clock,
+      makeId,
+      metrics,
+      settings: { ...settings.messaging, ...settings.http },
+      onError: () => {},
+    }),
+    metrics,
+    metricsPublic: settings.metrics.public,
+    health: new Health({ clock }),
+    usage,
+    onError: () => {},
+  });
+}
