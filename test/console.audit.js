@@ -22,7 +22,7 @@ globalThis.auditPage = () => {
     level = own;
   }
   for (const element of all) {
-    if (element.matches("button, a[href], input, select, textarea, meter") && !nameOf(element))
+    if (element.matches("button, a[href], input, select, textarea") && !nameOf(element))
       say(element, "no name");
     if (element.matches("svg:not([aria-hidden])") && !nameOf(element)) say(element, "picture without a name");
     if (element.matches("[role=img]") && !nameOf(element)) say(element, "picture without a name");
@@ -48,7 +48,7 @@ function nameOf(element) {
   const labels = [...(element.labels ?? [])].map((label) => label.textContent).join("");
   const by = element.getAttribute("aria-labelledby");
   const referred = by ? document.getElementById(by)?.textContent : "";
-  const own = element.matches("input, select, textarea, meter") ? "" : element.textContent;
+  const own = element.matches("input, select, textarea") ? "" : element.textContent;
   return (element.getAttribute("aria-label") || referred || labels || own).trim();
 }
 

@@ -239,6 +239,7 @@ describe("console", { timeout: 180_000, skip }, () => {
         async (page) => {
           for (const [name, open] of Object.entries(scenes)) {
             await open(page);
+            await page.evaluate("scrollTo(0, 0)");
             const file = `${name}-${size}-${colorScheme}.png`;
             await page.screenshot({ path: join(folder, file), fullPage: true });
             const defects = (await page.evaluate("auditPage()")) as string[];

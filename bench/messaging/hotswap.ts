@@ -56,24 +56,38 @@ const publishBatches: Publish = async (hotswap, _, { first, count, window, laten
   }
 };
 
-/** One window is leased while the one before it is acknowledged. */
-async function consume(
-  hotswap: HotSwap,
-  { count, window, latency, ledger, expired }: Stretch,
-): Promise<void> {
+async function consume(hotswap: HotSwap, stretch: Stretch): Promise<void> {
+  const mode = process.env.MODE ?? "serial";
+  if (mode === "consumer") {
+    const { count, window, latency, ledger, expired } = stretch;
+    let taken = 0;
+    const pending: Promise<void>[] = [];
+    for await (const m of hotswap.messages.consume<Document>(topic, { limit: window, prefetch: true })) {
+      const at = performance.now();
+      ledger.mark(Number(m.payload.number));
+      pending.push(m.ack().then(() => latency.record(performance.now() - at)));
+      if (++taken === count || expired()) break;
+    }
+    await Promise.all(pending);
+    return;
+  }
+  const lanes = mode === "serial" ? 1 : Number(mode);
+  const share = { taken: 0 };
+  await Promise.all(Array.from({ length: lanes }, () => lane(hotswap, { ...stretch, expired: stretch.expired, window: Number(process.env.LIM ?? Math.floor(stretch.window / lanes)) }, share)));
+}
+
+async function lane(hotswap: HotSwap, { count, window, latency, ledger, expired }: Stretch, share: { taken: number }): Promise<void> {
   let acknowledging: Promise<void> = Promise.resolve();
-  for (let taken = 0; taken < count && !expired(); ) {
-    const limit = Math.min(window, count - taken);
+  while (share.taken < count && !expired()) {
+    const limit = Math.min(window, count - share.taken);
+    share.taken += limit;
     const messages = await hotswap.messages.pull<Document>(topic, { limit, waitSeconds: 1 });
+    share.taken -= limit - messages.length;
     if (messages.length === 0) break;
     const deliveredAt = performance.now();
     for (const { payload } of messages) ledger.mark(Number(payload.number));
-    taken += messages.length;
     await acknowledging;
-    acknowledging = acknowledge(
-      hotswap,
-      messages.map((each) => each.receipt),
-    ).then(() => {
+    acknowledging = acknowledge(hotswap, messages.map((each) => each.receipt)).then(() => {
       const took = performance.now() - deliveredAt;
       for (let index = 0; index < messages.length; index++) latency.record(took);
     });

@@ -77,7 +77,12 @@ export class Publisher<Payload = Json> implements AsyncDisposable {
 
   /** Resolves with the server's receipt for this message. */
   publish(message: NewMessage<Payload>): Promise<PublishReceipt> {
-    const line = `${JSON.stringify(message)}\n`;
+    return this.publishText(JSON.stringify(message));
+  }
+
+  /** A message that is JSON text already, on one line. It is sent as it is, so that no number changes. */
+  publishText(text: string): Promise<PublishReceipt> {
+    const line = `${text}\n`;
     return new Promise((resolve, reject) => {
       this.#queue.push({ line, attempts: 0, resolve, reject });
       this.#pending += 1;

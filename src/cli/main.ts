@@ -1,24 +1,21 @@
 /**
- * The command line: `hotswap COMMAND`. One file per command; this one only puts them together. It runs when
- * imported, by bin/hotswap.js, from src/ in a checkout and from dist/src/ in a package.
+ * The command line: `hotswap COMMAND`. It runs when imported, by bin/hotswap.js, from src/ in a checkout and
+ * from dist/src/ in a package.
  */
 import { readFileSync } from "node:fs";
-import { Command } from "commander";
-import { HotSwapError } from "../core/errors.ts";
-import { addDev } from "./dev.ts";
+import { reportFailure } from "./failure.ts";
+import { createProgram } from "./program.ts";
 
 const manifest = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
 
-const program = new Command("hotswap")
-  .description(manifest.description)
-  .version(`hotswap ${manifest.version}`, "--version");
-
-addDev(program, manifest.version);
+// `hotswap sub orders | head` ends when its reader has enough, and that is no failure.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+  process.exit();
+});
 
 try {
-  await program.parseAsync();
+  await createProgram(manifest).parseAsync();
 } catch (error) {
-  if (!(error instanceof HotSwapError)) throw error;
-  process.stderr.write(`hotswap: ${error.code}: ${error.message}\n  ${error.entry.help}\n`);
-  process.exitCode = 1;
+  process.exitCode = reportFailure(error);
 }

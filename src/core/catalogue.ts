@@ -237,6 +237,16 @@ const entries = {
     title: "The port is taken",
     help: "Stop the program that listens there, or choose another port with --port (0 = any free port).",
   },
+  server_not_found: {
+    kind: "unavailable",
+    title: "No server was found",
+    help: "Start one with `hotswap dev`, or say where it is with --url or HOTSWAP_URL.",
+  },
+  file_unusable: {
+    kind: "invalid",
+    title: "A file cannot be read or written",
+    help: "Check its path and who may use it.",
+  },
   migration_failed: {
     kind: "internal",
     title: "The database could not be brought to this version",

@@ -3,7 +3,13 @@ import { Type } from "typebox";
 import { HotSwapError } from "../core/errors.ts";
 import { mediaType, readBody } from "../platform/http/body.ts";
 import { type Context, handled, Reply, type Route, route } from "../platform/http/route.ts";
-import { messageId, publishReceipt, receivedMessages, storedMessage } from "./messages.schema.ts";
+import {
+  messageId,
+  publishedLine,
+  publishReceipt,
+  receivedMessages,
+  storedMessage,
+} from "./messages.schema.ts";
 import type { Messages } from "./messages.ts";
 import { messageLine, publishBody } from "./publish.ts";
 import { publishLines } from "./publish-stream.ts";
@@ -35,6 +41,7 @@ function publishRoutes(messages: Messages): Route[] {
       bodyContent: { "application/json": publishBody, [ndjson]: messageLine },
       status: 201,
       response: Type.Union([publishReceipt, Type.Object({ messages: Type.Array(publishReceipt) })]),
+      responseContent: { [ndjson]: publishedLine },
       errors: ["topic_not_found", "message_too_large", "log_write_failed", "disk_full"],
       handler: (context) => publish(messages, context),
     }),

@@ -1,5 +1,6 @@
 /** Schemas of messages, receipts and settlements as the API shows them. */
 import { Type } from "typebox";
+import { problemReference } from "../platform/http/openapi.ts";
 import { durabilities } from "../stores/log/port.ts";
 import { topicName } from "./topics.schema.ts";
 
@@ -29,6 +30,11 @@ export const publishReceipt = Type.Object({
   ...place,
   durability: Type.Enum([...durabilities], { description: "The level that was reached." }),
 });
+/** Of a stream: what became of the line in the same place. */
+export const publishedLine = Type.Union([
+  publishReceipt,
+  Type.Object({ error: Type.Unsafe(problemReference) }),
+]);
 export const storedMessage = Type.Object({ ...place, ...content });
 export const receivedMessages = Type.Object({
   messages: Type.Array(

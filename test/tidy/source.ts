@@ -53,7 +53,9 @@ export const isScript = ({ path }: { path: string }) => SCRIPTS.has(extname(path
 
 /** Tests and what only tests use. The build leaves the same files out. */
 export function isTestCode(path: string): boolean {
-  return /\.test\.ts$|(^|\/|\.)(testing|conformance|fixture|simulation|simulated)\.[\w.]*ts$|^test\//.test(path);
+  return /\.test\.ts$|(^|\/|\.)(testing|conformance|fixture|simulation|simulated)\.[\w.]*ts$|^test\//.test(
+    path,
+  );
 }
 
 export function lineAt(text: string, position: number): number {

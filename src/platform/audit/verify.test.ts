@@ -165,6 +165,45 @@ describe("verification of an audit export", () => {
     }
   });
 
+  test("an edit with its own hash made anew is detected by the entry after it", async () => {
+    for (let seq = 1; seq < 12; seq++) {
+      const lines = clone(makeExport(ring, 12, 100));
+      const { entry } = lines[seq] as { entry: AuditEntry };
+      entry.actor = "eve";
+      entry.hash = hashOf(entry);
+      assert.equal((await check(lines)).problem?.seq, seq + 1);
+    }
+  });
+
+  test("another spelling of the same JSON is refused, as another reader may read it otherwise", async () => {
+    const good = textOf(makeExport(ring, 1, 5));
+    const entry = good[1]!;
+    for (const other of [
+      entry.replace('{"action"', '{"actor":"eve","action"'),
+      entry.replace('"actor":"ann"', '"actor":"eve","actor":"ann"'),
+      entry.replace("ann", "\\u0061nn"),
+      ` ${entry}`,
+    ]) {
+      assert.notEqual(other, entry);
+      assert.equal((await verifyExport([good[0]!, other])).problem?.line, 2, other);
+    }
+  });
+
+  test("a key counts in one spelling only, and under its own thumbprint", async () => {
+    const lines = makeExport(ring, 1, 5) as [
+      { header: { keys: { x: string; kid: string }[] } },
+      ...ExportLine[],
+    ];
+    const [key] = checkpointKeys(ring);
+    const bytes = Buffer.from(key!.x, "base64url");
+    for (const last of "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") {
+      const x = key!.x.slice(0, -1) + last;
+      if (x === key!.x || !Buffer.from(x, "base64url").equals(bytes)) continue;
+      lines[0].header.keys = [{ ...key!, x }];
+      assert.equal((await check(lines)).ok, false, x);
+    }
+  });
+
   test("a forgery that is consistent and brings its own key fails with the true key only", async () => {
     const forged = makeExport(stranger, 12, 5);
     const alone = await check(forged);

@@ -50,9 +50,10 @@ export class RequestContext implements Context {
 
   #makeSignal(): AbortSignal {
     const gone = new AbortController();
-    this.response.once("close", () =>
-      gone.abort(new HotSwapError("request_timeout", "The client has gone.")),
-    );
+    this.response.once("close", () => {
+      if (this.response.writableFinished) return; // closed because all has been sent
+      gone.abort(new HotSwapError("request_timeout", "The client has gone."));
+    });
     return AbortSignal.any([gone.signal, this.#stopping]);
   }
 }

@@ -10,6 +10,9 @@ import type { Route } from "./route.ts";
 
 type Node = Record<string, unknown>;
 
+/** For a schema with a problem inside it. */
+export const problemReference = { $ref: "#/components/schemas/Problem" };
+
 /** Every code that the route may answer with. */
 function errorsOf(route: Route): ErrorCode[] {
   return [...new Set([...(route.errors ?? []), ...commonErrors(route)])];
@@ -82,13 +85,20 @@ function success(route: Route): Node {
   const type = route.responseType ?? "application/json";
   return {
     description: "Success.",
-    content: { [type]: { schema: plain(route.response ?? { type: "string" }) } },
+    content: {
+      [type]: { schema: plain(route.response ?? { type: "string" }) },
+      ...contentOf(route.responseContent),
+    },
   };
 }
 
 function bodyContent(route: Route): Node {
   if (typeof route.body === "object") return { "application/json": { schema: plain(route.body) } };
-  const content = Object.entries(route.bodyContent ?? {});
+  return contentOf(route.bodyContent);
+}
+
+function contentOf(schemas: Record<string, TSchema> = {}): Node {
+  const content = Object.entries(schemas);
   return Object.fromEntries(content.map(([type, schema]) => [type, { schema: plain(schema) }]));
 }
 
@@ -127,7 +137,7 @@ function problems(codes: ErrorCode[]): Node {
       {
         description: group.map((code) => `\`${code}\`: ${catalogue[code].title}.`).join("\n"),
         "x-codes": group,
-        content: { [problemType]: { schema: { $ref: "#/components/schemas/Problem" } } },
+        content: { [problemType]: { schema: problemReference } },
       },
     ]),
   );

@@ -3,6 +3,7 @@
  * from the catalogue. Plain HTML without a script, so it works under the strictest policy and without a network.
  */
 import { createHash } from "node:crypto";
+import { Type } from "typebox";
 import { catalogue, type ErrorCode } from "../../core/catalogue.ts";
 import { openApiDocument } from "./openapi.ts";
 import { problemType, statusOfKind } from "./problem.ts";
@@ -33,7 +34,7 @@ export function referenceRoutes(routes: readonly Route[], version: string): Rout
       id: "system.openapi.get",
       path: "/openapi.json",
       summary: "This API as an OpenAPI 3.1 document",
-      responseType: "application/json",
+      response: Type.Object({ openapi: Type.String() }, { additionalProperties: true }),
       handler: () => {
         const { json, etag } = reference();
         return new Reply(json, { headers: { "content-type": "application/json; charset=utf-8", etag } });

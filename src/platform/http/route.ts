@@ -70,6 +70,8 @@ export interface Route {
   response?: TSchema;
   /** Content type of the success answer when it is not application/json. */
   responseType?: string;
+  /** Further content types that it may have, with their schemas; of lines, the schema of one. */
+  responseContent?: Record<string, TSchema>;
   /** Codes of the catalogue that this route adds to those any route may answer. */
   errors?: readonly ErrorCode[];
   /** A POST that creates: the server honours Idempotency-Key. */

@@ -245,11 +245,18 @@ export class SimulatedDisk implements Disk {
   }
 
   remove(path: string): Promise<void> {
-    return this.#later("names", () => {
+    const some = () => {
+      const node = this.#find(path);
+      if (!(node instanceof FolderNode)) return;
+      for (const key of [...node.cached.keys()])
+        if (this.#random.below(2) === 0) node.apply([[key, undefined]]);
+    };
+    const all = () => {
       if (!this.#find(path)) return;
       const [parent, key] = this.#parent(path);
       parent.apply([[key, undefined]]);
-    });
+    };
+    return this.#later("names", all, some);
   }
 
   rename(from: string, to: string): Promise<void> {

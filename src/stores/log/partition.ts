@@ -95,14 +95,13 @@ export class Partition implements LogPartition {
     const out: LogRecord[] = [];
     while (range.from < range.to && range.records > 0 && range.bytes > 0) {
       if (this.#tail.read(range, out) || this.#queue.read(range, out)) continue;
-      const segment = this.#chain.find(range.from);
+      // Only what is durable is read from files, and no repair ever replaces that.
       try {
         await this.#chain.read(range, out);
       } catch (error) {
         if (this.#closed) throw this.#closed;
         if (out.length > 0) return out; // the next read begins where the trouble is, and reports it
         if (range.from < this.start) throw this.#outOfRange(range.from);
-        if (this.#chain.find(range.from) !== segment) continue; // replaced by a repair while it was read
         if (error instanceof HotSwapError) throw error;
         const detail = `Partition ${this.name} could not be read.`;
         throw new HotSwapError("store_unavailable", detail, { cause: error });

@@ -3,10 +3,7 @@
  * fail, fill up and tear, and the end of the process by stop, kill or power failure, several times over. A model
  * beside it knows what was promised and checks everything that can be read.
  *
- *   node src/stores/log/simulation.ts                     10,000 histories from a random seed
- *   SEED=42 HISTORIES=1 node src/stores/log/simulation.ts replays one
- *
- * A history is a pure function of its seed.
+ * A history is a pure function of its seed. `test/sim/log.ts` runs and replays them from the command line.
  */
 import { ManualClock } from "../../core/clock.ts";
 import { type HotSwapError, hasCode } from "../../core/errors.ts";

@@ -78,7 +78,7 @@ export class Database implements Sql {
   async stop(): Promise<void> {
     const open = this.#open;
     this.#open = undefined;
-    await open?.kysely.destroy();
+    await open?.pool.end(); // Kysely's own end does nothing before its first query
     await this.#server.stop();
   }
 
@@ -99,7 +99,7 @@ export class Database implements Sql {
     try {
       return await migrate((work) => this.#transaction(kysely, everyTenant, work, 0), migrations);
     } finally {
-      await kysely.destroy();
+      await pool.end();
     }
   }
 

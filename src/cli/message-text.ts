@@ -1,0 +1,94 @@
+/**
+ * A line of input as the JSON text of a message: its payload, and the key that keeps messages in order.
+ * JSON goes through as it was written: parsing it and writing it anew would change long numbers.
+ */
+import { HotSwapError } from "../core/errors.ts";
+
+export interface MessageFlags {
+  /** Lines are JSON documents, not text. */
+  json?: boolean;
+  key?: string;
+  keyField?: string;
+  keyRegexp?: RegExp;
+  keyColumn?: number;
+  separator?: string;
+}
+
+/** Undefined: the line is blank and stands for no message. */
+export type MessageText = (line: string) => string | undefined;
+
+export function messageText({ json = false, ...flags }: MessageFlags): MessageText {
+  const keyOf = keyReader(flags);
+  if (!json) return (line) => text(JSON.stringify(line), keyOf(line, undefined));
+  return (line) => {
+    const trimmed = line.trim();
+    return trimmed === "" ? undefined : text(trimmed, keyOf(line, parse(trimmed)));
+  };
+}
+
+/**
+ * A message of the command line. It is JSON when it can be read as JSON and is not said to be text; what is
+ * laid out over several lines is put on one.
+ */
+export function singleMessageText(message: string, flags: MessageFlags & { text?: boolean }): string {
+  const json = flags.json ?? (!flags.text && isJson(message));
+  if (!json) return messageText({ ...flags, json })(message)!;
+  // Line ends stand between the parts of JSON only, never inside of its strings.
+  const made = messageText({ ...flags, json })(message.replaceAll(/[\r\n]+/g, " "));
+  if (made === undefined) throw new HotSwapError("json_malformed", "The message is empty.");
+  return made;
+}
+
+function isJson(message: string): boolean {
+  try {
+    JSON.parse(message);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function text(payload: string, key: string | undefined): string {
+  return key === undefined ? `{"payload":${payload}}` : `{"payload":${payload},"key":${JSON.stringify(key)}}`;
+}
+
+function parse(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    throw new HotSwapError("json_malformed", "It is not a JSON document.");
+  }
+}
+
+type KeyOf = (line: string, payload: unknown) => string | undefined;
+
+function keyReader({ key, keyField, keyRegexp, keyColumn, separator }: MessageFlags): KeyOf {
+  if (key !== undefined) return () => key;
+  if (keyField !== undefined) {
+    const path = keyField.split(".");
+    return (_, payload) => asKey(path.reduce(member, payload));
+  }
+  if (keyRegexp !== undefined) {
+    return (line) => {
+      const match = keyRegexp.exec(line);
+      return match?.[1] ?? match?.[0];
+    };
+  }
+  if (keyColumn !== undefined) {
+    const split = separator ?? /\s+/;
+    return (line) => {
+      const cells = (separator === undefined ? line.trim() : line).split(split, keyColumn);
+      return cells[keyColumn - 1] || undefined;
+    };
+  }
+  return () => undefined;
+}
+
+function member(value: unknown, name: string): unknown {
+  const isObject = typeof value === "object" && value !== null && Object.hasOwn(value, name);
+  return isObject ? (value as Record<string, unknown>)[name] : undefined;
+}
+
+function asKey(value: unknown): string | undefined {
+  return typeof value === "string" || typeof value === "number" ? String(value) : undefined;
+}

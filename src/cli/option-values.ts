@@ -1,0 +1,17 @@
+/** Option values of the command line, read by the same kinds as settings, so that `90s` means one thing. */
+import { InvalidArgumentError } from "commander";
+import type { Kind } from "../platform/settings/kind.ts";
+
+/** A parser for commander. Without a value of this kind the command ends with exit code 2. */
+export function read<Value>(kind: Kind<Value>): (raw: string) => Value {
+  return (raw) => {
+    const value = kind.read(raw, process.cwd());
+    if (value === undefined) throw new InvalidArgumentError(`It must be ${kind.allowed}.`);
+    return value;
+  };
+}
+
+/** For an option that may be given several times. */
+export function collect(value: string, previous: string[] = []): string[] {
+  return [...previous, value];
+}

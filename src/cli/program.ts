@@ -1,0 +1,50 @@
+/**
+ * The command line as data: every command with its options and help, none of them run. Each command's file
+ * loads what it needs when it runs, so that `hotswap topic list` does not wait for the server's code.
+ */
+import { Command } from "commander";
+import { addAudit } from "./audit.ts";
+import { addBench } from "./bench.ts";
+import { addDev } from "./dev.ts";
+import { addDoctor } from "./doctor.ts";
+import { addPub } from "./pub.ts";
+import { addRoutes } from "./routes.ts";
+import { addStart } from "./start.ts";
+import { addStatus } from "./status.ts";
+import { addSub } from "./sub.ts";
+import { addSubscription } from "./subscription.ts";
+import { addToken } from "./token.ts";
+import { addTopic } from "./topic.ts";
+
+export interface Manifest {
+  version: string;
+  description: string;
+}
+
+export function createProgram({ version, description }: Manifest): Command {
+  const program = new Command("hotswap")
+    .description(description)
+    .version(`hotswap ${version}`, "--version")
+    .helpCommand(false)
+    .configureHelp({ showGlobalOptions: false })
+    .showSuggestionAfterError()
+    .showHelpAfterError("(see --help)")
+    .exitOverride()
+    .addHelpText("after", "\nExit codes: 0 done, 1 failed, 2 not understood. Data goes to stdout, the rest to stderr.");
+  program.commandsGroup("Server:");
+  addDev(program, version);
+  addStart(program, version);
+  addStatus(program);
+  addDoctor(program);
+  addRoutes(program);
+  program.commandsGroup("Access:");
+  addToken(program);
+  addAudit(program);
+  program.commandsGroup("Messages:");
+  addTopic(program);
+  addSubscription(program);
+  addPub(program);
+  addSub(program);
+  addBench(program);
+  return program;
+}

@@ -1,0 +1,73 @@
+/** `hotswap subscription …`: create, list and delete the subscriptions of topics. */
+import { type Command, Option } from "commander";
+import type { HotSwap, NewSubscription, Subscription } from "../../client/src/index.ts";
+import { HotSwapError } from "../core/errors.ts";
+import { integer } from "../platform/settings/kind.ts";
+import { addConnectionOptions, type ConnectionFlags, useServer } from "./connection.ts";
+import { read } from "./option-values.ts";
+import { printJson, printTable } from "./print.ts";
+
+type Flags = ConnectionFlags & { json?: boolean };
+
+export function addSubscription(program: Command): void {
+  const group = program.command("subscription").description("create, list and delete subscriptions");
+  const add = (signature: string, description: string) =>
+    addConnectionOptions(group.command(signature).description(description)).option("--json", "print JSON");
+
+  add("create <topic> <name>", "create a subscription of a pubsub topic")
+    .option(
+      "--ack-deadline <time>",
+      "how long a consumer has for a message before another gets it, such as 30s",
+      read(integer(1, 43_200, "seconds")),
+    )
+    .addOption(
+      new Option("--from <where>", "what it begins with: all that is stored, or what comes from now on")
+        .choices(["earliest", "latest"])
+        .default("latest"),
+    )
+    .action((topic: string, name: string, flags: Flags & CreateFlags) =>
+      useServer(flags, async ({ subscriptions }) => {
+        const { ackDeadline, from } = flags;
+        const given = ackDeadline === undefined ? {} : { ackDeadlineSeconds: ackDeadline };
+        show([await subscriptions.create({ topic, name, from, ...given })], flags.json);
+      }),
+    );
+  add("list [topic]", "list the subscriptions of a topic, or all").action(
+    (topic: string | undefined, flags: Flags) =>
+      useServer(flags, async ({ subscriptions }) =>
+        show(await Array.fromAsync(subscriptions.all(topic === undefined ? {} : { topic })), flags.json),
+      ),
+  );
+  add("delete <topic> <name>", "delete a subscription; its messages stay in the topic").action(
+    (topic: string, name: string, flags: Flags) =>
+      useServer(flags, async (client) => {
+        await client.subscriptions.delete(await idOf(client, topic, name));
+        if (flags.json) printJson({ deleted: name, topic });
+        else process.stderr.write(`subscription ${name} of ${topic} deleted\n`);
+      }),
+  );
+}
+
+interface CreateFlags {
+  ackDeadline?: number;
+  from: NonNullable<NewSubscription["from"]>;
+}
+
+async function idOf({ subscriptions }: HotSwap, topic: string, name: string): Promise<string> {
+  for await (const subscription of subscriptions.all({ topic })) {
+    if (subscription.name === name) return subscription.id;
+  }
+  throw new HotSwapError("subscription_not_found", `The topic ${topic} has no subscription ${name}.`);
+}
+
+function show(subscriptions: Subscription[], json: boolean | undefined): void {
+  if (json) return printJson(subscriptions.length === 1 ? subscriptions[0] : subscriptions);
+  const rows = subscriptions.map(({ topic, name, ackDeadlineSeconds, createdAt, id }) => [
+    topic,
+    name,
+    `${ackDeadlineSeconds} s`,
+    createdAt.slice(0, 19).replace("T", " "),
+    id,
+  ]);
+  printTable(["TOPIC", "NAME", "ACK DEADLINE", "CREATED (UTC)", "ID"], rows);
+}

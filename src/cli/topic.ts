@@ -1,0 +1,116 @@
+/** `hotswap topic …`: create, look at, change and delete topics. */
+import { type Command, Option } from "commander";
+import type { NewTopic, Topic, TopicChange, TopicStats } from "../../client/src/index.ts";
+import { integer } from "../platform/settings/kind.ts";
+import { addConnectionOptions, type ConnectionFlags, useServer } from "./connection.ts";
+import { read } from "./option-values.ts";
+import { byteText, durationText, grouped, printJson, printTable } from "./print.ts";
+
+type Flags = ConnectionFlags & { json?: boolean };
+
+export function addTopic(program: Command): void {
+  const topic = program.command("topic").description("create, look at, change and delete topics");
+  const add = (signature: string, description: string) =>
+    addConnectionOptions(topic.command(signature).description(description)).option("--json", "print JSON");
+
+  addChangeOptions(add("create <name>", "create a topic"))
+    .addOption(new Option("--type <type>", "queue: one consumer gets each message; pubsub: each subscription does")
+      .choices(["queue", "pubsub"]).default("queue"))
+    .action((name: string, flags: Flags & Omit<NewTopic, "name">) =>
+      useServer(flags, async ({ topics }) =>
+        show(await topics.create({ name, ...settingsOf(flags) }), flags.json, "created"),
+      ),
+    );
+  add("list", "list all topics").action((flags: Flags) =>
+    useServer(flags, async ({ topics }) => list(await Array.fromAsync(topics.all()), flags.json)),
+  );
+  add("get <name>", "show a topic").action((name: string, flags: Flags) =>
+    useServer(flags, async ({ topics }) => show(await topics.get(name), flags.json)),
+  );
+  add("stats <name>", "show what a topic holds, and how far each subscription is").action(
+    (name: string, flags: Flags) =>
+      useServer(flags, async ({ topics }) => showStats(await topics.stats(name), flags.json)),
+  );
+  addChangeOptions(add("update <name>", "change a topic; partitions may only grow")).action(
+    (name: string, flags: Flags & TopicChange) =>
+      useServer(flags, async ({ topics }) => {
+        const { version } = await topics.get(name);
+        show(await topics.update(name, version, settingsOf(flags)), flags.json, "updated");
+      }),
+  );
+  add("delete <name>", "delete a topic with all its messages and subscriptions").action(
+    (name: string, flags: Flags) =>
+      useServer(flags, async ({ topics }) => {
+        await topics.delete(name);
+        if (flags.json) printJson({ deleted: name });
+        else process.stderr.write(`topic ${name} deleted\n`);
+      }),
+  );
+}
+
+function addChangeOptions(command: Command): Command {
+  return command
+    .option("--partitions <count>", "how many consumers can work side by side", read(integer(1, 4096)))
+    .addOption(
+      new Option("--durability <level>", "what a publish waits for (default: fsync)").choices([
+        "memory",
+        "os",
+        "fsync",
+      ]),
+    )
+    .option("--description <text>", "what the topic is for");
+}
+
+/** What belongs to the topic and not to the call. */
+function settingsOf<Settings>({ url, data, json, ...settings }: Flags & Settings) {
+  return settings;
+}
+
+function show(topic: Topic, json: boolean | undefined, verb?: string): void {
+  if (json) return printJson(topic);
+  if (verb) process.stderr.write(`topic ${topic.name} ${verb}\n`);
+  list([topic], false);
+}
+
+function list(topics: Topic[], json: boolean | undefined): void {
+  if (json) return printJson(topics);
+  if (topics.length === 0) {
+    process.stderr.write("There is no topic yet. Create one: hotswap topic create orders\n");
+    return;
+  }
+  const rows = topics.map(({ name, type, partitions, durability, createdAt, description }) => [
+    name,
+    type,
+    partitions,
+    durability,
+    createdAt.slice(0, 19).replace("T", " "),
+    description,
+  ]);
+  printTable(["NAME", "TYPE", "PARTITIONS", "DURABILITY", "CREATED (UTC)", "DESCRIPTION"], rows);
+}
+
+function showStats(stats: TopicStats, json: boolean | undefined): void {
+  if (json) return printJson(stats);
+  const { name, messages, bytes, publishedTotal, partitions, subscriptions } = stats;
+  const size = `${grouped(messages)} messages, ${byteText(bytes)}, ${partitions.length} partitions`;
+  process.stdout.write(`${name}: ${size}, ${grouped(publishedTotal)} published since the server's start\n`);
+  const rows = subscriptions.map((subscription) => {
+    const { depth, inFlight, delayed, deliveredTotal, ackedTotal, redeliveredTotal } = subscription;
+    const age = subscription.oldestUnackedAgeMs;
+    return [
+      subscription.name,
+      depth,
+      inFlight,
+      delayed,
+      age === null ? "" : durationText(age),
+      deliveredTotal,
+      ackedTotal,
+      redeliveredTotal,
+    ];
+  });
+  if (rows.length === 0) return;
+  printTable(
+    ["SUBSCRIPTION", "DEPTH", "IN FLIGHT", "DELAYED", "OLDEST", "DELIVERED", "ACKED", "REDELIVERED"],
+    rows,
+  );
+}

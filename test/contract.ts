@@ -1,0 +1,136 @@
+/**
+ * Holds every answer of the server against its own OpenAPI document: the status and content type are
+ * documented, a problem's code is listed for the operation, and the body has the documented members and no
+ * others. So each API-level test also tests what the document promises.
+ */
+import assert from "node:assert/strict";
+import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
+import formats from "ajv-formats";
+import type { Problem } from "../src/platform/http/problem.ts";
+
+// What comes out of a JSON document; this file is what gives it a shape.
+// biome-ignore lint/suspicious/noExplicitAny: a document of any depth
+type Node = any;
+
+export interface Answer {
+  status: number;
+  headers: Headers;
+  text: string;
+  /** The body when its type is JSON. */
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into bodies of many shapes
+  json: any;
+}
+
+export interface Operation {
+  id: string;
+  method: string;
+  path: string;
+  parameters: { name: string; in: "path" | "query" | "header"; required: boolean; schema: Node }[];
+  /** Schemas by content type. */
+  bodies: Record<string, Node>;
+  isPublic: boolean;
+  roles: string[];
+  /** By status, then by content type. */
+  responses: Record<string, { codes: string[]; types: Record<string, Node> }>;
+}
+
+const ajv = new Ajv2020({ strict: false, allErrors: true });
+// ajv-formats is CommonJS; under NodeNext its callable default is one level down.
+formats.default(ajv);
+const problemType = "application/problem+json";
+
+export class Contract {
+  readonly operations: Operation[];
+  readonly #patterns: { operation: Operation; pattern: RegExp; parameters: number }[];
+  readonly #validators = new Map<unknown, ValidateFunction>();
+
+  constructor(document: Node) {
+    const problem = document.components.schemas.Problem;
+    this.operations = Object.entries<Node>(document.paths).flatMap(([path, methods]) =>
+      Object.entries<Node>(methods).map(([method, node]) => operationOf(path, method, node, problem)),
+    );
+    this.#patterns = this.operations
+      .map((operation) => {
+        const pattern = operation.path.replaceAll(".", "\\.").replaceAll(/\{\w+\}/g, "[^/]*");
+        return {
+          operation,
+          pattern: new RegExp(`^${pattern}$`),
+          parameters: operation.path.split("{").length,
+        };
+      })
+      .sort((a, b) => a.parameters - b.parameters); // a literal path goes before one with parameters
+  }
+
+  find(method: string, url: string): Operation | undefined {
+    const path = url.split("?", 1)[0]!;
+    return this.#patterns.find(({ operation, pattern }) => operation.method === method && pattern.test(path))
+      ?.operation;
+  }
+
+  /** Throws when the document does not promise this answer to this operation. */
+  check(operation: Operation, answer: Answer): void {
+    const where = `${operation.id} answered ${answer.status}`;
+    const response = operation.responses[answer.status];
+    assert.ok(response, `${where}, which is not documented: ${answer.text.slice(0, 500)}`);
+    const type = (answer.headers.get("content-type") ?? "").split(";", 1)[0]!;
+    const documented = Object.keys(response.types);
+    assert.ok(documented.includes(type) || (type === "" && documented.length === 0), `${where} as ${type}`);
+    if (type === "") assert.equal(answer.text, "", where);
+    if (type === problemType) {
+      const { code } = answer.json as Problem;
+      assert.ok(response.codes.includes(code), `${where} with ${code}; documented: ${response.codes}`);
+    }
+    for (const value of valuesOf(type, answer)) this.#validate(response.types[type], value, where);
+  }
+
+  #validate(schema: Node, value: unknown, where: string): void {
+    const known = this.#validators.get(schema) ?? ajv.compile(schema);
+    this.#validators.set(schema, known);
+    if (!known(value)) {
+      assert.fail(`${where} with a body that is not as documented: ${ajv.errorsText(known.errors)}`);
+    }
+  }
+}
+
+function operationOf(path: string, method: string, node: Node, problem: Node): Operation {
+  const responses = Object.entries<Node>(node.responses).map(([status, response]) => {
+    const types = Object.entries<Node>(response.content ?? {}).map(([type, { schema }]) => [
+      type,
+      closed(schema, problem),
+    ]);
+    return [status, { codes: response["x-codes"] ?? [], types: Object.fromEntries(types) }];
+  });
+  const content = Object.entries<Node>(node.requestBody?.content ?? {});
+  return {
+    id: node.operationId,
+    method: method.toUpperCase(),
+    path,
+    parameters: node.parameters,
+    bodies: Object.fromEntries(content.map(([type, { schema }]) => [type, schema])),
+    isPublic: node["x-permission"] === undefined,
+    roles: node["x-roles"] ?? [],
+    responses: Object.fromEntries(responses),
+  };
+}
+
+/** An answer may have no member that is not documented, though callers must bear new ones. */
+function closed(schema: Node, problem: Node): Node {
+  const inner = (value: Node) => closed(value, problem);
+  if (Array.isArray(schema)) return schema.map(inner);
+  if (typeof schema !== "object" || schema === null) return schema;
+  if (schema.$ref === "#/components/schemas/Problem") return inner(problem);
+  const members = Object.fromEntries(Object.entries(schema).map(([name, value]) => [name, inner(value)]));
+  return schema.properties && schema.additionalProperties === undefined
+    ? { ...members, additionalProperties: false }
+    : members;
+}
+
+function valuesOf(type: string, { json, text }: Answer): unknown[] {
+  if (type.endsWith("json") && !type.includes("ndjson")) return [json];
+  if (!type.includes("ndjson")) return type === "" ? [] : [text];
+  return text
+    .trimEnd()
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => JSON.parse(line));
+}

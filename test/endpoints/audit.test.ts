@@ -1,0 +1,121 @@
+/**
+ * Every route that declares an audit action is called for real: the change leaves one entry under that action,
+ * with who, what and which request. One that was refused leaves none.
+ */
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import type { Answer } from "../contract.ts";
+import { type Caller, type CallOptions, type Method, TestServer } from "../server.ts";
+
+type Change = (caller: Caller, options: CallOptions) => Promise<Answer>;
+
+/** Another person's request, which `caller` may then decide about. */
+async function asked(resource: string): Promise<string> {
+  const other = await server.as({ subject: "bob" });
+  return (await other.ok(other.post("/approvals", { kind: "test.change", resource, content: 1 }))).id;
+}
+
+/** By route id: what to send, and the resource that the entry names. */
+const changes: Record<string, { resource: RegExp; change: Change }> = {
+  "messaging.topics.create": {
+    resource: /^topics\/one$/,
+    change: (caller, options) => caller.post("/topics", { name: "one", type: "pubsub" }, options),
+  },
+  "messaging.topics.update": {
+    resource: /^topics\/one$/,
+    change: (caller, { headers }) =>
+      caller.put("/topics/one", { description: "new" }, { headers: { ...headers, "if-match": "*" } }),
+  },
+  "messaging.subscriptions.create": {
+    resource: /^topics\/one\/subscriptions\/s$/,
+    change: (caller, options) => caller.post("/subscriptions", { topic: "one", name: "s" }, options),
+  },
+  "messaging.subscriptions.delete": {
+    resource: /^topics\/one\/subscriptions\/s$/,
+    change: async (caller, options) => {
+      const { items } = await caller.ok(caller.get("/subscriptions?topic=one"));
+      return caller.delete(`/subscriptions/${items[0].id}`, options);
+    },
+  },
+  "messaging.topics.delete": {
+    resource: /^topics\/one$/,
+    change: (caller, options) => caller.delete("/topics/one", options),
+  },
+  "approvals.request": {
+    resource: /./,
+    change: (caller, options) =>
+      caller.post("/approvals", { kind: "test.change", resource: "x/1", content: { a: 1 } }, options),
+  },
+  "approvals.approve": {
+    resource: /./,
+    change: async (caller, options) => caller.post(`/approvals/${await asked("x/2")}/approve`, {}, options),
+  },
+  "approvals.reject": {
+    resource: /./,
+    change: async (caller, options) =>
+      caller.post(`/approvals/${await asked("x/3")}/reject`, { reason: "no" }, options),
+  },
+};
+
+let server: TestServer;
+let ann: Caller;
+before(async () => {
+  server = await TestServer.start();
+  ann = await server.as({ subject: "ann" });
+});
+after(() => server?.remove());
+
+async function entriesOf(requestId: string) {
+  const { items } = await ann.ok(ann.get("/audit?limit=1000"));
+  return items.filter((entry: { requestId: string }) => entry.requestId === requestId);
+}
+
+test("every route with an audit action is called here", () => {
+  const declared = server.routes.filter(({ audit }) => "action" in audit).map(({ id }) => id);
+  assert.deepEqual(Object.keys(changes).sort(), declared.sort());
+});
+
+for (const [id, { resource, change }] of Object.entries(changes)) {
+  test(`${id} leaves an entry`, async () => {
+    const requestId = `audit:${id}`;
+    const { status, text } = await change(ann, { headers: { "x-request-id": requestId } });
+    assert.ok(status < 300, `${status} ${text}`);
+    const entries = await entriesOf(requestId);
+    const { audit } = server.routes.find((route) => route.id === id)!;
+    assert.deepEqual(
+      entries.map(({ action, actor, outcome, tenant }: Record<string, string>) => ({
+        action,
+        actor,
+        outcome,
+        tenant,
+      })),
+      [{ ...audit, actor: "ann", outcome: "success", tenant: "acme" }],
+    );
+    assert.match(entries[0].resource, resource);
+  });
+}
+
+test("what was refused leaves no entry of a change", async () => {
+  await ann.ok(ann.post("/topics", { name: "kept" }));
+  const refused: [Method, string, unknown, Record<string, string>][] = [
+    ["POST", "/topics", { name: "kept" }, {}],
+    ["PUT", "/topics/kept", { description: "x" }, { "if-match": `"7"` }],
+    ["PUT", "/topics/kept", { type: "pubsub" }, { "if-match": "*" }],
+    ["DELETE", "/topics/none", undefined, {}],
+    ["POST", "/subscriptions", { topic: "kept", name: "second" }, {}],
+  ];
+  for (const [index, [method, path, body, headers]] of refused.entries()) {
+    const requestId = `refused:${index}`;
+    const answer = await ann.call(method, path, { body, headers: { ...headers, "x-request-id": requestId } });
+    assert.ok(answer.status >= 400 && answer.status < 500, answer.text);
+    assert.deepEqual(await entriesOf(requestId), []);
+  }
+});
+
+test("what changes nothing leaves no entry", async () => {
+  const before = await ann.ok(ann.get("/audit?limit=1"));
+  for (const { method, path } of server.routes) {
+    if (method === "GET") await ann.get(`/${path.replaceAll(/\{\w+\}/g, "kept")}`);
+  }
+  assert.deepEqual(await ann.ok(ann.get("/audit?limit=1")), before);
+});
