@@ -196,10 +196,13 @@ export async function allMigrations() {
 }
 
 async function openAuth(mode: Mode, { auth }: Settings, secrets: ReturnType<typeof openSecrets>) {
-  const { audience, issuerUrl, rolesClaim } = auth;
+  const { audience, issuerUrl, rolesClaim, tenantClaim, defaultTenant } = auth;
   const issuer = await Issuer.open({ secrets, clock, mode, audience });
   const issuers = [issuer.trusted()];
-  if (issuerUrl) issuers.push(oidcIssuer({ issuer: issuerUrl, audience, clock, rolesClaim }));
+  if (issuerUrl) {
+    const claims = { rolesClaim, tenantClaim, ...(defaultTenant && { defaultTenant }) };
+    issuers.push(oidcIssuer({ issuer: issuerUrl, audience, clock, ...claims }));
+  }
   return { issuer, verifier: new Verifier({ issuers, clock }) };
 }
 

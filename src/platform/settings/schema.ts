@@ -178,6 +178,18 @@ export const schema = {
       default: "roles",
     },
   ),
+  "auth.tenantClaim": setting(
+    text("the name of a claim, with dots for inner ones", (value) => /^[\w:/-]+(\.[\w:/-]+)*$/.test(value)),
+    { meaning: "The claim of the issuer's tokens that names the tenant.", default: "tenant" },
+  ),
+  "auth.defaultTenant": setting(
+    text("letters, digits, dot, dash and underscore, at most 64", (value) => /^[\w.-]{1,64}$/.test(value)),
+    {
+      meaning:
+        "The tenant of the issuer's tokens that name none, for an issuer that serves a single tenant. " +
+        "Without it such tokens are refused.",
+    },
+  ),
   "auth.tokenTtlSeconds": setting(integer(60, 31_536_000, "seconds"), {
     meaning: "How long a token of `hotswap token` is valid when --ttl does not say.",
     default: 3_600,

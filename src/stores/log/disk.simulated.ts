@@ -3,17 +3,24 @@
  * and what is on the medium, and knows of every change that has not been synced. An operation completes, or
  * fails, when `step` picks it.
  *
- * - `crash` is a power failure: of the unsynced changes any subset reached the medium, sector by sector, and a
- *   sector that was being written may hold garbage. As SQLite's "powersafe overwrite" has it, bytes outside the
- *   range of a write are not harmed by it.
+ * - `crash` is a power failure (disk.medium.ts says what it leaves).
  * - `kill` is the death of the process: the page cache stays, what was in flight happened in part or not at all.
  * - A failed sync drops the changes: the kernel calls the pages clean, so that a later sync says yes without
  *   writing them (as Linux does). The cache shows the new content still, or the old one again.
  */
 import type { Random } from "../../core/random.ts";
+import {
+  type Change,
+  crashFolder,
+  FileNode,
+  FolderNode,
+  flushFolder,
+  type Node,
+  name,
+  sectorBytes,
+  sectors,
+} from "./disk.medium.ts";
 import type { Disk, DiskFile } from "./disk.ts";
-
-const sectorBytes = 64;
 
 /** Probabilities of failure, per operation. */
 export interface DiskFaults {
@@ -26,73 +33,6 @@ export interface DiskFaults {
 }
 
 export const noFaults: DiskFaults = { write: 0, sync: 0, read: 0, truncate: 0, names: 0 };
-
-type Change = { kind: "write"; position: number; bytes: Buffer } | { kind: "truncate"; size: number };
-
-class Content {
-  bytes = Buffer.alloc(0);
-
-  write(bytes: Uint8Array, position: number): void {
-    if (position + bytes.length > this.bytes.length) this.truncate(position + bytes.length);
-    this.bytes.set(bytes, position);
-  }
-
-  truncate(size: number): void {
-    const changed = Buffer.alloc(size);
-    this.bytes.copy(changed);
-    this.bytes = changed;
-  }
-
-  apply(change: Change): void {
-    if (change.kind === "write") this.write(change.bytes, change.position);
-    else this.truncate(change.size);
-  }
-}
-
-class FileNode {
-  cached = new Content();
-  durable = new Content();
-  unsynced: Change[] = [];
-
-  apply(change: Change): void {
-    this.cached.apply(change);
-    this.unsynced.push(change);
-  }
-}
-
-type Node = FileNode | FolderNode;
-/** Names that a change sets, or removes with undefined; all at once. */
-type Naming = readonly (readonly [string, Node | undefined])[];
-
-class FolderNode {
-  cached = new Map<string, Node>();
-  durable = new Map<string, Node>();
-  unsynced: Naming[] = [];
-
-  apply(naming: Naming): void {
-    name(this.cached, naming);
-    this.unsynced.push(naming);
-  }
-}
-
-function name(names: Map<string, Node>, naming: Naming): void {
-  for (const [key, node] of naming) {
-    if (node) names.set(key, node);
-    else names.delete(key);
-  }
-}
-
-/** The parts of a write that lie in one sector each. */
-function sectors(change: { position: number; bytes: Buffer }): { position: number; bytes: Buffer }[] {
-  const parts = [];
-  for (let at = 0; at < change.bytes.length; ) {
-    const position = change.position + at;
-    const length = Math.min(sectorBytes - (position % sectorBytes), change.bytes.length - at);
-    parts.push({ position, bytes: change.bytes.subarray(at, at + length) });
-    at += length;
-  }
-  return parts;
-}
 
 interface Operation {
   run: () => void;
@@ -152,36 +92,8 @@ export class SimulatedDisk implements Disk {
   crash(): SimulatedDisk {
     this.kill();
     const survival = [0, 0.5, 0.9, 1][this.#random.below(4)]!;
-    this.#crashFolder(this.#root, survival);
+    crashFolder(this.#root, survival, this.#random);
     return new SimulatedDisk({ random: this.#random, lies: [...this.#lies] as never }, this.#root);
-  }
-
-  #crashFolder(folder: FolderNode, survival: number): void {
-    for (const naming of folder.unsynced) {
-      if (this.#random.number() < survival) name(folder.durable, naming);
-    }
-    folder.unsynced = [];
-    folder.cached = new Map(folder.durable);
-    for (const node of folder.durable.values()) {
-      if (node instanceof FolderNode) this.#crashFolder(node, survival);
-      else this.#crashFile(node, survival);
-    }
-  }
-
-  #crashFile(file: FileNode, survival: number): void {
-    for (const change of file.unsynced) {
-      if (change.kind === "truncate") {
-        if (this.#random.number() < survival) file.durable.truncate(change.size);
-        continue;
-      }
-      for (const part of sectors(change)) {
-        if (this.#random.number() >= survival) continue;
-        const garbage = survival < 1 && this.#random.below(20) === 0;
-        file.durable.write(garbage ? this.#random.bytes(part.bytes.length) : part.bytes, part.position);
-      }
-    }
-    file.unsynced = [];
-    file.cached.bytes = Buffer.from(file.durable.bytes);
   }
 
   /** Changes one byte on the medium, as a failing disk would. */
@@ -193,16 +105,8 @@ export class SimulatedDisk implements Disk {
   }
 
   /** Everything reaches the medium, as it does when the machine has been quiet for a while. */
-  flush(folder = this.#root): void {
-    folder.durable = new Map(folder.cached);
-    folder.unsynced = [];
-    for (const node of folder.cached.values()) {
-      if (node instanceof FolderNode) this.flush(node);
-      else {
-        for (const change of node.unsynced) node.durable.apply(change);
-        node.unsynced = [];
-      }
-    }
+  flush(): void {
+    flushFolder(this.#root);
   }
 
   /** The content that a program sees, for tests. */
