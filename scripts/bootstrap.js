@@ -5,7 +5,7 @@
  * Plain JavaScript, no dependencies. Usage: node scripts/bootstrap.js MODE [arguments of the mode]
  */
 import { join } from "node:path";
-import { become, handOver, isModern, tether } from "../bin/handover.js";
+import { become, handOver, isModern } from "../bin/handover.js";
 import { prepare } from "./install.js";
 import { root, SetupError, seconds } from "./steps.js";
 
@@ -19,6 +19,16 @@ const MODES = {
   generate: { file: "scripts/generate-reference.ts", args: [], consoleless: true },
 };
 
+// npm passes on what it is told to stop with, save kill -9; then what it started would run on unseen.
+function endWithNpm(npm) {
+  const check = setInterval(() => {
+    if (process.ppid === npm) return;
+    clearInterval(check);
+    process.kill(process.pid, "SIGTERM");
+  }, 1000);
+  check.unref();
+}
+
 const [name, ...rest] = process.argv.slice(2);
 const mode = MODES[name];
 if (!mode) {
@@ -27,6 +37,7 @@ if (!mode) {
 }
 
 process.chdir(root);
+if (process.env.npm_lifecycle_event) endWithNpm(process.ppid);
 const start = performance.now();
 let node;
 try {
@@ -40,6 +51,5 @@ if (elapsed > 1000) console.error(`set up in ${seconds(elapsed)}; the next run f
 
 const file = join(root, mode.file);
 const args = [...mode.args, ...rest];
-tether();
 if (isModern() && !mode.options) await become(file, args);
 else handOver(node, [...(mode.options ?? []), file, ...args]);

@@ -89,13 +89,8 @@ function writeStamp(text) {
 
 async function installModules() {
   // --include: NODE_ENV=production or omit=dev in the user's npmrc would leave out what builds the console.
-  const { code, output } = await npm([
-    "ci",
-    "--include=dev",
-    "--include=optional",
-    "--no-audit",
-    "--no-fund",
-  ]);
+  const include = ["--include=dev", "--include=optional"];
+  const { code, output } = await npm(["ci", ...include, "--no-audit", "--no-fund", "--loglevel=error"]);
   if (code !== 0) {
     const todo =
       "npm could not install the dependencies. Its output is above; common reasons are no network, a\n" +

@@ -12,7 +12,7 @@ import { findServers } from "./servers.js";
 import { root, run, step } from "./steps.js";
 
 const TEST_FILES = "{src,test,scripts,client,console,bench,examples}/**/*.test.ts";
-const FILE_TIMEOUT_MS = 180_000; // a test file that hangs ends the run with its name instead of never
+const FILE_TIMEOUT_MS = 240_000; // a test file that hangs ends the run with its name instead of never
 
 const startedAt = Date.now();
 const args = process.argv.slice(2);

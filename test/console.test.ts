@@ -4,6 +4,8 @@
  * to a folder that the test names; set SCREENSHOTS to choose it.
  */
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { accessSync, constants } from "node:fs";
 import { mkdir, mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -13,6 +15,7 @@ import { fileURLToPath } from "node:url";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 import { connect } from "../client/src/node.ts";
 import { startServer, type TestServer } from "../client/src/server.testing.ts";
+import { createProgram } from "../src/cli/program.ts";
 
 const browserPath = (process.env.PATH ?? "")
   .split(delimiter)
@@ -32,6 +35,7 @@ const quiet = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-ru
 );
 
 const audit = fileURLToPath(new URL("./console.audit.js", import.meta.url));
+const launcher = fileURLToPath(new URL("../bin/hotswap.js", import.meta.url));
 const desktop = { width: 1360, height: 900 };
 const phone = { width: 380, height: 780 };
 
@@ -78,6 +82,15 @@ describe("console", { timeout: 180_000, skip }, () => {
       .locator(".tile", { has: page.getByText(label, { exact: true }) })
       .locator(".tile-value");
     return Number((await text.textContent())!.replaceAll(",", ""));
+  };
+
+  /** What somebody does who pastes a command into a terminal. */
+  const run = async (command: string) => {
+    const env = { ...process.env, HOTSWAP_TOKEN: server.token, HOTSWAP_URL: server.api };
+    const text = command.replace(/^hotswap/, `"${process.execPath}" "${launcher}"`);
+    const shell = spawn("sh", ["-c", text], { env, stdio: ["ignore", "pipe", "pipe"] });
+    const [code] = await once(shell, "exit");
+    assert.equal(code, 0, text);
   };
 
   it("tells a new owner what to do first", () =>
@@ -138,9 +151,16 @@ describe("console", { timeout: 180_000, skip }, () => {
       const receipt = (await page.locator(".receipt").first().textContent())!;
       const [, partition] = /partition (\d+), offset 0 fsync/.exec(receipt)!;
 
+      await page.getByLabel("Headers").fill("");
+      for (const kind of ["hotswap", "curl"]) {
+        await page.getByRole("button", { name: kind, exact: true }).click();
+        await run((await page.locator(".twin .command").textContent())!);
+      }
       await page.getByRole("link", { name: "See the messages" }).click();
       await page.locator("#peek-partition").selectOption(partition!);
-      await page.locator(".message-row").first().click();
+      await page.locator(".message-row").nth(2).waitFor(); // the terminal's twins of the first
+      await run((await page.locator(".twin .command").textContent())!);
+      await page.locator(".message-row").nth(2).click();
       const detail = page.locator(".message-detail");
       assert.deepEqual(JSON.parse((await detail.locator(".json").textContent())!), {
         id: 7,
@@ -227,13 +247,14 @@ describe("console", { timeout: 180_000, skip }, () => {
       await answered;
     }));
 
-  it("is accessible on every page, in both themes, at both sizes", async (t) => {
+  it("is accessible on every page, in both themes, at both sizes, and shows commands that exist", async (t) => {
     const folder = process.env.SCREENSHOTS ?? (await mkdtemp(join(tmpdir(), "hotswap-console-")));
     await mkdir(folder, { recursive: true });
     t.diagnostic(`screenshots: ${folder}`);
     const hotswap = connect({ url: server.api, token: server.token });
     await seed(hotswap);
     const found: string[] = [];
+    const commands = new Set<string>();
     const look = (size: string, colorScheme: "light" | "dark") =>
       visit(
         async (page) => {
@@ -242,6 +263,7 @@ describe("console", { timeout: 180_000, skip }, () => {
             await page.evaluate("scrollTo(0, 0)");
             const file = `${name}-${size}-${colorScheme}.png`;
             await page.screenshot({ path: join(folder, file), fullPage: true });
+            for (const text of await page.locator("pre.command").allTextContents()) commands.add(text);
             const defects = (await page.evaluate("auditPage()")) as string[];
             found.push(...defects.map((defect) => `${file}: ${defect}`));
           }
@@ -251,6 +273,8 @@ describe("console", { timeout: 180_000, skip }, () => {
     await Promise.all(["desktop", "phone"].flatMap((size) => [look(size, "light"), look(size, "dark")]));
     hotswap.close();
     assert.deepEqual(found, []);
+    assert.ok(commands.size > 5);
+    for (const text of commands) assert.deepEqual(unknownWords(text), [], text);
   });
 
   it("can be used by keyboard alone", () =>
@@ -268,6 +292,21 @@ describe("console", { timeout: 180_000, skip }, () => {
       await page.getByRole("dialog").waitFor({ state: "detached" });
     }));
 });
+
+/** The command and options of a line that `hotswap` does not have. */
+function unknownWords(text: string): string[] {
+  const [name, ...words] = text.split(" ");
+  if (name !== "hotswap") return [`${name}`];
+  let command = createProgram({ version: "0", description: "" });
+  while (command.commands.length > 0) {
+    const next = command.commands.find((candidate) => candidate.name() === words[0]);
+    if (!next) return words.slice(0, 1);
+    command = next;
+    words.shift();
+  }
+  const options = words.filter((word) => word.startsWith("--"));
+  return options.filter((option) => !command.options.some(({ long }) => long === option));
+}
 
 type VisitOptions = BrowserContextOptions & { url?: string; mayComplain?: boolean };
 
@@ -307,6 +346,10 @@ const scenes: Record<string, (page: Page) => Promise<unknown>> = {
     await at("#/topics")(page);
     await page.getByRole("row", { name: /orders/ }).waitFor();
     await page.waitForResponse(/orders\/stats/);
+  },
+  create: async (page) => {
+    await page.getByRole("button", { name: "Create topic" }).click();
+    await page.getByLabel("Name").fill("orders.created");
   },
   activity: async (page) => {
     await at("#/topics/orders")(page);

@@ -39,7 +39,7 @@ export function SignIn() {
         </button>
         <div class="hint">
           <p>No token yet? Make one where the server runs:</p>
-          <Command text="hotswap token" />
+          <Command text="hotswap token --role admin" />
         </div>
       </form>
     </main>

@@ -30,7 +30,10 @@ export interface ConnectOptions {
 export function addConnectionOptions(command: Command): Command {
   return command
     .option("--url <url>", "address of the server (default: HOTSWAP_URL, or the server on the data folder)")
-    .option("--data <folder>", "data folder of a server on this machine (default: HOTSWAP_DATA, or .hotswap)");
+    .option(
+      "--data <folder>",
+      "data folder of a server on this machine (default: HOTSWAP_DATA, or .hotswap)",
+    );
 }
 
 /** Runs `work` with a client and gives its connections back, however that ends. */

@@ -88,10 +88,11 @@ class Consumption {
         await this.#release(page);
         break;
       }
-      if (page.length > 0) this.#idleLeft = idleSeconds;
       // Messages behind one that is still held here are not seen, so emptiness counts only without such.
-      else if (alone && (this.#idleLeft -= waitSeconds) <= 0) break;
-      else if (!alone) await this.#settled(0);
+      if (page.length > 0) this.#idleLeft = idleSeconds;
+      else if (alone) this.#idleLeft -= waitSeconds;
+      else await this.#settled(0);
+      if (this.#idleLeft <= 0 && page.length === 0 && alone) break;
       coming = this.#ask();
       coming.catch(() => {}); // is thrown when its page is needed
       await this.#write(page);

@@ -36,7 +36,8 @@ export function reportFailure(error: unknown): number {
 
 /** Undefined for what nobody foresaw. */
 export function failureOf(error: unknown): Failure | undefined {
-  if (error instanceof HotSwapError) return { code: error.code, detail: error.message, help: error.entry.help };
+  if (error instanceof HotSwapError)
+    return { code: error.code, detail: error.message, help: error.entry.help };
   if (error instanceof HotSwapConnectionError) {
     return { code: "server_not_found", detail: error.message, help: catalogue.server_not_found.help };
   }

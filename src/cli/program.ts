@@ -30,7 +30,10 @@ export function createProgram({ version, description }: Manifest): Command {
     .showSuggestionAfterError()
     .showHelpAfterError("(see --help)")
     .exitOverride()
-    .addHelpText("after", "\nExit codes: 0 done, 1 failed, 2 not understood. Data goes to stdout, the rest to stderr.");
+    .addHelpText(
+      "after",
+      "\nExit codes: 0 done, 1 failed, 2 not understood. Data goes to stdout, the rest to stderr.",
+    );
   program.commandsGroup("Server:");
   addDev(program, version);
   addStart(program, version);

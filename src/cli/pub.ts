@@ -28,7 +28,10 @@ export function addPub(program: Command): void {
   for (const option of keyOptions()) command.addOption(option);
   command
     .option("--separator <text>", "between columns (default: white space)")
-    .option("--receipts <file>", "write a line of JSON for each line that is stored: its number, its message id")
+    .option(
+      "--receipts <file>",
+      "write a line of JSON for each line that is stored: its number, its message id",
+    )
     .option("--keep-going", "go on after lines that are refused")
     .option(
       "--retry-for <time>",
@@ -54,7 +57,10 @@ function keyOptions(): Option[] {
   const options = [
     new Option("--key <key>", "key of all messages; messages of one key keep their order"),
     new Option("--key-field <path>", "take the key from this field of the JSON, such as customer.id"),
-    new Option("--key-regexp <pattern>", "take the key from what this matches: its first group, or all of it"),
+    new Option(
+      "--key-regexp <pattern>",
+      "take the key from what this matches: its first group, or all of it",
+    ),
     new Option("--key-column <number>", "take the key from this column of the line, counted from 1"),
   ] as const;
   options[1].implies({ json: true });

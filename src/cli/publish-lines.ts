@@ -95,7 +95,10 @@ function open(path: string, flags: "r" | "w"): number {
     return openSync(path, flags);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    throw new HotSwapError("file_unusable", `${path} cannot be ${flags === "r" ? "read" : "written"} (${code}).`);
+    throw new HotSwapError(
+      "file_unusable",
+      `${path} cannot be ${flags === "r" ? "read" : "written"} (${code}).`,
+    );
   }
 }
 

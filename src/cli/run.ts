@@ -3,10 +3,13 @@
  * signal does not wait any longer.
  */
 import { performance } from "node:perf_hooks";
+import { systemClock } from "../core/clock.ts";
 import { loadSettings, type Mode } from "../platform/settings/index.ts";
 import { createLog } from "../platform/telemetry/index.ts";
 import { banner } from "./banner.ts";
-import { startServer } from "./server.ts";
+import { removeMarker, writeMarker } from "./marker.ts";
+import { requireFreePort } from "./port-owner.ts";
+import { type RunningServer, startServer } from "./server.ts";
 
 export interface RunOptions {
   mode: Mode;
@@ -19,16 +22,20 @@ export interface RunOptions {
 export async function runServer({ mode, version, json, configFile, flags }: RunOptions): Promise<void> {
   const stopped = nextSignal();
   const { settings } = await loadSettings({ mode, flags, configFile });
+  const { folder } = settings.data;
+  await requireFreePort(settings.http.host, settings.http.port);
   const log = createLog({ level: settings.telemetry.logLevel });
   const server = await startServer({ mode, settings, log, version });
-  const token = mode === "development" ? await developmentToken(server.issuer) : undefined;
+  const startedAt = new Date(systemClock.now()).toISOString();
+  await writeMarker(folder, { pid: process.pid, url: server.url, mode, startedAt });
+  const token = mode === "development" ? await developmentToken(server) : undefined;
   const facts = {
     version,
     mode,
     api: server.url,
     console: token ? `${server.url}/#token=${token}` : `${server.url}/`,
     ...(token && { token }),
-    data: settings.data.folder,
+    data: folder,
     pid: process.pid,
     readyMs: Math.round(performance.now()),
   };
@@ -36,11 +43,12 @@ export async function runServer({ mode, version, json, configFile, flags }: RunO
   await stopped;
   process.once("SIGTERM", () => process.exit(1));
   process.once("SIGINT", () => process.exit(1));
+  await removeMarker(folder); // before draining: who comes now should not find a server that is going
   await server.stop();
 }
 
 /** For the person at this machine; the verifier takes it from loopback only. */
-function developmentToken(issuer: Awaited<ReturnType<typeof startServer>>["issuer"]): Promise<string> {
+function developmentToken({ issuer }: RunningServer): Promise<string> {
   return issuer.mint({ subject: "developer", tenant: "default", roles: ["admin"], ttlSeconds: 30 * 86_400 });
 }
 

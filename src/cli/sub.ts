@@ -24,7 +24,10 @@ export function addSub(program: Command): void {
     .option("--subscription <name>", "whose messages; every queue topic has `default`", "default")
     .option("--count <number>", "stop after so many messages", read(integer(1, Number.MAX_SAFE_INTEGER)))
     .addOption(
-      new Option("--idle <time>", "stop when none has come for so long, such as 5s; 0 stops when none is left")
+      new Option(
+        "--idle <time>",
+        "stop when none has come for so long, such as 5s; 0 stops when none is left",
+      )
         .argParser(read(integer(0, 86_400, "seconds")))
         .conflicts("follow"),
     )

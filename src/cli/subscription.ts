@@ -61,7 +61,10 @@ async function idOf({ subscriptions }: HotSwap, topic: string, name: string): Pr
 }
 
 function show(subscriptions: Subscription[], json: boolean | undefined): void {
-  if (json) return printJson(subscriptions.length === 1 ? subscriptions[0] : subscriptions);
+  if (json) {
+    printJson(subscriptions.length === 1 ? subscriptions[0] : subscriptions);
+    return;
+  }
   const rows = subscriptions.map(({ topic, name, ackDeadlineSeconds, createdAt, id }) => [
     topic,
     name,

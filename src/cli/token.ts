@@ -28,13 +28,19 @@ export function addToken(program: Command): void {
         "Nobody can take it back before it expires, so make it short and give it few roles.",
     )
     .requiredOption("--role <role>", `one of ${roles.join(", ")}; may be repeated`, collectRole)
-    .option("--ttl <time>", "how long it is valid, such as 1h (default: auth.tokenTtlSeconds)", read(integer(1, 31_622_400, "seconds")))
+    .option(
+      "--ttl <time>",
+      "how long it is valid, such as 1h (default: auth.tokenTtlSeconds)",
+      read(integer(1, 31_622_400, "seconds")),
+    )
     .option("--tenant <name>", "whose data it reaches", "default")
     .option("--subject <name>", "who it is for, as the audit will show it (default: your user name)")
     .option("--attribute <name=value>", "restriction, such as environment=test; may be repeated", collectPair)
     .addOption(
-      new Option("--mode <mode>", "whose key signs (default: of the server that runs, or ran last, on the folder)")
-        .choices(["development", "production"]),
+      new Option(
+        "--mode <mode>",
+        "whose key signs (default: of the server that runs, or ran last, on the folder)",
+      ).choices(["development", "production"]),
     )
     .option("--data <folder>", "the data folder (default: HOTSWAP_DATA, or .hotswap)")
     .option("--config <file>", "read settings from this file (default: hotswap.yaml)")

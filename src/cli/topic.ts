@@ -1,6 +1,6 @@
 /** `hotswap topic …`: create, look at, change and delete topics. */
 import { type Command, Option } from "commander";
-import type { NewTopic, Topic, TopicChange, TopicStats } from "../../client/src/index.ts";
+import type { NewTopic, PeekOptions, Topic, TopicChange, TopicStats } from "../../client/src/index.ts";
 import { integer } from "../platform/settings/kind.ts";
 import { addConnectionOptions, type ConnectionFlags, useServer } from "./connection.ts";
 import { read } from "./option-values.ts";
@@ -14,8 +14,11 @@ export function addTopic(program: Command): void {
     addConnectionOptions(topic.command(signature).description(description)).option("--json", "print JSON");
 
   addChangeOptions(add("create <name>", "create a topic"))
-    .addOption(new Option("--type <type>", "queue: one consumer gets each message; pubsub: each subscription does")
-      .choices(["queue", "pubsub"]).default("queue"))
+    .addOption(
+      new Option("--type <type>", "queue: one consumer gets each message; pubsub: each subscription does")
+        .choices(["queue", "pubsub"])
+        .default("queue"),
+    )
     .action((name: string, flags: Flags & Omit<NewTopic, "name">) =>
       useServer(flags, async ({ topics }) =>
         show(await topics.create({ name, ...settingsOf(flags) }), flags.json, "created"),
@@ -31,6 +34,17 @@ export function addTopic(program: Command): void {
     (name: string, flags: Flags) =>
       useServer(flags, async ({ topics }) => showStats(await topics.stats(name), flags.json)),
   );
+  add("peek <name>", "print messages as NDJSON without consuming them")
+    .option("--partition <number>", "which partition", read(integer(0, 255)), 0)
+    .option("--from <place>", "earliest, latest, or an offset", readPlace, "latest")
+    .option("--limit <count>", "how many", read(integer(1, 1000)), 50)
+    .action((name: string, { partition, from, limit, ...flags }: Flags & PeekFlags) =>
+      useServer(flags, async ({ topics }) => {
+        const messages = await topics.peek(name, { partition, from, limit });
+        if (flags.json) printJson(messages);
+        else for (const message of messages) process.stdout.write(`${JSON.stringify(message)}\n`);
+      }),
+    );
   addChangeOptions(add("update <name>", "change a topic; partitions may only grow")).action(
     (name: string, flags: Flags & TopicChange) =>
       useServer(flags, async ({ topics }) => {
@@ -61,19 +75,32 @@ function addChangeOptions(command: Command): Command {
     .option("--description <text>", "what the topic is for");
 }
 
+type PeekFlags = Required<Pick<PeekOptions, "partition" | "from" | "limit">>;
+
+function readPlace(raw: string): "earliest" | "latest" | number {
+  if (raw === "earliest" || raw === "latest") return raw;
+  return read(integer(0, Number.MAX_SAFE_INTEGER))(raw);
+}
+
 /** What belongs to the topic and not to the call. */
 function settingsOf<Settings>({ url, data, json, ...settings }: Flags & Settings) {
   return settings;
 }
 
 function show(topic: Topic, json: boolean | undefined, verb?: string): void {
-  if (json) return printJson(topic);
+  if (json) {
+    printJson(topic);
+    return;
+  }
   if (verb) process.stderr.write(`topic ${topic.name} ${verb}\n`);
   list([topic], false);
 }
 
 function list(topics: Topic[], json: boolean | undefined): void {
-  if (json) return printJson(topics);
+  if (json) {
+    printJson(topics);
+    return;
+  }
   if (topics.length === 0) {
     process.stderr.write("There is no topic yet. Create one: hotswap topic create orders\n");
     return;
@@ -90,7 +117,10 @@ function list(topics: Topic[], json: boolean | undefined): void {
 }
 
 function showStats(stats: TopicStats, json: boolean | undefined): void {
-  if (json) return printJson(stats);
+  if (json) {
+    printJson(stats);
+    return;
+  }
   const { name, messages, bytes, publishedTotal, partitions, subscriptions } = stats;
   const size = `${grouped(messages)} messages, ${byteText(bytes)}, ${partitions.length} partitions`;
   process.stdout.write(`${name}: ${size}, ${grouped(publishedTotal)} published since the server's start\n`);

@@ -36,8 +36,25 @@ export async function consume(
   topic: string,
   query: { subscription?: string; limit?: number; wait?: number } = {},
 ): Promise<Received[]> {
-  const search = new URLSearchParams(Object.entries(query).map(([name, value]) => [name, String(value)]));
+  const search = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) search.set(name, String(value));
   return (await caller.ok(caller.get(`/messages/consume/${topic}?${search}`))).messages;
+}
+
+/** Takes `count` messages in as many calls as it needs; fails when they do not come. */
+export async function take(
+  caller: Caller,
+  topic: string,
+  count: number,
+  query: { subscription?: string; wait?: number } = {},
+): Promise<Received[]> {
+  const taken: Received[] = [];
+  while (taken.length < count) {
+    const more = await consume(caller, topic, { wait: 10, ...query, limit: count - taken.length });
+    assert.ok(more.length > 0, `${taken.length} of ${count} messages came`);
+    taken.push(...more);
+  }
+  return taken;
 }
 
 export const payloads = (messages: readonly Received[]) => messages.map(({ payload }) => payload);

@@ -3,8 +3,9 @@ import assert from "node:assert/strict";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import type { Answer } from "../contract.ts";
 import { type Caller, TestServer } from "../server.ts";
-import { assertRefused, consume, payloads, publish, walk } from "./calls.ts";
+import { assertRefused, consume, payloads, publish, take, walk } from "./calls.ts";
 
 let server: TestServer;
 let ann: Caller;
@@ -151,7 +152,7 @@ describe("changing a topic", () => {
     const messages = Array.from({ length: 40 }, (_, n) => ({ payload: n, key: `k${n}` }));
     const receipts = (await ann.ok(ann.post("/messages/publish", { topic: "grow", messages }))).messages;
     assert.equal(new Set(receipts.map(({ partition }: { partition: number }) => partition)).size, 4);
-    const rest = await consume(ann, "grow", { limit: 100 });
+    const rest = await take(ann, "grow", 41);
     assert.deepEqual(
       new Set(payloads(rest)),
       new Set(["before 2", ...messages.map(({ payload }) => payload)]),
@@ -174,7 +175,7 @@ describe("deleting a topic", () => {
     await ann.ok(ann.post("/topics", { name: "gone", type: "pubsub", partitions: 2 }));
     const { id } = await ann.ok(ann.post("/subscriptions", { topic: "gone", name: "s", from: "earliest" }));
     const [{ messageId }] = await publish(ann, "gone", ["old"]);
-    const [message] = await consume(ann, "gone", { subscription: "s" });
+    const [message] = await take(ann, "gone", 1, { subscription: "s" });
     assert.ok((await partitionFolders()).length > before.length);
 
     const deleted = await ann.delete("/topics/gone");
@@ -191,7 +192,7 @@ describe("deleting a topic", () => {
     await ann.ok(ann.post("/topics", { name: "gone", partitions: 2 }));
     assert.deepEqual(await consume(ann, "gone"), []);
     assertRefused(await ann.get(`/messages/${messageId}`), 404, "message_not_found");
-    const late = await ann.post(`/messages/${message.messageId}/ack`, { receipt: message.receipt });
+    const late = await ann.post(`/messages/${messageId}/ack`, { receipt: message!.receipt });
     assertRefused(late, 400, "receipt_invalid");
   });
 
@@ -201,6 +202,28 @@ describe("deleting a topic", () => {
     await ann.ok(ann.get("/topics/waited/stats"));
     await ann.ok(ann.delete("/topics/waited"));
     assertRefused(await waiting, 404, "topic_not_found");
+  });
+});
+
+describe("one name, many at once", () => {
+  it("comes and goes while messages are published, and no answer is wrong", async () => {
+    const name = "busy";
+    const repeat = async (call: () => Promise<Answer>) => {
+      const seen: number[] = [];
+      for (let n = 0; n < 40; n++) seen.push((await call()).status);
+      return seen;
+    };
+    const create = () => ann.post("/topics", { name });
+    const publishOne = () => ann.post("/messages/publish", { topic: name, payload: 1 });
+    const remove = () => ann.delete(`/topics/${name}`);
+    const all = [create, create, publishOne, publishOne, remove, remove].map(repeat);
+    const [created, , published, , removed] = await Promise.all(all);
+    assert.deepEqual(new Set(created), new Set([201, 409]));
+    assert.deepEqual(new Set(published), new Set([201, 404]));
+    assert.deepEqual(new Set(removed), new Set([204, 404]));
+    // What is known and what is live agree in the end.
+    const { status } = await ann.get(`/topics/${name}`);
+    assert.equal((await publishOne()).status, status === 200 ? 201 : 404);
   });
 });
 

@@ -176,7 +176,7 @@ function FirstSteps() {
     <Empty title="Nothing goes through here yet">
       <p>Create a topic, publish to it, and watch it arrive. Use two terminals for the last two.</p>
       <Command text="hotswap topic create orders" />
-      <Command text={`echo '{"id": 1}' | hotswap pub orders`} />
+      <Command text={`hotswap pub orders '{"id": 1}'`} />
       <Command text="hotswap sub orders" />
     </Empty>
   );

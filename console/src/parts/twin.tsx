@@ -4,7 +4,8 @@ import { apiUrl } from "../session.ts";
 import { CopyButton } from "./copy.tsx";
 
 export interface Twin {
-  cli: string;
+  /** Undefined where the command line has no such thing. */
+  cli: string | undefined;
   curl: string;
 }
 
@@ -32,7 +33,8 @@ export function curl(
 
 export function TwinPanel({ twin, title = "From a terminal" }: { twin: Twin; title?: string }) {
   const kind = useSignal<keyof Twin>("cli");
-  const text = twin[kind.value];
+  const shown = twin.cli === undefined ? "curl" : kind.value;
+  const text = twin[shown] ?? twin.curl;
   return (
     <div class="twin">
       <div class="twin-head">
@@ -42,7 +44,8 @@ export function TwinPanel({ twin, title = "From a terminal" }: { twin: Twin; tit
             <button
               key={name}
               type="button"
-              aria-pressed={kind.value === name}
+              aria-pressed={shown === name}
+              disabled={twin[name] === undefined}
               onClick={() => {
                 kind.value = name;
               }}

@@ -134,15 +134,10 @@ function read(payload: string, key: string, headers: string): NewMessage | strin
 }
 
 function twinOf(topic: string, message: NewMessage): Twin {
-  const options = [
-    message.key !== undefined && `--key ${shellWord(message.key)}`,
-    ...Object.entries(message.headers ?? {}).map(
-      ([name, value]) => `--header ${shellWord(`${name}: ${value}`)}`,
-    ),
-  ];
+  const key = message.key === undefined ? "" : ` --key ${shellWord(message.key)}`;
   const payload = shellWord(JSON.stringify(message.payload));
   return {
-    cli: [`echo ${payload} | hotswap pub ${shellWord(topic)}`, ...options.filter(Boolean)].join(" "),
+    cli: message.headers ? undefined : `hotswap pub ${shellWord(topic)} ${payload}${key}`,
     curl: curl("POST", "/api/v1/messages/publish", { topic, ...message }),
   };
 }

@@ -50,14 +50,23 @@ export function TopicActivity({ topic }: { topic: Topic }) {
         <NoSubscriptions topic={topic} />
       )}
       <Partitions all={now.partitions} />
-      <TwinPanel
-        title="Consume it from a terminal"
-        twin={{
-          cli: `hotswap sub ${shellWord(topic.name)}`,
-          curl: curl("GET", `/api/v1/messages/consume/${encodeURIComponent(topic.name)}?limit=10&wait=20`),
-        }}
-      />
+      {now.subscriptions[0] && <ConsumeTwin topic={topic} subscription={now.subscriptions[0].name} />}
     </>
+  );
+}
+
+function ConsumeTwin({ topic, subscription }: { topic: Topic; subscription: string }) {
+  const isDefault = subscription === "default";
+  const option = isDefault ? "" : ` --subscription ${shellWord(subscription)}`;
+  const query = `${isDefault ? "" : `subscription=${subscription}&`}limit=10&wait=20`;
+  return (
+    <TwinPanel
+      title="Consume it from a terminal"
+      twin={{
+        cli: `hotswap sub ${shellWord(topic.name)}${option}`,
+        curl: curl("GET", `/api/v1/messages/consume/${topic.name}?${query}`),
+      }}
+    />
   );
 }
 
@@ -133,7 +142,7 @@ function NoSubscriptions({ topic }: { topic: Topic }) {
       <TwinPanel
         title="Subscribe"
         twin={{
-          cli: `hotswap sub ${shellWord(topic.name)} --subscription mine`,
+          cli: `hotswap subscription create ${shellWord(topic.name)} mine`,
           curl: curl("POST", "/api/v1/subscriptions", body),
         }}
       />

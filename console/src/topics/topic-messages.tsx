@@ -195,7 +195,7 @@ function NoMessages({ topic }: { topic: Topic }) {
       <p>
         Publish one in <a href={href("topics", topic.name, "publish")}>Publish</a>, or by:
       </p>
-      <Command text={`echo '{"id": 1}' | hotswap pub ${shellWord(topic.name)}`} />
+      <Command text={`hotswap pub ${shellWord(topic.name)} '{"id": 1}'`} />
     </Empty>
   );
 }

@@ -25,7 +25,7 @@ export class Registry {
     this.#byName.delete(nameKey(topic.spec.tenant, topic.spec.name));
     this.#byNumber.delete(topic.spec.number);
     for (const { number } of topic.subscriptions) this.#bySubscription.delete(number);
-    await topic.close();
+    await topic.close(topicNotFound(topic.spec.name));
     this.#parts.metrics.forgetTopic(topic.spec);
   }
 
@@ -36,7 +36,7 @@ export class Registry {
   /** Throws `topic_not_found`. */
   topic(tenant: string, name: string): LiveTopic {
     const topic = this.find(tenant, name);
-    if (!topic) throw new HotSwapError("topic_not_found", `There is no topic named ${JSON.stringify(name)}.`);
+    if (!topic) throw topicNotFound(name);
     return topic;
   }
 
@@ -60,7 +60,7 @@ export class Registry {
   async removeSubscription(topic: LiveTopic, name: string): Promise<void> {
     const spec = topic.subscriptions.find((candidate) => candidate.name === name);
     if (spec) this.#bySubscription.delete(spec.number);
-    await topic.removeSubscription(name);
+    await topic.removeSubscription(name, subscriptionNotFound(topic.spec.name, name));
     this.#parts.metrics.forgetSubscription(topic.spec, name);
   }
 
@@ -68,8 +68,7 @@ export class Registry {
   async subscription(tenant: string, topicName: string, name: string): Promise<LiveSubscription> {
     const live = await this.topic(tenant, topicName).subscription(name);
     if (live) return live;
-    const detail = `The topic ${JSON.stringify(topicName)} has no subscription named ${JSON.stringify(name)}.`;
-    throw new HotSwapError("subscription_not_found", detail);
+    throw subscriptionNotFound(topicName, name);
   }
 
   all(): Iterable<LiveTopic> {
@@ -89,3 +88,12 @@ export class Registry {
 
 /** A tenant cannot contain a line feed, so no pair of tenant and name can pass for another. */
 const nameKey = (tenant: string, name: string) => `${tenant}\n${name}`;
+
+function topicNotFound(name: string): HotSwapError {
+  return new HotSwapError("topic_not_found", `There is no topic named ${JSON.stringify(name)}.`);
+}
+
+function subscriptionNotFound(topic: string, name: string): HotSwapError {
+  const detail = `The topic ${JSON.stringify(topic)} has no subscription named ${JSON.stringify(name)}.`;
+  return new HotSwapError("subscription_not_found", detail);
+}

@@ -77,7 +77,7 @@ export class LiveSubscription {
   #turn = 0;
   #waiters: (() => void)[] = [];
   #timer: { at: number; timer: Timer } | undefined;
-  #closed = false;
+  #closed: HotSwapError | undefined;
   /** Counts what may have made something deliverable, so that a receiver misses nothing between look and wait. */
   #events = 0;
 
@@ -122,8 +122,9 @@ export class LiveSubscription {
     return ahead.length > 0;
   }
 
-  close(): void {
-    this.#closed = true;
+  /** Ends the wait of all receivers with the reason. */
+  close(reason = new HotSwapError("shutting_down")): void {
+    this.#closed = reason;
     this.#timer?.timer.cancel();
     for (const lane of this.#lanes) lane.unlisten();
     this.#events += 1;
@@ -139,7 +140,7 @@ export class LiveSubscription {
     const end = clock.monotonic() + waitMs;
     await this.#begin();
     for (;;) {
-      if (this.#closed) throw new HotSwapError("shutting_down");
+      if (this.#closed) throw this.#closed;
       const seen = this.#events;
       const { taken, fence, deadline } = this.#take(limit);
       if (taken.length > 0) {

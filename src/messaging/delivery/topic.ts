@@ -4,7 +4,7 @@
  */
 import { crc32 } from "node:zlib";
 import type { Clock } from "../../core/clock.ts";
-import { hasCode } from "../../core/errors.ts";
+import { type HotSwapError, hasCode } from "../../core/errors.ts";
 import type { Durability, LogPartition, LogStore } from "../../stores/log/port.ts";
 import { decodeMessage, encodeMessage, type NewMessage } from "../message.ts";
 import type { MessagingMetrics, TopicMeter } from "../metrics.ts";
@@ -114,10 +114,11 @@ export class LiveTopic {
     this.#subscriptions.set(spec.name, { spec, opening: undefined, live: undefined });
   }
 
-  async removeSubscription(name: string): Promise<void> {
+  /** Whoever waits for its messages is told the reason; by default that the server stops. */
+  async removeSubscription(name: string, reason?: HotSwapError): Promise<void> {
     const entry = this.#subscriptions.get(name);
     this.#subscriptions.delete(name);
-    (await entry?.opening?.catch(() => undefined))?.close(); // one that never opened needs no closing
+    (await entry?.opening?.catch(() => undefined))?.close(reason); // one that never opened needs no closing
   }
 
   get subscriptions(): SubscriptionSpec[] {
@@ -174,8 +175,8 @@ export class LiveTopic {
     for (const { opening } of this.#subscriptions.values()) await (await opening)?.addPartitions();
   }
 
-  async close(): Promise<void> {
-    for (const name of [...this.#subscriptions.keys()]) await this.removeSubscription(name);
+  async close(reason?: HotSwapError): Promise<void> {
+    for (const name of [...this.#subscriptions.keys()]) await this.removeSubscription(name, reason);
   }
 
   async #open(): Promise<readonly LogPartition[]> {

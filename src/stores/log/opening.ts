@@ -85,7 +85,10 @@ async function recover({ disk }: LogContext, segment: Segment): Promise<Recovery
     segment.end = segment.base + sequence;
     segment.content = { salt, bytesBefore, index, damage, position };
     const durable = { offset: segment.base + found.durable.sequence, position: found.durable.position };
-    if (usable?.position === file.size) return { durable, doubtful: undefined };
+    if (usable?.position === file.size) {
+      segment.hasCheckpoint();
+      return { durable, doubtful: undefined };
+    }
     const bytes = Buffer.allocUnsafe(Math.max(0, Math.min(position, file.size) - durable.position));
     if ((await file.read(bytes, durable.position)) < bytes.length) throw new Error("the file has shrunk");
     return { durable, doubtful: bytes.length > 0 ? [parseBlock(durable.offset, bytes)] : [] };

@@ -93,6 +93,8 @@ export class Segment {
   /** Undefined until a sealed segment is first read. */
   content: SegmentContent | undefined;
   #loading: Promise<SegmentContent> | undefined;
+  /** What the checkpoint on the disk states: the end and how many stretches of damage. */
+  #checkpointed = "";
 
   constructor(place: Place, base: number, end: number, content?: SegmentContent) {
     this.place = place;
@@ -130,6 +132,7 @@ export class Segment {
       if (checkpoint?.count === this.end - this.base && checkpoint.position <= lease.file.size) {
         const { index, damage, position } = checkpoint;
         this.content = { salt: header.salt, bytesBefore: header.bytesBefore, index, damage, position };
+        this.hasCheckpoint();
       } else {
         this.content = await this.#scanSealed(lease.file, header);
         await this.checkpoint(source.disk);
@@ -145,15 +148,26 @@ export class Segment {
    * before it still proves something.
    */
   async checkpoint(disk: Disk): Promise<void> {
-    if (!this.content) return;
+    if (!this.content || this.#checkpointed === this.#state()) return;
     const { salt, position, index, damage } = this.content;
+    const state = this.#state();
     const bytes = encodeCheckpoint(salt, { position, count: this.end - this.base, index, damage });
     try {
       await writeWhole(disk, `${this.checkpointPath}.new`, bytes);
       await disk.rename(`${this.checkpointPath}.new`, this.checkpointPath);
+      this.#checkpointed = state;
     } catch {
       // A checkpoint saves time and gives evidence; the log is whole without it.
     }
+  }
+
+  /** The checkpoint on the disk states just what is known. */
+  hasCheckpoint(): void {
+    this.#checkpointed = this.#state();
+  }
+
+  #state(): string {
+    return `${this.end} ${this.content?.damage.length}`;
   }
 
   async #scanSealed(file: DiskFile, header: SegmentHeader): Promise<SegmentContent> {

@@ -34,6 +34,9 @@ const baseSettings: Record<string, string> = {
   port: "5432", // part of the socket's name
   max_connections: "50",
   shared_buffers: "64MB",
+  // In the data folder: what lies in /dev/shm is removed under a running server when its user logs out (systemd's
+  // RemoveIPC) or somebody tidies up, and no new connection would be possible from then on.
+  dynamic_shared_memory_type: "mmap",
   timezone: "UTC",
   log_timezone: "UTC",
   // Only about the server itself: errors of statements reach the caller, and their text may hold private data.
