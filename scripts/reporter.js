@@ -2,7 +2,7 @@
  * A reporter for node:test that fits on a screen: one line per file, the details of what failed together with
  * what that file printed, then what was not run and why, and last the runner's own summary.
  */
-import { relative } from "node:path";
+import { relative, resolve } from "node:path";
 import { inspect } from "node:util";
 
 const OUTPUT_MAX = 20_000; // per file, its end: what a failing test printed last is what explains it
@@ -23,14 +23,15 @@ export default async function* report(events) {
     if (type === "test:summary" && data.file) yield fileLine(data);
   }
   for (const failure of failures.filter(isCause)) yield details(failure);
-  for (const file of new Set(failures.map((failure) => failure.file))) yield output(file, printed.get(file));
+  for (const file of new Set(failures.map(({ file }) => path(file)))) yield output(file, printed.get(file));
   yield* remarks;
   yield* notes(skipped);
   yield* closing;
 }
 
 const indented = (text) => text.replaceAll(/^(?=.)/gm, "    ");
-const path = (file) => relative(process.cwd(), file ?? "");
+// The runner names a file in full or as it was told, depending on the event.
+const path = (file) => relative(process.cwd(), resolve(file ?? ""));
 
 function fileLine({ file, success, counts, duration_ms }) {
   const skipped = counts.skipped > 0 ? `, ${counts.skipped} skipped` : "";
@@ -51,11 +52,11 @@ function details({ name, file, line, details }) {
 }
 
 function output(file, text) {
-  return text ? `\nprinted by ${path(file)}:\n${indented(text)}\n` : "";
+  return text ? `\nprinted by ${file}:\n${indented(text)}\n` : "";
 }
 
 function keep(printed, { file, message }) {
-  printed.set(file, `${printed.get(file) ?? ""}${message}`.slice(-OUTPUT_MAX));
+  printed.set(path(file), `${printed.get(path(file)) ?? ""}${message}`.slice(-OUTPUT_MAX));
 }
 
 const reason = (skip) => (typeof skip === "string" ? skip : "skipped without a reason");

@@ -5,6 +5,7 @@
  * Plain JavaScript for Node >= 18, no dependencies: it runs before anything is installed.
  */
 import { spawn } from "node:child_process";
+import { constants } from "node:os";
 import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -52,7 +53,7 @@ export function run(command, args, options = {}) {
     child.stderr.on("data", collect);
     const stop = (signal) => {
       child.kill(signal);
-      process.exit(130);
+      process.exit(128 + constants.signals[signal]);
     };
     process.on("SIGINT", stop).on("SIGTERM", stop);
     const settle = (code) => {

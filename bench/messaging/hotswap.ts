@@ -8,7 +8,15 @@ import { connect as connectClient, type HotSwap } from "../../client/src/node.ts
 import { startChild } from "./child.ts";
 import { type Document, document } from "./message.ts";
 import { publishSingly } from "./single.ts";
-import { type Client, type Endpoint, type Running, type Stretch, type System, slide } from "./system.ts";
+import {
+  type Client,
+  type Endpoint,
+  type Page,
+  type Running,
+  type Stretch,
+  type System,
+  slide,
+} from "./system.ts";
 
 const topic = "bench";
 
@@ -56,57 +64,16 @@ const publishBatches: Publish = async (hotswap, _, { first, count, window, laten
   }
 };
 
-async function consume(hotswap: HotSwap, stretch: Stretch): Promise<void> {
-  const mode = process.env.MODE ?? "serial";
-  if (mode === "consumer") {
-    const { count, window, latency, ledger, expired } = stretch;
-    let taken = 0;
-    const pending: Promise<void>[] = [];
-    for await (const m of hotswap.messages.consume<Document>(topic, { limit: window, prefetch: true })) {
-      const at = performance.now();
-      ledger.mark(Number(m.payload.number));
-      pending.push(m.ack().then(() => latency.record(performance.now() - at)));
-      if (++taken === count || expired()) break;
-    }
-    await Promise.all(pending);
-    return;
-  }
-  const lanes = mode === "serial" ? 1 : Number(mode);
-  const share = { taken: 0 };
-  await Promise.all(Array.from({ length: lanes }, () => lane(hotswap, { ...stretch, expired: stretch.expired, window: Number(process.env.LIM ?? Math.floor(stretch.window / lanes)) }, share)));
-}
-
-async function lane(hotswap: HotSwap, { count, window, latency, ledger, expired }: Stretch, share: { taken: number }): Promise<void> {
-  let acknowledging: Promise<void> = Promise.resolve();
-  while (share.taken < count && !expired()) {
-    const limit = Math.min(window, count - share.taken);
-    share.taken += limit;
-    const messages = await hotswap.messages.pull<Document>(topic, { limit, waitSeconds: 1 });
-    share.taken -= limit - messages.length;
-    if (messages.length === 0) break;
-    const deliveredAt = performance.now();
-    for (const { payload } of messages) ledger.mark(Number(payload.number));
-    await acknowledging;
-    acknowledging = acknowledge(hotswap, messages.map((each) => each.receipt)).then(() => {
-      const took = performance.now() - deliveredAt;
-      for (let index = 0; index < messages.length; index++) latency.record(took);
-    });
-  }
-  await acknowledging;
-}
-
-async function acknowledge(hotswap: HotSwap, receipts: readonly string[]): Promise<void> {
-  const { failed } = await hotswap.messages.ack(receipts);
-  if (failed.length > 0) throw new Error(`${failed.length} acks failed, the first with ${failed[0]?.code}`);
-}
-
-async function connect(endpoint: Endpoint, durability: "fsync" | "os", publish: Publish): Promise<Client> {
-  const hotswap = connectClient({ url: endpoint.url!, token: endpoint.token! });
-  await hotswap.topics.create({ name: topic, durability });
+async function lease(hotswap: HotSwap, limit: number): Promise<Page> {
+  const messages = await hotswap.messages.pull<Document>(topic, { limit, waitSeconds: 1 });
+  const receipts = messages.map((each) => each.receipt);
   return {
-    publish: (stretch) => publish(hotswap, endpoint, stretch),
-    consume: (stretch) => consume(hotswap, stretch),
-    close: async () => hotswap.close(),
+    numbers: messages.map((each) => Number(each.payload.number)),
+    acknowledge: async () => {
+      const { failed } = await hotswap.messages.ack(receipts);
+      if (failed.length > 0)
+        throw new Error(`${failed.length} acks failed, the first with ${failed[0]?.code}`);
+    },
   };
 }
 
@@ -119,7 +86,7 @@ function variant(
   publish: Publish,
 ): System {
   return {
-    method: { publish: publishMethod, consume: "GET consume 500 and POST ack 500, overlapped" },
+    method: { publish: publishMethod, consume: "two loops of GET 250 and POST ack 250" },
     promise: { publish: promises[durability], consume: "page cache" },
     consumeLatency: "delivery → answer to the ack",
     phases: ["publish", "consume"],

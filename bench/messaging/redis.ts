@@ -5,7 +5,15 @@
 import { createClient, RESP_TYPES } from "redis";
 import { freePort, needProgram, startChild, versionOf } from "./child.ts";
 import { message, messageNumber } from "./message.ts";
-import { type Client, type Endpoint, type Running, type Stretch, type System, slide } from "./system.ts";
+import {
+  type Client,
+  type Endpoint,
+  type Page,
+  type Running,
+  type Stretch,
+  type System,
+  slide,
+} from "./system.ts";
 
 const stream = "bench";
 const group = "workers";
@@ -37,41 +45,20 @@ async function open(endpoint: Endpoint): Promise<Client> {
   await plain.connect();
   await plain.xGroupCreate(stream, group, "0", { MKSTREAM: true });
 
-  /** One window is fetched while the one before it is acknowledged. */
-  async function consume({ count, window, latency, ledger, expired }: Stretch): Promise<void> {
-    let taken = 0;
-    let acknowledging: Promise<void> = Promise.resolve();
-    while (taken < count && !expired()) {
-      const wanted = Math.min(window, count - taken);
-      const reply = await client.sendCommand<[Buffer, Entry[]][] | null>([
-        "XREADGROUP",
-        "GROUP",
-        group,
-        "worker",
-        "COUNT",
-        String(wanted),
-        "STREAMS",
-        stream,
-        ">",
-      ]);
-      const entries = reply?.[0]?.[1] ?? [];
-      if (entries.length === 0) break;
-      const deliveredAt = performance.now();
-      for (const [, fields] of entries) ledger.mark(messageNumber(fields[1]!));
-      taken += entries.length;
-      await acknowledging;
-      acknowledging = client.sendCommand(["XACK", stream, group, ...entries.map(([id]) => id)]).then(() => {
-        const took = performance.now() - deliveredAt;
-        for (let index = 0; index < entries.length; index++) latency.record(took);
-      });
-    }
-    await acknowledging;
+  async function lease(limit: number): Promise<Page> {
+    const command = ["XREADGROUP", "GROUP", group, "worker", "COUNT", String(limit), "STREAMS", stream, ">"];
+    const reply = await client.sendCommand<[Buffer, Entry[]][] | null>(command);
+    const entries = reply?.[0]?.[1] ?? [];
+    return {
+      numbers: entries.map(([, fields]) => messageNumber(fields[1]!)),
+      acknowledge: () => client.sendCommand(["XACK", stream, group, ...entries.map(([id]) => id)]),
+    };
   }
 
   return {
     publish: (stretch) =>
       slide(stretch, (number) => client.sendCommand(["XADD", stream, "*", "m", message(number)])),
-    consume,
+    consume: (stretch) => turnPages(stretch, lease),
     close: async () => plain.destroy(),
   };
 }
@@ -81,7 +68,7 @@ export const redis: System = {
   title: "Redis Streams (AOF always)",
   method: {
     publish: "XADD auto-pipelined, sliding window",
-    consume: "XREADGROUP 500 and XACK 500, overlapped",
+    consume: "two loops of XREADGROUP 250 and XACK 250",
   },
   promise: { publish: "fsync per event-loop turn", consume: "fsync per event-loop turn" },
   consumeLatency: "delivery → reply to XACK",

@@ -80,3 +80,38 @@ export function slide(stretch: Stretch, send: (number: number) => Promise<unknow
     refill();
   });
 }
+
+/** Messages on lease, and how to say that they are done. */
+export interface Page {
+  readonly numbers: readonly number[];
+  acknowledge(): Promise<unknown>;
+}
+
+/**
+ * For servers that hand out pages: two loops take pages of half a window each, and each asks for the next page
+ * while its last one is being acknowledged. So the server works while the client reads, as it does anyway with
+ * a server that pushes. A page without messages ends a loop.
+ */
+export async function turnPages(stretch: Stretch, fetch: (limit: number) => Promise<Page>): Promise<void> {
+  const { count, window, latency, ledger } = stretch;
+  let asked = 0;
+  const loop = async () => {
+    let acknowledging: Promise<void> = Promise.resolve();
+    while (asked < count && !stretch.expired()) {
+      const limit = Math.min(window >> 1, count - asked);
+      asked += limit;
+      const { numbers, acknowledge } = await fetch(limit);
+      const deliveredAt = performance.now();
+      asked -= limit - numbers.length;
+      if (numbers.length === 0) break;
+      for (const number of numbers) ledger.mark(number);
+      await acknowledging;
+      acknowledging = acknowledge().then(() => {
+        const took = performance.now() - deliveredAt;
+        for (let index = 0; index < numbers.length; index++) latency.record(took);
+      });
+    }
+    await acknowledging;
+  };
+  await Promise.all([loop(), loop()]);
+}

@@ -140,7 +140,8 @@ export class Consumer<Payload = Json> implements AsyncIterableIterator<Delivery<
       nack: (item) => this.#release(item.receipt, this.#nacks.add(item, item.receipt)),
       extend: (receipt, seconds) => this.#extend([receipt], seconds),
     };
-    options.signal?.addEventListener("abort", () => void this.close(), { once: true });
+    const untilClosed = { signal: this.#closing.signal };
+    options.signal?.addEventListener("abort", () => void this.close(), untilClosed);
     if (options.signal?.aborted) this.#closing.abort();
   }
 

@@ -42,7 +42,10 @@ export async function startServer({
   const ended = once(child, "exit");
   const line = once(createInterface(child.stdout), "line") as Promise<[string]>;
   const first = await Promise.race([line, ended.then(() => undefined)]);
-  if (!first) throw new Error(`The server ended before it was ready:\n${errors}`);
+  if (!first) {
+    if (data === undefined) await rm(folder, { recursive: true, force: true });
+    throw new Error(`The server ended before it was ready:\n${errors}`);
+  }
   const stop = async () => {
     if (child.exitCode === null) child.kill("SIGTERM");
     await ended;

@@ -39,7 +39,7 @@ export function createProgram({ version, description }: Manifest): Command {
   addStart(program, version);
   addStatus(program);
   addDoctor(program);
-  addRoutes(program);
+  addRoutes(program, version);
   program.commandsGroup("Access:");
   addToken(program);
   addAudit(program);

@@ -1,5 +1,6 @@
 /** Messages as the API sees them: bytes in, bytes out. The work is done by delivery/; nothing here touches SQL. */
-import { HotSwapError } from "../core/errors.ts";
+import { HotSwapError, hasCode } from "../core/errors.ts";
+import type { LogPartition, LogRecord } from "../stores/log/port.ts";
 import type { Registry } from "./delivery/registry.ts";
 import type { LiveTopic, Placement } from "./delivery/topic.ts";
 import { formatMessageId, parseMessageId } from "./ids.ts";
@@ -69,8 +70,9 @@ export class Messages {
     if (!topic || !log || offset < log.start || offset >= log.end) {
       throw new HotSwapError("message_not_found", `There is no message ${id}.`);
     }
-    const [record] = await log.read(offset, { records: 1, bytes: 1 });
-    return showOne(topic.spec, { partition, offset, body: record!.body });
+    const [record] = await read(log, offset, 1, 1);
+    if (!record) throw new HotSwapError("message_not_found", `There is no message ${id}.`);
+    return showOne(topic.spec, { partition, offset, body: record.body });
   }
 
   async peek(
@@ -88,7 +90,7 @@ export class Messages {
       });
     }
     const from = startOf(query.from, log, limit);
-    const records = from >= log.end ? [] : await log.read(from, { records: limit, bytes: peekBytes });
+    const records = from >= log.end ? [] : await read(log, from, limit, peekBytes);
     return showStored(
       topic.spec,
       records.map(({ offset, body }) => ({ partition, offset, body })),
@@ -100,6 +102,14 @@ function startOf(from: string, log: { start: number; end: number }, limit: numbe
   if (from === "earliest") return log.start;
   if (from === "latest") return Math.max(log.start, log.end - limit);
   return Number(from);
+}
+
+/** Nothing when the topic is deleted at this very moment. */
+async function read(log: LogPartition, from: number, records: number, bytes: number): Promise<LogRecord[]> {
+  return log.read(from, { records, bytes }).catch((error) => {
+    if (hasCode(error, "not_found")) return [];
+    throw error;
+  });
 }
 
 /** A receipt's members need no escaping: they are numbers, or of an alphabet without quotes. */

@@ -218,9 +218,11 @@ describe("one name, many at once", () => {
     const remove = () => ann.delete(`/topics/${name}`);
     const all = [create, create, publishOne, publishOne, remove, remove].map(repeat);
     const [created, , published, , removed] = await Promise.all(all);
-    assert.deepEqual(new Set(created), new Set([201, 409]));
-    assert.deepEqual(new Set(published), new Set([201, 404]));
-    assert.deepEqual(new Set(removed), new Set([204, 404]));
+    const others = (statuses: number[] | undefined, ...expected: number[]) =>
+      statuses!.filter((status) => !expected.includes(status));
+    assert.deepEqual(others(created, 201, 409), []);
+    assert.deepEqual(others(published, 201, 404), []);
+    assert.deepEqual(others(removed, 204, 404), []);
     // What is known and what is live agree in the end.
     const { status } = await ann.get(`/topics/${name}`);
     assert.equal((await publishOne()).status, status === 200 ? 201 : 404);

@@ -40,7 +40,7 @@ const CLIENT_USERS = ["bss", "cli"];
 /** Started by name, by a person or a tool, and so imported by nothing. */
 const ENTRIES = [
   /^src\/cli\/main\.ts$/,
-  /^(scripts|bin|examples)\//,
+  /^(scripts|bin|examples|test\/sim)\//,
   /^bench\/([^/]+|[^/]+\/run)\.ts$/,
   /^client\/src\/(index|node)\.ts$/,
   /\/vite\.config\.ts$/,

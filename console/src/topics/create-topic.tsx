@@ -9,14 +9,14 @@ import { go } from "../route.ts";
 import { hotswap, refusedToken } from "../session.ts";
 
 const types = [
-  ["queue", "queue: each message goes to one consumer"],
-  ["pubsub", "pubsub: every subscription gets each message"],
+  ["queue", "queue: one consumer gets it"],
+  ["pubsub", "pubsub: each subscription gets it"],
 ] as const;
 
 const durabilities = [
-  ["fsync", "fsync: on the disk before it is acknowledged"],
-  ["os", "os: with the operating system, survives a crash of HotSwap"],
-  ["memory", "memory: fastest, lost with the process"],
+  ["fsync", "fsync: survives power loss"],
+  ["os", "os: survives a crash of HotSwap"],
+  ["memory", "memory: fastest, lost on restart"],
 ] as const;
 
 export function CreateTopic({ onClose }: { onClose(): void }) {

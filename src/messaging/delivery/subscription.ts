@@ -309,8 +309,9 @@ export class LiveSubscription {
       lane.ahead = await lane.log.read(lane.cursor.next, readAhead);
       lane.aheadAt = 0;
     } catch (error) {
-      // Retention moved the start between the look and the read: the next round begins at the new start.
-      if (!hasCode(error, "log_offset_out_of_range")) throw error;
+      // Retention moved the start between the look and the read: the next round begins at the new start. Or the
+      // topic is being deleted: the next round says so.
+      if (!this.#closed && !hasCode(error, "log_offset_out_of_range")) throw error;
     } finally {
       lane.filling = undefined;
     }

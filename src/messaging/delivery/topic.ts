@@ -4,7 +4,7 @@
  */
 import { crc32 } from "node:zlib";
 import type { Clock } from "../../core/clock.ts";
-import { type HotSwapError, hasCode } from "../../core/errors.ts";
+import { HotSwapError, hasCode } from "../../core/errors.ts";
 import type { Durability, LogPartition, LogStore } from "../../stores/log/port.ts";
 import { decodeMessage, encodeMessage, type NewMessage } from "../message.ts";
 import type { MessagingMetrics, TopicMeter } from "../metrics.ts";
@@ -73,6 +73,8 @@ export class LiveTopic {
   readonly #subscriptions = new Map<string, Member>();
   #opening: Promise<readonly LogPartition[]> | undefined;
   #isReady = false;
+  /** Why it takes no more, once it is closed. */
+  #closed: HotSwapError | undefined;
   #turn = 0;
 
   constructor(spec: TopicSpec, parts: TopicParts) {
@@ -86,6 +88,7 @@ export class LiveTopic {
    * opened with them, as a journal may have to forget what the log has lost before new messages take the place.
    */
   partitions(): readonly LogPartition[] | Promise<readonly LogPartition[]> {
+    if (this.#closed) throw this.#closed; // opening would make anew what a deletion has removed
     if (this.#isReady && this.#partitions.length === this.spec.partitions) return this.#partitions;
     this.#opening ??= this.#open();
     return this.#opening;
@@ -175,7 +178,9 @@ export class LiveTopic {
     for (const { opening } of this.#subscriptions.values()) await (await opening)?.addPartitions();
   }
 
-  async close(reason?: HotSwapError): Promise<void> {
+  async close(reason = new HotSwapError("shutting_down")): Promise<void> {
+    this.#closed = reason;
+    await this.#opening?.catch(() => {}); // has been told to who waited for it
     for (const name of [...this.#subscriptions.keys()]) await this.removeSubscription(name, reason);
   }
 
@@ -234,7 +239,7 @@ export class LiveTopic {
     now: number,
   ): Promise<(Placement | Error)[]> {
     const bodies = messages.map((message) => encodeMessage(message, now));
-    const outcome = await settle(log.append(bodies, this.spec.durability));
+    const outcome = await this.#append(log, bodies);
     if (outcome instanceof Error) return messages.map(() => outcome);
     this.#countPublished(messages.length);
     return messages.map((_, i) => ({ partition: 0, offset: outcome + i }));
@@ -252,7 +257,7 @@ export class LiveTopic {
     });
     const placements = new Array<Placement | Error>(messages.length);
     const appends = [...groups].map(async ([partition, { indexes, bodies }]) => {
-      const outcome = await settle(partitions[partition]!.append(bodies, this.spec.durability));
+      const outcome = await this.#append(partitions[partition]!, bodies);
       if (!(outcome instanceof Error)) this.#countPublished(indexes.length);
       indexes.forEach((index, i) => {
         placements[index] = outcome instanceof Error ? outcome : { partition, offset: outcome + i };
@@ -262,12 +267,15 @@ export class LiveTopic {
     return placements;
   }
 
+  #append(log: LogPartition, bodies: Buffer[]): Promise<number | Error> {
+    return log.append(bodies, this.spec.durability).catch((error: unknown) => {
+      if (this.#closed && hasCode(error, "not_found")) return this.#closed;
+      return error instanceof Error ? error : new Error(String(error));
+    });
+  }
+
   #countPublished(count: number): void {
     this.publishedTotal += count;
     this.#meter.published.inc(count);
   }
-}
-
-function settle(append: Promise<number>): Promise<number | Error> {
-  return append.catch((error: unknown) => (error instanceof Error ? error : new Error(String(error))));
 }

@@ -8,17 +8,11 @@
 import type { LogContext } from "./context.ts";
 import { withFile, writeWhole } from "./disk.ts";
 import type { Lease } from "./files.ts";
+import { encodeHeader, readHeader, segmentHeaderBytes } from "./header.ts";
 import type { LogRecord } from "./port.ts";
-import type { ReadRange } from "./queue.ts";
+import type { ReadRange } from "./range.ts";
 import { type Block, blockBody, encodeBlock } from "./record.ts";
-import {
-  encodeHeader,
-  type Place,
-  readHeader,
-  Segment,
-  type SegmentContent,
-  segmentHeaderBytes,
-} from "./segment.ts";
+import { type Place, Segment, type SegmentContent } from "./segment.ts";
 import { SparseIndex } from "./sparse.ts";
 
 export class SegmentChain {

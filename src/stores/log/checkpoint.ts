@@ -6,14 +6,15 @@
  *
  *   | HSLOGIDX | version | salt | position | count | damages | entries | words … | crc |
  */
+import { crc32 } from "node:zlib";
 import { type Disk, isMissing, withFile } from "./disk.ts";
-import { checksum, type Damage } from "./scan.ts";
+import { segmentHeaderBytes } from "./header.ts";
+import type { Damage } from "./scan.ts";
 import { SparseIndex } from "./sparse.ts";
 
 const magic = Buffer.from("HSLOGIDX");
 const formatVersion = 1;
 const headBytes = 32;
-const firstPosition = 64;
 
 export interface Checkpoint {
   position: number;
@@ -37,14 +38,14 @@ export function encodeCheckpoint(salt: number, checkpoint: Checkpoint): Buffer {
     for (const word of [from, to, position, resume]) at = bytes.writeUInt32LE(word, at);
   }
   for (const word of words) at = bytes.writeUInt32LE(word, at);
-  bytes.writeUInt32LE(checksum(bytes.subarray(0, at)), at);
+  bytes.writeUInt32LE(crc32(bytes.subarray(0, at)), at);
   return bytes;
 }
 
 function decode(bytes: Buffer, salt: number): Checkpoint | undefined {
   if (bytes.length < headBytes + 4 || !bytes.subarray(0, 8).equals(magic)) return undefined;
   const end = bytes.length - 4;
-  if (bytes.readUInt32LE(end) !== checksum(bytes.subarray(0, end))) return undefined;
+  if (bytes.readUInt32LE(end) !== crc32(bytes.subarray(0, end))) return undefined;
   if (bytes.readUInt32LE(8) !== formatVersion || bytes.readUInt32LE(12) !== salt) return undefined;
   const damages = bytes.readUInt32LE(24);
   const entries = bytes.readUInt32LE(28);
@@ -56,7 +57,7 @@ function decode(bytes: Buffer, salt: number): Checkpoint | undefined {
     const [from, to, position, resume] = words.slice(i * 4, i * 4 + 4) as [number, number, number, number];
     return { from, to, position, resume };
   });
-  const index = SparseIndex.fromWords(firstPosition, Uint32Array.from(words.slice(damages * 4)));
+  const index = SparseIndex.fromWords(segmentHeaderBytes, Uint32Array.from(words.slice(damages * 4)));
   return { position: bytes.readUInt32LE(16), count: bytes.readUInt32LE(20), index, damage };
 }
 

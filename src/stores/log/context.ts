@@ -5,7 +5,7 @@ import type { Random } from "../../core/random.ts";
 import { type Disk, isDiskFull } from "./disk.ts";
 import type { OpenFiles } from "./files.ts";
 import type { IndexCache } from "./indexes.ts";
-import type { Partition } from "./partition.ts";
+import { recordHeaderBytes } from "./record.ts";
 import type { TailCache } from "./tail.ts";
 
 export interface LogLimits {
@@ -47,6 +47,11 @@ export const defaultLimits: LogLimits = {
   settleMs: 1000,
 };
 
+/** Something that has written and is to be synced, and to put down a checkpoint once it has fallen idle. */
+export interface Settling {
+  settle(): Promise<void>;
+}
+
 export interface LogContext {
   readonly disk: Disk;
   readonly files: OpenFiles;
@@ -58,14 +63,15 @@ export interface LogContext {
   /** Bytes over all partitions: waiting to be written, and written but not synced. */
   pendingBytes: number;
   unsyncedBytes: number;
-  /** Has the partition settled (synced, checkpoint put down) within `settleMs`. */
-  settleLater(partition: Partition): void;
+  /** Has the partition settle within `settleMs`. */
+  settleLater(partition: Settling): void;
 }
 
 /** Throws when the limits contradict each other; positions in a segment are 32 bits wide. */
 export function checkLimits(limits: LogLimits): void {
   const { recordBytes, pendingBytes, pendingTotalBytes, segmentBytes } = limits;
-  if (recordBytes + 16 > pendingBytes) throw new RangeError("pendingBytes must hold a record of recordBytes");
+  if (recordBytes + recordHeaderBytes > pendingBytes)
+    throw new RangeError("pendingBytes must hold a record of recordBytes");
   if (pendingBytes > pendingTotalBytes) throw new RangeError("pendingTotalBytes must hold pendingBytes");
   if (segmentBytes + pendingBytes + limits.unsyncedBytes >= 2 ** 32)
     throw new RangeError("segmentBytes is too large");

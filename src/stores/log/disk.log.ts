@@ -3,7 +3,7 @@
 import { type Clock, systemClock, type Timer } from "../../core/clock.ts";
 import { HotSwapError } from "../../core/errors.ts";
 import { type Random, systemRandom } from "../../core/random.ts";
-import { checkLimits, defaultLimits, type LogContext, type LogLimits } from "./context.ts";
+import { checkLimits, defaultLimits, type LogContext, type LogLimits, type Settling } from "./context.ts";
 import { realDisk } from "./disk.real.ts";
 import type { Disk } from "./disk.ts";
 import { OpenFiles } from "./files.ts";
@@ -56,7 +56,7 @@ export class DiskLog implements LogStore {
   readonly #removing = new Map<string, Promise<void>>();
   /** Partitions opening, settling or closing: each holds descriptors meanwhile. */
   readonly #gate = new Gate(32);
-  #unsettled = new Set<Partition>();
+  #unsettled = new Set<Settling>();
   #settling: Timer | undefined;
   #state: "new" | "started" | "stopped" = "new";
   #removals = 0;
@@ -180,7 +180,7 @@ export class DiskLog implements LogStore {
     throw new HotSwapError("shutting_down", "The message log is stopping.");
   }
 
-  #settleLater(partition: Partition): void {
+  #settleLater(partition: Settling): void {
     if (this.#state !== "started") return;
     this.#unsettled.add(partition);
     this.#settling ??= this.#context.clock.after(this.#context.limits.settleMs, () => this.#settle());

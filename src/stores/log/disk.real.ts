@@ -4,7 +4,7 @@
  */
 import fs from "node:fs";
 import { mkdir, readdir, rename, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { type Disk, type DiskFile, isMissing } from "./disk.ts";
 
 class RealFile implements DiskFile {
@@ -85,7 +85,8 @@ function sizeOf(fd: number): Promise<number> {
 }
 
 /** A disk over the folder, which is made when it does not exist. */
-export function realDisk(folder: string): Disk {
+export function realDisk(root: string): Disk {
+  const folder = resolve(root);
   const at = (path: string) => join(folder, path);
   return {
     async open(path, mode) {
@@ -101,7 +102,11 @@ export function realDisk(folder: string): Disk {
       }
     },
     async makeFolder(path) {
-      await mkdir(at(path), { recursive: true });
+      const first = await mkdir(at(path), { recursive: true });
+      // Above the folder of the disk nobody else makes the new names durable.
+      for (let made = folder; path === "" && first && made.length >= first.length; made = dirname(made)) {
+        await syncFolder(dirname(made));
+      }
     },
     async remove(path) {
       await rm(at(path), { recursive: true, force: true });
@@ -109,15 +114,19 @@ export function realDisk(folder: string): Disk {
     async rename(from, to) {
       await rename(at(from), at(to));
     },
-    async syncFolder(path) {
-      const fd = await openDescriptor(at(path), "r");
-      try {
-        await new Promise<void>((resolve, reject) => {
-          fs.fsync(fd, (error) => (error ? reject(error) : resolve()));
-        });
-      } finally {
-        await new Promise<void>((resolve) => fs.close(fd, () => resolve()));
-      }
-    },
+    syncFolder: (path) => syncFolder(at(path)),
   };
+}
+
+async function syncFolder(path: string): Promise<void> {
+  // Windows opens no folders; NTFS keeps names in its journal.
+  if (process.platform === "win32") return;
+  const fd = await openDescriptor(path, "r");
+  try {
+    await new Promise<void>((resolve, reject) => {
+      fs.fsync(fd, (error) => (error ? reject(error) : resolve()));
+    });
+  } finally {
+    await new Promise<void>((resolve) => fs.close(fd, () => resolve()));
+  }
 }

@@ -7,17 +7,11 @@ import { SegmentChain } from "./chain.ts";
 import { readCheckpoint } from "./checkpoint.ts";
 import type { LogContext } from "./context.ts";
 import { type Disk, withFile } from "./disk.ts";
+import { readHeader, type SegmentHeader, segmentBase, segmentHeaderBytes } from "./header.ts";
 import { Partition } from "./partition.ts";
 import { type Block, parseBlock } from "./record.ts";
 import { scan } from "./scan.ts";
-import {
-  type Place,
-  readHeader,
-  Segment,
-  type SegmentHeader,
-  segmentBase,
-  segmentHeaderBytes,
-} from "./segment.ts";
+import { type Place, Segment } from "./segment.ts";
 import { SparseIndex } from "./sparse.ts";
 
 export async function openPartition(context: LogContext, place: Place): Promise<Partition> {

@@ -4,7 +4,7 @@
  * - `append` resolves only when every record has reached the durability asked for; then, and not before, the
  *   records are below `end` and can be read. Records of one append are contiguous and in order.
  * - An append that rejects has left nothing that a reader will ever see, also after a restart, unless the
- *   error is `shutting_down` (outcome unknown, as with a lost connection).
+ *   error is `log_outcome_unknown`: the store failed while it wrote and could not take it back.
  * - What an append with `fsync` acknowledged survives power loss; with `os` the death of the process; with
  *   `memory` neither.
  * - A damaged record is never skipped: `read` rejects with `log_corrupt`, naming partition, segment and offset.
@@ -35,12 +35,17 @@ export interface LogPartition {
   readonly bytes: number;
 
   /**
-   * Appends the bodies (each 1 byte to the driver's record limit) and resolves to the offset of the first.
-   * Rejects with `overloaded` when more is pending than the driver accepts, `disk_full`, `log_write_failed`.
+   * Appends the bodies (each 1 byte to the driver's record limit) and resolves to the offset of the first. They are
+   * not copied and must not change until then. Rejects with `overloaded` when more is pending than the driver
+   * accepts, `message_too_large`, `disk_full`, `log_write_failed`, `log_outcome_unknown`, `shutting_down`.
    */
   append(bodies: readonly Uint8Array[], durability: Durability): Promise<number>;
 
-  /** Records from `from` on, up to the limit; empty at `end`. Rejects with `log_offset_out_of_range` or `log_corrupt`. */
+  /**
+   * Records from `from` on, up to the limit; empty at `end`, and never without reason: fewer than the limit means
+   * the end, or that the next one cannot be read. Rejects with `log_offset_out_of_range`; with `log_corrupt` when the
+   * first record is damaged, whose `data.next` is the first offset behind the damage; with `store_unavailable`.
+   */
   read(from: number, limit: ReadLimit): Promise<LogRecord[]>;
 
   /** Gives up records before `before`. What is freed is whole segments, so `start` may stay behind it. */

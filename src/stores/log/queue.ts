@@ -5,6 +5,7 @@
 import { HotSwapError } from "../../core/errors.ts";
 import type { LogContext } from "./context.ts";
 import type { Durability, LogRecord } from "./port.ts";
+import type { ReadRange } from "./range.ts";
 import { recordHeaderBytes } from "./record.ts";
 
 export interface Waiting {
@@ -16,15 +17,6 @@ export interface Waiting {
   readonly offset: number;
   readonly resolve: (offset: number) => void;
   readonly reject: (error: HotSwapError) => void;
-}
-
-/** Which records a reader wants: counts down while they are found. */
-export interface ReadRange {
-  from: number;
-  /** Exclusive. */
-  to: number;
-  records: number;
-  bytes: number;
 }
 
 const nobody = () => {};

@@ -12,7 +12,6 @@
  * The remainder: damage to the very last synced group, before the next record or checkpoint (about a second)
  * states its mark, looks like a torn write. No log that syncs once per commit can tell these two apart.
  */
-import { crc32 } from "node:zlib";
 import type { DiskFile } from "./disk.ts";
 import { recordCrc, recordHeaderBytes } from "./record.ts";
 import type { SparseIndex } from "./sparse.ts";
@@ -160,9 +159,4 @@ export async function scan(input: ScanInput): Promise<ScanResult> {
   const first = doubtful[0];
   const known = first && first.position < position ? first : { position, sequence };
   return { position, sequence, durable: known, damage: holes };
-}
-
-/** CRC-32 of a small structure such as a header. */
-export function checksum(bytes: Uint8Array): number {
-  return crc32(bytes);
 }

@@ -1,67 +1,20 @@
 /**
- * One segment file: a header, then records (record.ts) up to the end of the file. Its name is its base offset.
- * A segment answers for the offsets from its base to the base of the segment that follows it; what its file
- * holds beyond that is dead. Beside it lies a checkpoint (checkpoint.ts) that saves scanning.
- *
- *   0          8         12     16       24          32    36          64
- *   | HSLOGSEG | version | salt | base   | bytes     | crc | zeros …   | records …
- *                                          in all segments before this one
+ * One segment file: a header (header.ts), then records (record.ts) up to the end of the file. Its name is its base
+ * offset. A segment answers for the offsets from its base to the base of the segment that follows it; what its
+ * file holds beyond that is dead. Beside it lies a checkpoint (checkpoint.ts) that saves scanning.
  */
 import { HotSwapError } from "../../core/errors.ts";
 import { encodeCheckpoint, readCheckpoint } from "./checkpoint.ts";
 import { type Disk, type DiskFile, writeWhole } from "./disk.ts";
 import type { OpenFiles } from "./files.ts";
+import { readHeader, type SegmentHeader, segmentHeaderBytes, segmentName } from "./header.ts";
 import type { LogRecord } from "./port.ts";
-import type { ReadRange } from "./queue.ts";
+import type { ReadRange } from "./range.ts";
 import { recordCrc, recordHeaderBytes } from "./record.ts";
-import { checksum, type Damage, scan } from "./scan.ts";
+import { type Damage, scan } from "./scan.ts";
 import { indexStepBytes, SparseIndex } from "./sparse.ts";
 
-export const segmentHeaderBytes = 64;
-const magic = Buffer.from("HSLOGSEG");
-const formatVersion = 1;
 const sliceLimitBytes = 1024 * 1024;
-
-export interface SegmentHeader {
-  salt: number;
-  base: number;
-  /** Bytes of records and headers in all segments before this one, since the partition was made. */
-  bytesBefore: number;
-}
-
-export function encodeHeader(header: SegmentHeader): Buffer {
-  const bytes = Buffer.alloc(segmentHeaderBytes);
-  magic.copy(bytes);
-  bytes.writeUInt32LE(formatVersion, 8);
-  bytes.writeUInt32LE(header.salt, 12);
-  bytes.writeBigUInt64LE(BigInt(header.base), 16);
-  bytes.writeBigUInt64LE(BigInt(header.bytesBefore), 24);
-  bytes.writeUInt32LE(checksum(bytes.subarray(0, 32)), 32);
-  return bytes;
-}
-
-/** The header, or undefined when it is not one. */
-export async function readHeader(file: DiskFile): Promise<SegmentHeader | undefined> {
-  const bytes = Buffer.alloc(segmentHeaderBytes);
-  if ((await file.read(bytes, 0)) < segmentHeaderBytes) return undefined;
-  if (!bytes.subarray(0, 8).equals(magic) || bytes.readUInt32LE(8) !== formatVersion) return undefined;
-  if (bytes.readUInt32LE(32) !== checksum(bytes.subarray(0, 32))) return undefined;
-  return {
-    salt: bytes.readUInt32LE(12),
-    base: Number(bytes.readBigUInt64LE(16)),
-    bytesBefore: Number(bytes.readBigUInt64LE(24)),
-  };
-}
-
-/** Sixteen digits hold every safe integer, so names sort as offsets do. */
-export function segmentName(base: number): string {
-  return `${String(base).padStart(16, "0")}.log`;
-}
-
-/** The base offset that a file name states; undefined for other files. */
-export function segmentBase(name: string): number | undefined {
-  return /^\d{16}\.log$/.test(name) ? Number(name.slice(0, 16)) : undefined;
-}
 
 /** What is known of a segment once its file has been looked at. */
 export interface SegmentContent {

@@ -61,7 +61,7 @@ export class PartitionModel {
       "log_outcome_unknown",
     ];
     if (!(error instanceof HotSwapError) || !codes.includes(error.code)) throw error;
-    const unknown = error.code === "log_outcome_unknown" || error.code === "shutting_down";
+    const unknown = error.code === "log_outcome_unknown";
     for (const id of ids) {
       if (this.#offsets.has(id)) this.#fail(`record ${id} was seen and then rejected with ${error.code}`);
       this.#fates.set(id, unknown ? "unknown" : "rejected");

@@ -3,11 +3,14 @@
  * fail, fill up and tear, and the end of the process by stop, kill or power failure, several times over. A model
  * beside it knows what was promised and checks everything that can be read.
  *
- * A history is a pure function of its seed. `test/sim/log.ts` runs and replays them from the command line.
+ * A history is a pure function of its seed.
+ *
+ *   HISTORIES=10000 node src/stores/log/simulation.ts      as many as you like, from a random seed
+ *   SEED=42 HISTORIES=1 node src/stores/log/simulation.ts  replays one, line by line
  */
 import { ManualClock } from "../../core/clock.ts";
 import { type HotSwapError, hasCode } from "../../core/errors.ts";
-import { type Random, seededRandom } from "../../core/random.ts";
+import { type Random, seededRandom, systemRandom } from "../../core/random.ts";
 import { DiskLog } from "./disk.log.ts";
 import { type DiskFaults, noFaults, SimulatedDisk, type SimulatedDiskOptions } from "./disk.simulated.ts";
 import type { LogPartition } from "./port.ts";
@@ -328,4 +331,21 @@ export async function simulate(seed: number, options: HistoryOptions = {}): Prom
   }
   if (broken.length > 0) throw new Error(`history of seed ${seed}: ${broken[0]}`, { cause: broken[0] });
   return history.stats;
+}
+
+if (import.meta.main) {
+  const first = Number(process.env.SEED ?? systemRandom.below(2 ** 31));
+  const histories = Number(process.env.HISTORIES ?? 10_000);
+  const print = (line: string) => process.stdout.write(`${line}\n`);
+  const total: Record<string, number> = {};
+  for (let seed = first; seed < first + histories; seed++) {
+    try {
+      const stats = await simulate(seed, histories === 1 ? { trace: print } : {});
+      for (const [name, count] of Object.entries(stats)) total[name] = (total[name] ?? 0) + count;
+    } catch (error) {
+      print((error as Error).message);
+      process.exitCode = 1;
+    }
+  }
+  print(JSON.stringify({ histories, seed: first, ...total }));
 }

@@ -5,7 +5,7 @@
  */
 
 import type { LogRecord } from "./port.ts";
-import type { ReadRange } from "./queue.ts";
+import type { ReadRange } from "./range.ts";
 import { type Block, blockBody } from "./record.ts";
 
 /** Rough cost of a block beyond its bytes: the objects and the array of starts. */

@@ -117,18 +117,20 @@ function isolation(current: Current): void {
   });
 
   it("leaves nothing of a tenant on the connection", async () => {
-    const { fixture } = current();
-    const narrow = fixture.another({ poolSize: 1 });
-    await narrow.start();
-    const setting = sql<{
+    const { store } = current();
+    const read = sql<{
       tenant: string;
       timeout: string;
     }>`select current_setting('hotswap.tenant', true) as tenant,
       current_setting('statement_timeout') as timeout`;
-    const inside = await narrow.tenant("north", async (tx) => (await setting.execute(tx)).rows[0]!);
+    const [inside, after, notes] = await store.tenant("north", async (tx: Tx<Tables>) => {
+      const before = await read.execute(tx);
+      await sql`commit`.execute(tx); // what follows is the bare connection, as PgBouncer may give it to anybody
+      return [before.rows[0], (await read.execute(tx)).rows[0], await readNotes(tx)];
+    });
     assert.deepEqual(inside, { tenant: "north", timeout: "30s" });
-    assert.deepEqual((await narrow.tenant("nobody", readNotes)).length, 0);
-    await narrow.stop();
+    assert.deepEqual(after, { tenant: "", timeout: "0" });
+    assert.deepEqual(notes, []);
   });
 
   it("takes neither the empty name nor the sign for all tenants as a tenant", async () => {
@@ -248,6 +250,14 @@ function migrations(current: Current): void {
     assert.deepEqual([await tableExists(store, "good"), await tableExists(store, "half")], [true, false]);
     steps[1]!.sql = "create table half (a int)";
     assert.deepEqual((await store.migrate([...schema, ...steps])).applied, ["test/0005_bad"]);
+  });
+
+  it("gives a migration the time that it needs", async () => {
+    const impatient = current().fixture.another({ statementTimeoutMs: 50 });
+    await impatient.start();
+    const slow = { name: "test/0006_slow", sql: "select pg_sleep(0.2)" };
+    assert.deepEqual((await impatient.migrate([...schema, slow])).applied, [slow.name]);
+    await impatient.stop();
   });
 }
 

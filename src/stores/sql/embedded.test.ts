@@ -68,6 +68,13 @@ describe("the data folder of the embedded server", () => {
     await startAndStop(data); // the lock was given back
   });
 
+  it("is named when it cannot be made", async () => {
+    const file = newData();
+    await writeFile(file, "");
+    const message = /cannot be made \(ENOTDIR\)/;
+    await assert.rejects(startAndStop(join(file, "below")), { code: "setting_invalid", message });
+  });
+
   it("is open to nobody else, and its log does not grow for ever", async () => {
     const data = newData();
     await mkdir(data);

@@ -6,6 +6,7 @@ import { mkdir, realpath } from "node:fs/promises";
 import { join } from "node:path";
 import pg from "pg";
 import type { Clock } from "../../core/clock.ts";
+import { HotSwapError } from "../../core/errors.ts";
 import type { SqlServer } from "./database.ts";
 import { findBinaries } from "./embedded/binaries.ts";
 import { type FolderLock, lockFolder } from "./embedded/folderlock.ts";
@@ -27,8 +28,7 @@ export function embeddedServer(data: string, poolSize: number, clock: Clock): Sq
   }
 
   async function start() {
-    await mkdir(data, { recursive: true, mode: 0o700 });
-    const folder = await realpath(data); // one name, however it is reached
+    const folder = await makeFolder(data);
     lock = await lockFolder(folder);
     const binaries = await findBinaries();
     const unprivileged = await findUnprivileged(binaries.postgres, folder);
@@ -46,6 +46,16 @@ export function embeddedServer(data: string, poolSize: number, clock: Clock): Sq
   }
 
   return { start, stop };
+}
+
+async function makeFolder(data: string): Promise<string> {
+  try {
+    await mkdir(data, { recursive: true, mode: 0o700 });
+    return await realpath(data); // one name, however it is reached
+  } catch (cause) {
+    const why = (cause as NodeJS.ErrnoException).code;
+    throw new HotSwapError("setting_invalid", `The data folder ${data} cannot be made (${why}).`, { cause });
+  }
 }
 
 /** The superuser is used for this alone. Idempotent, so a first start that was cut off here is made good by the next. */

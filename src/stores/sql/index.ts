@@ -11,7 +11,7 @@ export type { AnyTx, Migration, MigrationReport, Sql, Tx } from "./port.ts";
 
 export interface SqlOptions extends Partial<PoolLimits> {
   /** `embedded` (the default), or postgres://user:password@host:port/database. */
-  sql?: string;
+  sql?: string | undefined;
   /** The data folder, which the embedded server locks and keeps its files in. */
   data: string;
   clock?: Clock;

@@ -3,7 +3,7 @@
  * It is prepared beside its place and renamed into it, so an interrupted first start leaves only rubbish that
  * the next one sweeps away.
  */
-import { chown, mkdtemp, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { lchown, mkdtemp, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { Clock } from "../../../core/clock.ts";
 import { HotSwapError } from "../../../core/errors.ts";
@@ -89,9 +89,10 @@ async function giveTo(folder: string, owner: { uid: number; gid: number }): Prom
   const { uid } = await stat(folder);
   if (uid === owner.uid) return;
   try {
-    for (const name of await readdir(folder, { recursive: true }))
-      await chown(join(folder, name), owner.uid, owner.gid);
-    await chown(folder, owner.uid, owner.gid); // last, since it is what tells that the work is done
+    for (const name of await readdir(folder, { recursive: true })) {
+      await lchown(join(folder, name), owner.uid, owner.gid); // of a link, never of what it leads to
+    }
+    await lchown(folder, owner.uid, owner.gid); // last, since it is what tells that the work is done
   } catch (cause) {
     throw new HotSwapError("data_folder_incompatible", `The folder ${folder} belongs to another user.`, {
       cause,

@@ -37,13 +37,13 @@ export async function ways(): Promise<Unprivileged[]> {
   const self = { uid: process.getuid!(), gid: process.getgid!() };
   if (self.uid !== 0) return [{ prefix: [], owner: self }];
   const nobody = await findNobody();
-  const ids = [`--reuid=${nobody.uid}`, `--regid=${nobody.gid}`, "--clear-groups"];
-  const passFolders = ["inh", "ambient", "bounding"].map(
-    (set) => `--${set}${set === "inh" ? "-caps" : set === "ambient" ? "-caps" : "-set"}=-all,+dac_override`,
+  const become = [`--reuid=${nobody.uid}`, `--regid=${nobody.gid}`, "--clear-groups"];
+  const passing = ["--inh-caps", "--ambient-caps", "--bounding-set"].map(
+    (set) => `${set}=-all,+dac_override`,
   );
   return [
     { prefix: ["unshare", "--user", `--map-user=${nobody.uid}`], owner: self },
-    { prefix: ["setpriv", ...ids, ...passFolders], owner: nobody },
+    { prefix: ["setpriv", ...become, ...passing], owner: nobody },
     { prefix: [], user: nobody, owner: nobody },
   ];
 }
