@@ -6,15 +6,24 @@ import assert from "node:assert/strict";
 import { type SpawnSyncOptions, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { delimiter, join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 
+// Without the checkout's own Node on the PATH: an older one must find the packaged Node by itself.
+const path = (process.env.PATH ?? "").split(delimiter).filter((folder) => !folder.startsWith(root));
+const env = { ...process.env, PATH: path.join(delimiter) };
+
 function run(command: string, args: string[], options: SpawnSyncOptions = {}): string {
-  const { status, stdout, stderr } = spawnSync(command, args, { cwd: root, ...options, encoding: "utf8" });
+  const { status, stdout, stderr } = spawnSync(command, args, {
+    cwd: root,
+    env,
+    ...options,
+    encoding: "utf8",
+  });
   assert.equal(status, 0, `${command} ${args.join(" ")}\n${stdout}${stderr}`);
   return String(stdout);
 }
@@ -48,6 +57,5 @@ test("the packed tarball installs in an empty folder and starts", (t) => {
   });
   const hotswap = join(folder, "node_modules", ".bin", "hotswap");
   assert.equal(run(hotswap, ["--version"], { cwd: folder }), `hotswap ${version}\n`);
-  // An older Node finds the packaged one by itself; this is how `npx hotswap` runs on the user's machine.
   assert.equal(run("npx", ["--no-install", "hotswap", "--version"], { cwd: folder }), `hotswap ${version}\n`);
 });

@@ -6,7 +6,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { systemClock } from "../core/clock.ts";
 import { idMaker } from "../core/ids.ts";
-import { Lifecycle } from "../core/lifecycle.ts";
+import { Lifecycle, type Service } from "../core/lifecycle.ts";
 import { systemRandom } from "../core/random.ts";
 import * as messaging from "../messaging/index.ts";
 import { authorize } from "../platform/access/index.ts";
@@ -22,6 +22,7 @@ import { Limits, limitPolicy, requestLimit } from "../platform/limits/index.ts";
 import type { Mode, Settings } from "../platform/settings/index.ts";
 import { httpObserver, type Log, Metrics, ProcessUsage, Traces } from "../platform/telemetry/index.ts";
 import { openBlob } from "../stores/blob/index.ts";
+import { type FolderLock, lockFolder } from "../stores/folderlock.ts";
 import { openKv } from "../stores/kv/index.ts";
 import { openLog } from "../stores/log/index.ts";
 import { openSecrets } from "../stores/secrets/index.ts";
@@ -156,7 +157,9 @@ async function start(
 async function startStores(settings: Settings, lifecycle: Lifecycle, log: Log) {
   const { data, kv: kvSettings, log: logSettings, secrets: secretSettings } = settings;
   const sql = openSql({ sql: settings.sql.url, data: data.folder, poolSize: settings.sql.poolSize, clock });
-  await lifecycle.start(sql); // first: it takes the lock on the data folder
+  // First of all: one process per data folder. The embedded database takes the lock itself.
+  if (settings.sql.url !== "embedded") await lifecycle.start(folderLock(data.folder));
+  await lifecycle.start(sql);
   const kv = await openKv({
     ...(kvSettings.url !== "memory" && { url: kvSettings.url }),
     clock,
@@ -182,6 +185,17 @@ async function startStores(settings: Settings, lifecycle: Lifecycle, log: Log) {
   });
   await lifecycle.start(messageLog);
   return { sql, kv, secrets, blob, log: messageLog };
+}
+
+function folderLock(folder: string): Service {
+  let lock: FolderLock | undefined;
+  return {
+    name: "data folder",
+    start: async () => {
+      lock = await lockFolder(folder);
+    },
+    stop: async () => lock?.release(),
+  };
 }
 
 function blobFolder({ blob, data }: Settings): string {

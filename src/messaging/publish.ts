@@ -37,7 +37,7 @@ const validateLine = validator(messageLine, "body");
 
 export interface PublishLimits {
   jsonDepth: number;
-  /** Of one payload. */
+  /** Of one message: payload and headers. */
   messageBytes: number;
   /** Messages of one request. */
   batch: number;
@@ -86,10 +86,13 @@ function toMessage(
   limits: PublishLimits,
   pointer: string,
 ): NewMessage {
-  const raw = rawMembers(text).get("payload")!;
-  if (raw.length > limits.messageBytes) {
-    throw new HotSwapError("message_too_large", `A payload may have ${limits.messageBytes} bytes at most.`, {
-      fields: [{ pointer: `${pointer}/payload`, message: `has ${raw.length} bytes` }],
+  const members = rawMembers(text);
+  const raw = members.get("payload")!;
+  const size = raw.length + (members.get("headers")?.length ?? 0);
+  if (size > limits.messageBytes) {
+    const detail = `Payload and headers may have ${limits.messageBytes} bytes together.`;
+    throw new HotSwapError("message_too_large", detail, {
+      fields: [{ pointer: `${pointer}/payload`, message: `has ${size} bytes with the headers` }],
     });
   }
   return { key: parsed.key, headers: parsed.headers, payload: raw };

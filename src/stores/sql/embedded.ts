@@ -7,9 +7,9 @@ import { join } from "node:path";
 import pg from "pg";
 import type { Clock } from "../../core/clock.ts";
 import { HotSwapError } from "../../core/errors.ts";
+import { type FolderLock, lockFolder } from "../folderlock.ts";
 import type { SqlServer } from "./database.ts";
 import { findBinaries } from "./embedded/binaries.ts";
-import { type FolderLock, lockFolder } from "./embedded/folderlock.ts";
 import { type Connection, PostgresServer } from "./embedded/server.ts";
 import { findUnprivileged } from "./embedded/unprivileged.ts";
 

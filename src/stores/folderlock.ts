@@ -8,7 +8,7 @@
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { HotSwapError } from "../../../core/errors.ts";
+import { HotSwapError } from "../core/errors.ts";
 
 export interface FolderLock {
   release(): Promise<void>;

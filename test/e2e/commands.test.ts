@@ -1,0 +1,270 @@
+/** The commands that speak to a running server, as processes: what they print, and how they end. */
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { readFile, writeFile } from "node:fs/promises";
+import { after, before, suite, test } from "node:test";
+import { type Folder, hotswap, Server, spawnHotswap, temporaryFolder, type Variables } from "./hotswap.ts";
+
+suite("commands", { concurrency: 2 }, () => {
+  let folder: Folder;
+  let server: Server;
+  const run = (args: string[], input = "", env: Variables = server.env) => hotswap(args, env, input);
+  const json = async (args: string[], input = "") => {
+    const { code, stdout, stderr } = await run(args, input);
+    assert.equal(code, 0, stderr);
+    return JSON.parse(stdout);
+  };
+
+  before(async () => {
+    folder = await temporaryFolder();
+    server = await Server.start({ data: `${folder.path}/data` });
+  });
+  after(async () => {
+    await server.kill();
+    await folder[Symbol.asyncDispose]();
+  });
+
+  test("topic: create, list, update, stats, delete", async () => {
+    const created = await json(["topic", "create", "lifecycle", "--partitions", "2", "--json"]);
+    assert.deepEqual([created.partitions, created.durability, created.type], [2, "fsync", "queue"]);
+    const updated = await json(["topic", "update", "lifecycle", "--partitions", "3", "--json"]);
+    assert.equal(updated.partitions, 3);
+    assert.match((await run(["topic", "list"])).stdout, /^NAME .*\n(.*\n)*lifecycle +queue +3 +fsync/m);
+    assert.match((await run(["topic", "stats", "lifecycle"])).stdout, /^lifecycle: 0 messages/);
+    const again = await run(["topic", "create", "lifecycle"]);
+    assert.equal(again.code, 1);
+    assert.match(again.stderr, /^hotswap: topic_exists: .*\n {2}\S/);
+    assert.equal((await run(["topic", "delete", "lifecycle"])).code, 0);
+    assert.match((await run(["topic", "get", "lifecycle"])).stderr, /^hotswap: topic_not_found/);
+  });
+
+  test("subscription: create, list, delete", async () => {
+    await json(["topic", "create", "news", "--type", "pubsub", "--json"]);
+    const made = await json(["subscription", "create", "news", "mail", "--ack-deadline", "2m", "--json"]);
+    assert.equal(made.ackDeadlineSeconds, 120);
+    assert.match((await run(["subscription", "list", "news"])).stdout, /news +mail +120 s/);
+    assert.equal((await run(["subscription", "delete", "news", "mail"])).code, 0);
+    assert.match(
+      (await run(["subscription", "delete", "news", "mail"])).stderr,
+      /^hotswap: subscription_not_found/,
+    );
+  });
+
+  test("what goes into pub comes out of sub, to the byte", async () => {
+    await json(["topic", "create", "bytes", "--json"]);
+    const input =
+      'first\n\n  spaces  \r\n{"not":"parsed"}\n\u{feff}ünïcödé \u{1f980}\ttab\u0000nul\nlast without an end';
+    const receipts = `${folder.path}/receipts`;
+    const summary = await json(["pub", "bytes", "--receipts", receipts], input);
+    assert.deepEqual([summary.lines, summary.acknowledged, summary.rejected], [6, 6, 0]);
+    assert.equal(summary.durability, "fsync");
+    const lines = (await readFile(receipts, "utf8")).trimEnd().split("\n");
+    assert.deepEqual(
+      lines.map((line) => JSON.parse(line).line),
+      [1, 2, 3, 4, 5, 6],
+    );
+    const out = await run(["sub", "bytes", "--idle", "0"]);
+    assert.equal(out.stdout, `${input}\n`);
+    assert.equal((await run(["sub", "bytes", "--idle", "0"])).stdout, "", "they were acknowledged");
+  });
+
+  test("JSON goes through with its numbers, and gives the key", async () => {
+    await json(["topic", "create", "documents", "--json"]);
+    const file = `${folder.path}/documents.ndjson`;
+    await writeFile(file, '{"id":12345678901234567890,"customer":{"id":7}}\n\n[1,2]\n');
+    const summary = await json(["pub", "documents", "--key-field", "customer.id", "--file", file]);
+    assert.deepEqual([summary.lines, summary.blank, summary.acknowledged], [3, 1, 2]);
+    const peeked = await run(["topic", "peek", "documents", "--from", "earliest"]);
+    assert.equal(peeked.code, 0, peeked.stderr);
+    const { api, token } = server.facts;
+    const stored = await fetch(`${api}/api/v1/topics/documents/messages?from=earliest`, {
+      headers: { authorization: `Bearer ${token}` },
+    });
+    assert.match(await stored.text(), /"id":12345678901234567890/);
+    const out = await run(["sub", "documents", "--count", "2", "--format", "ndjson", "--no-ack"]);
+    const messages = out.stdout
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    assert.deepEqual(
+      messages.map(({ key }) => key),
+      ["7", null],
+    );
+    assert.deepEqual(messages[1].payload, [1, 2]);
+  });
+
+  test("one message as an argument", async () => {
+    await json(["topic", "create", "single", "--json"]);
+    const receipt = await json(["pub", "single", '{\n "id": 1\n}', "--key", "k"]);
+    assert.equal(receipt.durability, "fsync");
+    await json(["pub", "single", "plain text"]);
+    await json(["pub", "single", "42", "--text"]);
+    const out = await run(["sub", "single", "--count", "3", "--format", "ndjson"]);
+    const messages = out.stdout
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    assert.deepEqual(
+      messages.map(({ payload }) => payload),
+      [{ id: 1 }, "plain text", "42"],
+    );
+    assert.equal(messages[0].key, "k");
+  });
+
+  test("what cannot be published is refused by its line, and the rest is as was said", async () => {
+    await json(["topic", "create", "refusals", "--json"]);
+    const bad = '{"a":1}\n{"a":\n{"a":3}\n';
+    const stopped = await run(["pub", "refusals", "--json"], bad);
+    assert.equal(stopped.code, 1);
+    assert.match(stopped.stderr, /^hotswap: json_malformed: line 2: /);
+    const { acknowledged, rejected } = JSON.parse(stopped.stdout);
+    assert.deepEqual([acknowledged, rejected], [1, 1]);
+    const went = await run(["pub", "refusals", "--json", "--keep-going"], bad);
+    assert.equal(went.code, 1, "something was refused all the same");
+    assert.equal(JSON.parse(went.stdout).acknowledged, 2);
+    const long = await run(["pub", "refusals"], `short\n${"x".repeat(1_200_000)}\n`);
+    assert.match(long.stderr, /^hotswap: message_too_large: line 2: /);
+    const child = spawnHotswap(["pub", "refusals"], server.env);
+    child.stdin.end(Buffer.from([0x61, 0x0a, 0xff, 0xfe, 0x0a]));
+    const [stderr] = await Promise.all([child.stderr.setEncoding("utf8").toArray(), once(child, "close")]);
+    assert.match(stderr.join(""), /^hotswap: encoding_invalid: Line 2 /);
+  });
+
+  test("a producer may not consume, a consumer may not publish, and neither is let in for long", async () => {
+    await json(["topic", "create", "roles", "--json"]);
+    const data = `${folder.path}/data`;
+    const as = async (role: string) => {
+      const { stdout } = await hotswap(["token", "--role", role, "--ttl", "1m", "--data", data]);
+      return { ...server.env, HOTSWAP_TOKEN: stdout.trim() };
+    };
+    const [producer, consumer] = await Promise.all([as("producer"), as("consumer")]);
+    assert.equal((await run(["pub", "roles", "hello"], "", producer)).code, 0);
+    const consuming = await run(["sub", "roles", "--count", "1"], "", producer);
+    assert.equal(consuming.code, 1);
+    assert.match(consuming.stderr, /hotswap: permission_denied: messages\.consume is needed/);
+    const publishing = await run(["pub", "roles", "hello"], "", consumer);
+    assert.match(publishing.stderr, /^hotswap: permission_denied: messages\.publish is needed/);
+    assert.equal((await run(["sub", "roles", "--count", "1"], "", consumer)).stdout, "hello\n");
+    const made = await json([
+      "token",
+      "--role",
+      "producer,viewer",
+      "--subject",
+      "ann",
+      "--data",
+      data,
+      "--json",
+    ]);
+    assert.deepEqual([made.roles, made.subject, made.mode], [["producer", "viewer"], "ann", "development"]);
+  });
+
+  test("without a URL and a token the data folder of a development server is enough", async () => {
+    const { code, stderr } = await hotswap(["topic", "list", "--data", `${folder.path}/data`]);
+    assert.equal(code, 0, stderr);
+  });
+
+  test("status: text, JSON, and variables for a shell", async () => {
+    assert.match((await run(["status"])).stdout, /^HotSwap [\d.]+ {2}development {2}up .*\n {2}Health +ok\n/);
+    const { url, health } = await json(["status", "-o", "json"]);
+    assert.deepEqual([url, health.status], [server.facts.api, "ok"]);
+    const env = await run(["status", "-o", "env"]);
+    assert.equal(
+      env.stdout,
+      `export HOTSWAP_URL='${server.facts.api}'\nexport HOTSWAP_TOKEN='${server.facts.token}'\n`,
+    );
+  });
+
+  test("audit: export, verify with and without the server, and a change is found", async () => {
+    const file = `${folder.path}/audit.ndjson`;
+    await json(["topic", "create", "audited", "--json"]);
+    assert.equal((await run(["audit", "export", "--file", file])).code, 0);
+    assert.match((await hotswap(["audit", "verify", file])).stdout, /^The audit of default is intact/);
+    assert.equal((await json(["audit", "verify", "--against", file, "--json"])).keyTrusted, true);
+    await writeFile(file, (await readFile(file, "utf8")).replace("topic.create", "topic.delete"));
+    const found = await hotswap(["audit", "verify", file]);
+    assert.equal(found.code, 1);
+    assert.match(found.stdout, /NOT intact/);
+  });
+
+  test("bench messaging measures and cleans up behind itself", async () => {
+    const result = await json(["bench", "messaging", "--messages", "2000", "--json"]);
+    assert.ok(result.publish.perSecond > 0 && result.consume.p999Ms >= result.consume.p50Ms);
+    assert.match(result.command, /--messages 2000 --size 1024 --partitions 1 --durability fsync/);
+    const topics = (await json(["topic", "list", "--json"])) as { name: string }[];
+    assert.ok(!topics.some(({ name }) => name.startsWith("bench-")));
+  });
+
+  test("an interrupted sub gives back what it has not written, and exits 0", async () => {
+    await json(["topic", "create", "interrupted", "--json"]);
+    await json(["pub", "interrupted"], "one\ntwo\n");
+    const child = spawnHotswap(["sub", "interrupted", "--count", "3"], server.env);
+    const [chunk] = await once(child.stdout.setEncoding("utf8"), "data");
+    assert.equal(chunk, "one\ntwo\n");
+    child.kill("SIGINT");
+    const [code] = await once(child, "close");
+    assert.equal(code, 0);
+    await json(["pub", "interrupted", "three"]);
+    assert.equal((await run(["sub", "interrupted", "--count", "1"])).stdout, "three\n");
+  });
+
+  test("what was not understood exits with 2, what failed with 1", async () => {
+    const usage = [
+      ["topic"],
+      ["topic", "create"],
+      ["nonsense"],
+      ["pub", "x", "--key", "a", "--key-column", "1"],
+      ["sub", "x", "--count", "none"],
+      ["token"],
+      ["token", "--role", "king"],
+      ["status", "--no-such-option"],
+    ];
+    const codes = await Promise.all(usage.map(async (args) => (await run(args)).code));
+    assert.deepEqual(
+      codes,
+      usage.map(() => 2),
+    );
+    const nobody = await hotswap(["topic", "list"], {
+      HOTSWAP_URL: "http://127.0.0.1:9",
+      HOTSWAP_TOKEN: "x",
+    });
+    assert.equal(nobody.code, 1);
+    assert.match(nobody.stderr, /^hotswap: server_not_found: http:\/\/127\.0\.0\.1:9 cannot be reached/);
+    assert.equal((await run(["--help"])).code, 0);
+  });
+});
+
+suite("commands without a server", () => {
+  test("routes lists every endpoint with who may call it", async () => {
+    const { code, stdout } = await hotswap(["routes", "--json"]);
+    assert.equal(code, 0);
+    const rows = JSON.parse(stdout) as Record<string, string>[];
+    const publish = rows.find(({ operation }) => operation === "messaging.messages.publish");
+    assert.equal(publish?.permission, "messages.publish");
+    assert.ok(publish?.roles?.includes("producer") && !publish.roles.includes("consumer"));
+    assert.match(publish?.file ?? "", /^src\/messaging\/messages\.routes\.ts:\d+$/);
+    assert.ok(rows.some(({ permission }) => permission === "public"));
+    const filtered = await hotswap(["routes", "approvals.decide"]);
+    assert.match(filtered.stdout, /^METHOD.*\n(.*approvals\.decide.*\n)+$/);
+    assert.equal((await hotswap(["routes", "no such thing"])).code, 1);
+  });
+
+  test("doctor finds what is wrong, says what to do, and fails", async () => {
+    await using folder = await temporaryFolder();
+    const { code, stdout } = await hotswap(["doctor", "--data", folder.path, "--port", "0"]);
+    assert.equal(code, 0, stdout);
+    assert.match(stdout, /disk +fdatasync of 4 KiB: p50 [\d.]+ ms, p99 [\d.]+ ms/);
+    const ill = ["--kv", "redis://127.0.0.1:9", "--sql", "postgres://127.0.0.1:9/x", "--json"];
+    const found = await hotswap(["doctor", "--data", "/dev/null/x", "--port", "0", ...ill]);
+    assert.equal(found.code, 1);
+    const findings = JSON.parse(found.stdout) as { name: string; status: string; remedy?: string }[];
+    const failed = findings.filter(({ status }) => status === "fail");
+    assert.deepEqual(
+      failed.map(({ name }) => name),
+      ["data", "sql", "kv"],
+    );
+    assert.ok(failed.every(({ remedy }) => remedy));
+    const production = await hotswap(["doctor", "--production", "--port", "0"]);
+    assert.equal(production.code, 1);
+    assert.match(production.stdout, /secrets\.masterKey/);
+  });
+});
