@@ -16,6 +16,7 @@ import {
   type Stretch,
   type System,
   slide,
+  turnPages,
 } from "./system.ts";
 
 const topic = "bench";
@@ -74,6 +75,16 @@ async function lease(hotswap: HotSwap, limit: number): Promise<Page> {
       if (failed.length > 0)
         throw new Error(`${failed.length} acks failed, the first with ${failed[0]?.code}`);
     },
+  };
+}
+
+async function connect(endpoint: Endpoint, durability: "fsync" | "os", publish: Publish): Promise<Client> {
+  const hotswap = connectClient({ url: endpoint.url!, token: endpoint.token! });
+  await hotswap.topics.create({ name: topic, durability });
+  return {
+    publish: (stretch) => publish(hotswap, endpoint, stretch),
+    consume: (stretch) => turnPages(stretch, (limit) => lease(hotswap, limit)),
+    close: async () => hotswap.close(),
   };
 }
 

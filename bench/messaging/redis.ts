@@ -10,9 +10,9 @@ import {
   type Endpoint,
   type Page,
   type Running,
-  type Stretch,
   type System,
   slide,
+  turnPages,
 } from "./system.ts";
 
 const stream = "bench";

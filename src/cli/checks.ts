@@ -56,13 +56,13 @@ async function checkFolder({ data }: Settings): Promise<Finding[]> {
   return [{ name, status: "ok", detail: `${data.folder}${made}` }];
 }
 
-/** The folder, or the nearest one above it that exists. */
+/** The folder, or the nearest one above it that exists; a file in its place is found when it is written to. */
 async function nearestFolder(path: string): Promise<string> {
-  const exists = await stat(path).then(
-    (status) => status.isDirectory(),
+  const isMissing = await stat(path).then(
     () => false,
+    (error: NodeJS.ErrnoException) => error.code === "ENOENT",
   );
-  return exists || path === dirname(path) ? path : nearestFolder(dirname(path));
+  return isMissing && path !== dirname(path) ? nearestFolder(dirname(path)) : path;
 }
 
 const writes = 100;

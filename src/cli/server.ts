@@ -14,8 +14,8 @@ import * as approvals from "../platform/approvals/index.ts";
 import * as audit from "../platform/audit/index.ts";
 import { Issuer, oidcIssuer, Verifier } from "../platform/auth/index.ts";
 import { Health } from "../platform/health/index.ts";
-import type { Context, Reply, Route } from "../platform/http/route.ts";
-import { HttpServer } from "../platform/http/server.ts";
+import type { Route } from "../platform/http/route.ts";
+import { type HttpOptions, HttpServer } from "../platform/http/server.ts";
 import { loadStaticFiles } from "../platform/http/static.ts";
 import * as idempotency from "../platform/idempotency/index.ts";
 import { Limits, limitPolicy, requestLimit } from "../platform/limits/index.ts";
@@ -45,6 +45,7 @@ export interface RunningServer {
 }
 
 const clock = systemClock;
+const makeId = idMaker(clock, systemRandom);
 
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const lifecycle = new Lifecycle();
@@ -56,28 +57,70 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   }
 }
 
-async function start(
-  { mode, settings, log, version }: ServerOptions,
-  lifecycle: Lifecycle,
-): Promise<RunningServer> {
-  const onError = (room: string) => (error: unknown) =>
-    log.error({ room, err: error }, "failed in the background");
-  const makeId = idMaker(clock, systemRandom);
+type OnError = (room: string) => (error: unknown) => void;
+type Stores = Awaited<ReturnType<typeof startStores>>;
+type Platform = Awaited<ReturnType<typeof startPlatform>>;
+
+async function start(options: ServerOptions, lifecycle: Lifecycle): Promise<RunningServer> {
+  const { mode, settings, log, version } = options;
+  const onError: OnError = (room) => (error) => log.error({ room, err: error }, "failed in the background");
   await mkdir(settings.data.folder, { recursive: true, mode: 0o700 });
 
   const metrics = new Metrics({ seriesMax: settings.metrics.seriesMax, process: true });
-  const traces = new Traces({
-    endpoint: settings.telemetry.otlpEndpoint,
-    headers: settings.telemetry.otlpHeaders,
-    sampleRatio: settings.telemetry.sampleRatio,
-    version,
-    onError: onError("telemetry"),
-  });
+  const traces = openTraces(settings, version, onError);
   await lifecycle.start(traces);
   const stores = await startStores(settings, lifecycle, log);
-  const { sql, kv, secrets } = stores;
-  await sql.migrate(await allMigrations());
+  await stores.sql.migrate(await allMigrations());
+  const platform = await startPlatform(options, stores, lifecycle, onError);
+  const broker = new messaging.Messaging({
+    sql: stores.sql,
+    log: stores.log,
+    audit: platform.audit,
+    clock,
+    makeId,
+    metrics,
+    settings: { ...settings.messaging, ...settings.http },
+    onError: onError("messaging"),
+  });
+  await lifecycle.start(broker);
 
+  const health = openHealth(stores, log, metrics);
+  const routes = serverRoutes({
+    version,
+    mode,
+    clock,
+    sql: stores.sql,
+    issuer: platform.issuer,
+    audit: platform.audit,
+    approvals: platform.approvals,
+    messaging: broker,
+    metrics,
+    metricsPublic: settings.metrics.public,
+    health,
+    usage: new ProcessUsage(),
+    onError: onError("http"),
+  });
+  const http = await openHttp(options, routes, platform, httpObserver({ metrics, traces, log }));
+  await lifecycle.start(http);
+  const stop = () => {
+    health.drain();
+    return lifecycle.stop();
+  };
+  return { url: http.url, routes, issuer: platform.issuer, stop };
+}
+
+function openTraces({ telemetry }: Settings, version: string, onError: OnError): Traces {
+  const { otlpEndpoint: endpoint, otlpHeaders: headers, sampleRatio } = telemetry;
+  return new Traces({ endpoint, headers, sampleRatio, version, onError: onError("telemetry") });
+}
+
+/** Who calls, what was done, who agreed: everything that routes of any system lean on. */
+async function startPlatform(
+  { mode, settings, log }: ServerOptions,
+  { sql, kv, secrets }: Stores,
+  lifecycle: Lifecycle,
+  onError: OnError,
+) {
   const { issuer, verifier } = await openAuth(mode, settings, secrets);
   const auditing = new audit.Audit({ sql, secrets, clock, onError: onError("audit") });
   await lifecycle.start(auditing);
@@ -93,65 +136,31 @@ async function start(
   await lifecycle.start({ name: "approvals", start: () => approving.start(), stop: () => approving.stop() });
   const once = new idempotency.Idempotency({ sql, clock, makeId, onError: onError("idempotency") });
   await lifecycle.start(once);
+  const limits = new Limits({ kv, clock, report: (event) => log.warn({ ...event }, "rate limits") });
+  return { issuer, verifier, audit: auditing, approvals: approving, once, limits };
+}
 
-  const broker = new messaging.Messaging({
-    sql,
-    log: stores.log,
-    audit: auditing,
-    clock,
-    makeId,
-    metrics,
-    settings: { ...settings.messaging, ...settings.http },
-    onError: onError("messaging"),
-  });
-  await lifecycle.start(broker);
-
-  const health = openHealth(stores, log, metrics);
-  const usage = new ProcessUsage();
-  const routes = serverRoutes({
-    version,
-    mode,
-    clock,
-    sql,
-    issuer,
-    audit: auditing,
-    approvals: approving,
-    messaging: broker,
-    metrics,
-    metricsPublic: settings.metrics.public,
-    health,
-    usage,
-    onError: onError("http"),
-  });
-
-  const http = new HttpServer({
+async function openHttp(
+  { settings }: ServerOptions,
+  routes: readonly Route[],
+  { verifier, limits, once }: Platform,
+  observe: NonNullable<HttpOptions["observe"]>,
+): Promise<HttpServer> {
+  return new HttpServer({
     ...settings.http,
     clock,
     routes,
     drainTimeoutMs: settings.shutdown.drainTimeoutMs,
     authenticate: (request) => verifier.verify(request.headers.authorization, request.socket.remoteAddress),
     authorize,
-    limit: limitOf(
-      settings,
-      new Limits({ kv, clock, report: (event) => log.warn({ ...event }, "rate limits") }),
-    ),
-    once: (context: Context, route: Route, key: string, work: () => Promise<Reply>) => {
+    limit: limitOf(settings, limits),
+    once: (context, route, key, work) => {
       const print = idempotency.fingerprint(context.params, context.query, context.body);
       return once.run(context.principal, route.id, key, print, work);
     },
-    observe: httpObserver({ metrics, traces, log }),
+    observe,
     files: await loadStaticFiles(new URL("../../console/dist/", import.meta.url)),
   });
-  await lifecycle.start(http);
-  return {
-    url: http.url,
-    routes,
-    issuer,
-    stop: () => {
-      health.drain();
-      return lifecycle.stop();
-    },
-  };
 }
 
 async function startStores(settings: Settings, lifecycle: Lifecycle, log: Log) {

@@ -149,10 +149,9 @@ export class Partition implements LogPartition {
   async settle(): Promise<void> {
     if (this.#closed) return;
     await this.#exclusive(async () => {
-      if (this.#queue.length > 0) return; // the loop takes these up after its tasks
       if (this.#fault) await this.#repair();
       if (this.#unsynced.length > 0) await this.#sync();
-      if (!this.#touched) return this.#chain.checkpoint();
+      if (!this.#touched && this.#queue.length === 0) return this.#chain.checkpoint();
       this.#touched = false;
       this.#context.settleLater(this);
     });
