@@ -16,7 +16,7 @@ const MODES = {
   test: { file: "scripts/test.js", args: [] },
   check: { file: "scripts/test.js", args: ["--quick"], consoleless: true },
   build: { file: "scripts/build.js", args: [] },
-  generate: { file: "scripts/generate-reference.ts", args: [], consoleless: true },
+  generate: { file: "scripts/generate.ts", args: [], consoleless: true },
 };
 
 // npm passes on what it is told to stop with, save kill -9; then what it started would run on unseen.

@@ -69,7 +69,7 @@ function* notes(skipped) {
   yield "\n";
   for (const note of context.notes ?? []) yield `! ${note}\n`;
   const total = [...skipped.values()].reduce((sum, value) => sum + value, 0);
-  yield `not run: ${total} tests\n`;
+  yield `not run: ${total} tests or suites\n`;
   for (const [why, tests] of skipped) yield `  ${tests} × ${why}\n`;
   if (context.startedAt) yield `elapsed: ${((Date.now() - context.startedAt) / 1000).toFixed(1)} s\n`;
 }

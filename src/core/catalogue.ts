@@ -17,6 +17,7 @@ export type ErrorKind =
   | "gone"
   | "precondition_failed"
   | "too_large"
+  | "header_too_large"
   | "unsupported_media_type"
   | "unprocessable"
   | "precondition_required"
@@ -60,7 +61,7 @@ const entries = {
     help: "Send less at once: split a batch, or stream it as application/x-ndjson.",
   },
   header_too_large: {
-    kind: "too_large",
+    kind: "header_too_large",
     title: "The request's headers are larger than allowed",
     help: "Send fewer or shorter headers.",
   },

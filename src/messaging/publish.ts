@@ -86,6 +86,10 @@ function toMessage(
   limits: PublishLimits,
   pointer: string,
 ): NewMessage {
+  if (parsed.key?.isWellFormed() === false) {
+    const fields = [{ pointer: `${pointer}/key`, message: "must be whole characters" }];
+    throw new HotSwapError("validation_failed", "A key must be whole characters.", { fields });
+  }
   const members = rawMembers(text);
   const raw = members.get("payload")!;
   const size = raw.length + (members.get("headers")?.length ?? 0);

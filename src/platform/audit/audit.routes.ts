@@ -86,7 +86,9 @@ export function auditRoutes(audit: Audit, onError: (error: unknown) => void = ()
         });
         const text = Readable.from(withLineEnds(header.value, lines), { objectMode: false });
         // The head is out: what fails now can only end the connection, so that the file is seen to be cut off.
-        await pipeline(text, response, { signal }).catch(onError);
+        await pipeline(text, response, { signal }).catch((error) => {
+          if (!signal.aborted) onError(error); // a client that has gone is no failure
+        });
         return handled;
       },
     }),

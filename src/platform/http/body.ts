@@ -47,6 +47,11 @@ export function parseJson(bytes: Buffer, depthLimit: number): unknown {
   }
 }
 
+/** By its head; the body itself may not have arrived yet. */
+export function hasBody({ headers }: IncomingMessage): boolean {
+  return headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
+}
+
 /** The media type without parameters, in lower case; "" when there is none. */
 export function mediaType(request: IncomingMessage): string {
   return (request.headers["content-type"] ?? "").split(";", 1)[0]!.trim().toLowerCase();

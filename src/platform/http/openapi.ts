@@ -26,7 +26,8 @@ function commonErrors(route: Route): ErrorCode[] {
   }
   if (route.params || route.query || route.body) codes.push("validation_failed");
   if (route.body) codes.push("json_malformed", "encoding_invalid", "too_deep", "body_too_large");
-  if (route.body) codes.push("media_type_unsupported", "request_timeout");
+  if (route.body) codes.push("request_timeout");
+  if (route.method !== "GET") codes.push("media_type_unsupported");
   if (route.idempotent) codes.push("idempotency_key_reused", "idempotency_in_progress");
   return codes;
 }

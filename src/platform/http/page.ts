@@ -28,11 +28,18 @@ export function decodeCursor(cursor: string | undefined, length: number): (strin
   try {
     const key: unknown = JSON.parse(Buffer.from(cursor, "base64url").toString());
     const valid = Array.isArray(key) && key.length === length;
-    if (valid && key.every((part) => typeof part === "string" || typeof part === "number")) return key;
+    if (valid && key.every(isKey)) return key;
   } catch {
     // fall through: whatever is wrong with it, the answer is the same
   }
   throw new HotSwapError("cursor_invalid");
+}
+
+/** A cursor can be made by anybody: what no store can hold must not reach one. */
+function isKey(part: unknown): boolean {
+  return (
+    typeof part === "number" || (typeof part === "string" && part.isWellFormed() && !part.includes("\0"))
+  );
 }
 
 /** Cuts rows fetched with `limit + 1` into a page. */

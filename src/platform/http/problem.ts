@@ -22,6 +22,7 @@ export const statusOfKind: Record<ErrorKind, number> = {
   unsupported_media_type: 415,
   unprocessable: 422,
   precondition_required: 428,
+  header_too_large: 431,
   limited: 429,
   internal: 500,
   unavailable: 503,

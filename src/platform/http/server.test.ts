@@ -234,8 +234,10 @@ describe("http server, limits and life", () => {
     await server.stop();
   });
 
-  it("wakes what waits when it stops, answers it, and stops twice without harm", async () => {
-    const server = await started();
+  it("wakes what waits when it stops, answers it, and stops twice without harm", {
+    timeout: 20_000,
+  }, async () => {
+    const server = await started({ drainTimeoutMs: 60_000 }); // the client keeps its connections open
     const waiting = fetch(`${server.url}/api/wait`);
     await fetch(`${server.url}/api/nothing`, { method: "DELETE" });
     await Promise.all([server.stop(), server.stop()]);

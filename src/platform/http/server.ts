@@ -15,13 +15,13 @@ import type { Service } from "../../core/lifecycle.ts";
 import type { GcraResult } from "../../stores/kv/port.ts";
 import type { Permission } from "../access/permissions.ts";
 import { anonymous, type Principal } from "../auth/principal.ts";
-import { mediaType, parseJson, readBody } from "./body.ts";
+import { hasBody, mediaType, parseJson, readBody } from "./body.ts";
 import { RequestContext } from "./context.ts";
 import { allowOrigins } from "./cors.ts";
-import { asHotSwapError, problemHeaders, problemType, statusOfKind, toProblem } from "./problem.ts";
+import { asHotSwapError, problemHeaders, problemType, toProblem } from "./problem.ts";
 import { type Context, handled, type Method, Reply, type Route } from "./route.ts";
 import { type StaticFiles, securityHeaders } from "./static.ts";
-import { validator } from "./validation.ts";
+import { refuseBrokenText, validator } from "./validation.ts";
 
 type MaybePromise<T> = T | Promise<T>;
 
@@ -74,6 +74,8 @@ export interface LimitOutcome {
   headers: Record<string, string>;
 }
 
+const sweepMs = 20;
+
 export class HttpServer implements Service {
   readonly name = "http";
   readonly #options: HttpOptions;
@@ -105,7 +107,9 @@ export class HttpServer implements Service {
     });
     this.#app.removeAllContentTypeParsers();
     this.#app.addContentTypeParser("*", (_request, _payload, done) => done(null)); // routes read their own body
-    this.#app.setErrorHandler((error, request, reply) => this.#sendProblem(request, reply, error));
+    this.#app.setErrorHandler((error, request, reply) =>
+      this.#sendProblem(request, reply, ofFramework(error)),
+    );
     this.#app.setNotFoundHandler((request, reply) => this.#notFound(request, reply));
     allowOrigins(this.#app, options.corsOrigins ?? []);
     for (const route of options.routes) this.#mount(route);
@@ -132,10 +136,16 @@ export class HttpServer implements Service {
   /** Stops accepting, wakes long polls through their signal, and waits for open requests up to the drain time-out. */
   async stop(): Promise<void> {
     this.#stopping.abort(new HotSwapError("shutting_down"));
-    const deadline = this.#options.clock.after(this.#options.drainTimeoutMs, () => {
-      this.#app.server.closeAllConnections();
-    });
+    const { clock, drainTimeoutMs } = this.#options;
+    const deadline = clock.after(drainTimeoutMs, () => this.#app.server.closeAllConnections());
+    // A connection that is busy now becomes idle when it is answered, and then nobody else would end it.
+    const closeIdle = () => {
+      this.#app.server.closeIdleConnections();
+      sweep = clock.after(sweepMs, closeIdle);
+    };
+    let sweep = clock.after(sweepMs, closeIdle);
     await this.#app.close();
+    sweep.cancel();
     deadline.cancel();
   }
 
@@ -230,7 +240,10 @@ export class HttpServer implements Service {
       if (type !== "application/json") {
         throw new HotSwapError("media_type_unsupported", `Send application/json, not ${type || "nothing"}.`);
       }
-      return validate(parseJson(await readBody(request, limitBytes), this.#options.jsonDepthLimit));
+      const bytes = await readBody(request, limitBytes);
+      const value = validate(parseJson(bytes, this.#options.jsonDepthLimit));
+      if (bytes.includes("\\u")) refuseBrokenText(value, "body"); // only an escape can bring it in
+      return value;
     };
   }
 
@@ -245,7 +258,7 @@ export class HttpServer implements Service {
     const problem = toProblem(asHotSwapError(error), request.id);
     reply.header("x-request-id", request.id);
     // What has not been read of the body would be taken for the next request; end the connection instead.
-    if (!request.raw.complete) reply.header("connection", "close");
+    if (!request.raw.complete && hasBody(request.raw)) reply.header("connection", "close");
     const bytes = Buffer.from(JSON.stringify(problem)); // as text it would get a charset, which JSON has not
     return reply.code(problem.status).headers(problemHeaders(problem)).send(bytes);
   }
@@ -286,6 +299,12 @@ export class HttpServer implements Service {
   }
 }
 
+/** What the framework refuses by itself before a route sees the request. */
+function ofFramework(error: unknown): unknown {
+  if ((error as { code?: string }).code !== "FST_ERR_CTP_INVALID_MEDIA_TYPE") return error;
+  return new HotSwapError("media_type_unsupported", "The Content-Type is not a media type.");
+}
+
 function asReply(result: unknown): Reply {
   return result instanceof Reply ? result : new Reply(result);
 }
@@ -312,9 +331,8 @@ function refuseMalformed(error: Error & { code?: string }, socket: import("node:
   const code = malformedCode(error.code);
   const problem = toProblem(new HotSwapError(code), "-");
   const body = JSON.stringify(problem);
-  const status = code === "header_too_large" ? 431 : statusOfKind[new HotSwapError(code).entry.kind];
   socket.end(
-    `HTTP/1.1 ${status} Error\r\nContent-Type: ${problemType}\r\nContent-Length: ${Buffer.byteLength(body)}\r\n` +
+    `HTTP/1.1 ${problem.status} Error\r\nContent-Type: ${problemType}\r\nContent-Length: ${Buffer.byteLength(body)}\r\n` +
       `Connection: close\r\n\r\n${body}`,
   );
 }

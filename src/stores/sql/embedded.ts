@@ -13,7 +13,7 @@ import { findBinaries } from "./embedded/binaries.ts";
 import { type Connection, PostgresServer } from "./embedded/server.ts";
 import { findUnprivileged } from "./embedded/unprivileged.ts";
 
-/** Role and database of the application. The role owns its database and is no superuser, which would pass by row-level security. */
+/** Role and database of the application. The role owns its database; as a superuser it would pass by row-level security. */
 const application = "hotswap";
 
 export function embeddedServer(data: string, poolSize: number, clock: Clock): SqlServer {
@@ -58,7 +58,7 @@ async function makeFolder(data: string): Promise<string> {
   }
 }
 
-/** The superuser is used for this alone. Idempotent, so a first start that was cut off here is made good by the next. */
+/** The superuser is used for this alone. Idempotent: a first start that was cut off here is made good by the next. */
 export async function ensureApplication(connection: Connection, database = application): Promise<void> {
   const client = new pg.Client({ ...connection, user: "postgres", database: "postgres" });
   await client.connect();

@@ -1,4 +1,4 @@
-/** What is looked at when a server is first reached: all that would otherwise go wrong later, and some of it quietly. */
+/** What is looked at when a server is first reached: all that would otherwise go wrong later, some of it quietly. */
 import type pg from "pg";
 import { HotSwapError } from "../../core/errors.ts";
 import { failureCode, storeFailure } from "./failures.ts";

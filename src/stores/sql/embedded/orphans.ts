@@ -55,7 +55,7 @@ async function fromProc(folder: string): Promise<number[]> {
   return pids.filter((_, index) => onFolder[index]).map(Number);
 }
 
-/** Without /proc, backends that have lost their postmaster are not seen; PostgreSQL itself refuses to start beside them. */
+/** Without /proc, backends that lost their postmaster are not seen; PostgreSQL itself refuses to start beside them. */
 async function fromPs(folder: string): Promise<number[]> {
   const { stdout } = await promisify(execFile)("ps", ["-axww", "-o", "pid=,command="], {
     maxBuffer: 2 ** 26,

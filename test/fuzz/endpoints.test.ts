@@ -1,0 +1,106 @@
+/**
+ * Bad input for every endpoint, made from the server's own OpenAPI document. Whatever comes, the answer is one
+ * that the document promises: never a failure of the server, never a hang, nothing of the inside; and the server
+ * works on as before. HOTSWAP_FUZZ_RUNS is the number of requests for each endpoint, HOTSWAP_FUZZ_SEED replays.
+ */
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
+import fc from "fast-check";
+import { defaultRoutes } from "../../scripts/generate.ts";
+import { openApiDocument } from "../../src/platform/http/openapi.ts";
+import { Contract } from "../contract.ts";
+import { type Caller, TestServer } from "../server.ts";
+import { requestsOf } from "./requests.ts";
+import type { Known } from "./values.ts";
+import { judge, send } from "./wire.ts";
+
+const long = process.env.HOTSWAP_FUZZ_RUNS;
+const runs = Number(long ?? 150);
+/** The short form stops here for each endpoint, however far it is. */
+const budgetMs = long ? Number.POSITIVE_INFINITY : 450;
+const seed = Number(process.env.HOTSWAP_FUZZ_SEED ?? Date.now() % 2 ** 31);
+
+let server: TestServer;
+let ann: Caller;
+let secrets: string[];
+
+before(async () => {
+  server = await TestServer.start({
+    "http-body-limit-bytes": "16384",
+    "messaging-consume-wait-max-seconds": "0",
+    "messaging-partitions-max": "4",
+  });
+  ann = await server.as();
+  secrets = [server.data, fileURLToPath(new URL("../..", import.meta.url)), ann.token!];
+});
+after(() => server?.remove());
+
+/** Things that exist, so that requests get past the first look-up; made anew for each endpoint. */
+async function things(): Promise<Known> {
+  const topic = "fuzz";
+  await ann.post("/topics", { name: topic, type: "pubsub", partitions: 2, durability: "memory" });
+  await ann.post("/topics", { name: "queue", durability: "memory" });
+  await ann.post("/subscriptions", { topic, name: "default", ackDeadlineSeconds: 600, from: "earliest" });
+  const { items } = await ann.ok(ann.get("/subscriptions"));
+  const { messages } = await ann.ok(
+    ann.post("/messages/publish", { topic, messages: [{ payload: 1 }, { payload: 2 }] }),
+  );
+  const taken = (await ann.ok(ann.get(`/messages/consume/${topic}?limit=2`))).messages;
+  const { id } = await ann.ok(ann.post("/approvals", { kind: "fuzz", resource: "x", content: {} }));
+  const { next } = await ann.ok(ann.get("/topics?limit=1"));
+  const ids = [...messages.map(({ messageId }: { messageId: string }) => messageId), items[0].id, id];
+  const receipts = taken.map(({ receipt }: { receipt: string }) => receipt);
+  const known: Record<string, unknown[]> = {
+    name: [topic, "queue", "default"],
+    topic: [topic, "queue"],
+    subscription: ["default"],
+    id: ids,
+    receipt: receipts.length > 0 ? receipts : ["1-0-0-1"],
+    cursor: [next, ...cursors],
+  };
+  return (name) => (Object.hasOwn(known, name) ? fc.constantFrom(...known[name]!) : undefined);
+}
+
+/** Well formed, with a key inside that is none. */
+const cursors = [
+  ["a\u0000"],
+  ["\ud800"],
+  [-1],
+  [1e300],
+  [0.5],
+  [""],
+  ["x".repeat(300)],
+  [9007199254740991],
+].map((key) => Buffer.from(JSON.stringify(key)).toString("base64url"));
+
+async function worksOn(): Promise<void> {
+  const other = await server.as({ tenant: "healthy" });
+  assert.equal((await other.get("//health")).status, 200);
+  await other.post("/topics", { name: "alive" });
+  await other.ok(other.post("/messages/publish", { topic: "alive", payload: "still" }), 201);
+  const { messages } = await other.ok(other.get("/messages/consume/alive?limit=100"));
+  assert.equal(messages[0].payload, "still");
+  const { settled } = await other.ok(other.post("/messages/ack", { receipts: [messages[0].receipt] }));
+  assert.equal(settled, 1);
+}
+
+const { operations } = new Contract(openApiDocument(await defaultRoutes(), "test"));
+
+describe(`bad input, seed ${seed}`, () => {
+  for (const operation of operations) {
+    it(operation.id, async (t) => {
+      const statuses = new Map<number, number>();
+      const requests = requestsOf(operation, await things(), ann.token!);
+      const property = fc.asyncProperty(requests, async (request) => {
+        const answer = await send(server.url, request);
+        statuses.set(answer.status, (statuses.get(answer.status) ?? 0) + 1);
+        judge(server.contract, request, answer, secrets);
+      });
+      const bounds = { interruptAfterTimeLimit: budgetMs, markInterruptAsFailure: false };
+      await fc.assert(property, { numRuns: runs, seed, ...(long ? {} : bounds) });
+      t.diagnostic(`${operation.id}: ${JSON.stringify(Object.fromEntries(statuses))}`);
+      await worksOn();
+    });
+  }
+});
