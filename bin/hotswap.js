@@ -4,6 +4,9 @@
  * emitted JavaScript in an installed package, and runs the one with the other. Plain JavaScript, Node >= 18.
  */
 import { existsSync } from "node:fs";
+import module from "node:module";
+import { homedir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { become, handOver, isModern, NODE_MAJOR, packagedNode, tether } from "./handover.js";
 
@@ -22,8 +25,12 @@ if (checkout && !existsSync(at("../node_modules"))) {
   refuse("the dependencies are not installed.", "Run: npm start (or npm ci)");
 }
 tether();
-if (isModern()) await become(main, args);
-else if (packagedNode()) handOver(packagedNode(), [at("./hotswap.js"), ...args]);
+if (isModern()) {
+  // Compiled code is kept from run to run. Not in a folder that all users share: who writes there decides what
+  // others run. Where nothing can be written, this does nothing.
+  module.enableCompileCache?.(checkout ? at("../.cache/compile") : join(homedir(), ".cache", "hotswap"));
+  await become(main, args);
+} else if (packagedNode()) handOver(packagedNode(), [at("./hotswap.js"), ...args]);
 else {
   refuse(
     `this is Node ${process.versions.node}, and the packaged Node ${NODE_MAJOR} is missing.`,

@@ -4,9 +4,17 @@ import { dirname, join } from "node:path";
 import { systemClock } from "../core/clock.ts";
 import { HotSwapError } from "../core/errors.ts";
 import { loadSettings, type Mode, type Settings } from "../platform/settings/index.ts";
-import type { Finding } from "./doctor.ts";
 import { readMarker } from "./marker.ts";
 import { requireFreePort } from "./port-owner.ts";
+
+export interface Finding {
+  name: string;
+  /** warn: it works, but not well. */
+  status: "ok" | "warn" | "fail";
+  detail: string;
+  /** What to do; on what is not ok. */
+  remedy?: string;
+}
 
 export interface ExamineOptions {
   mode: Mode;

@@ -1,18 +1,10 @@
 /** `hotswap doctor`: is this machine fit for HotSwap with these settings? One line, and one remedy, a check. */
 import { styleText } from "node:util";
 import type { Command } from "commander";
+import type { Finding } from "./checks.ts";
 import { Exit } from "./failure.ts";
 import { addSettingFlags, settingFlags } from "./flags.ts";
 import { printJson } from "./print.ts";
-
-export interface Finding {
-  name: string;
-  /** warn: it works, but not well. */
-  status: "ok" | "warn" | "fail";
-  detail: string;
-  /** What to do; on what is not ok. */
-  remedy?: string;
-}
 
 export function addDoctor(program: Command): void {
   const command = program

@@ -16,7 +16,9 @@ import { codeOf, type Page, parsePage, readPages, root } from "./pages.ts";
 
 const pages = readPages();
 const program = createProgram({ version: "0.0.0", description: "" });
-const paths = Object.keys(JSON.parse(readFileSync(join(root, "openapi.json"), "utf8")).paths);
+const json = (file: string) => JSON.parse(readFileSync(join(root, file), "utf8"));
+const paths = Object.keys(json("openapi.json").paths);
+const scripts = new Set(Object.keys(json("package.json").scripts));
 
 /** Of the command line and the tests: not settings of the server. */
 const otherVariables = ["HOTSWAP_URL", "HOTSWAP_TOKEN", "HOTSWAP_CONFIG"];
@@ -62,7 +64,11 @@ function commandsIn(code: string): string[][] {
 /** Everything that a page names and that does not exist. */
 function unknown(page: Page): string[] {
   const found: string[] = [];
-  for (const code of codeOf(page)) {
+  const shell = { ...page, blocks: page.blocks.filter(({ language }) => language !== "sql") };
+  for (const code of codeOf(shell)) {
+    for (const [, script] of code.matchAll(/\bnpm (?:run )?(start|test|(?<=run )[\w:-]+)/g)) {
+      if (!scripts.has(script!)) found.push(`npm run ${script}`);
+    }
     for (const words of commandsIn(code)) found.push(unknownCommand(words) ?? "");
     for (const [variable] of code.matchAll(/\bHOTSWAP_[A-Z_]+\b/g)) {
       if (!variables.has(variable)) found.push(variable);
@@ -74,7 +80,7 @@ function unknown(page: Page): string[] {
   for (const span of spansOf(page)) {
     if (/^[a-z]+(_[a-z0-9]+)+$/.test(span) && !isName(span)) found.push(span);
     const group = /^([a-z]+)\.[a-z][A-Za-z]*$/.exec(span)?.[1];
-    if (group && groups.has(group) && !settings.has(span) && !isFile(page, span)) found.push(span);
+    if (group && groups.has(group) && !settings.has(span) && !isFile(span)) found.push(span);
     if (/^(src|test|docs|scripts|examples|client|console|bench|bin)\/[\w./-]*$/.test(span)) {
       if (!existsSync(join(root, span))) found.push(span);
     }
@@ -85,7 +91,7 @@ function unknown(page: Page): string[] {
 const spansOf = (page: Page) => codeOf({ ...page, blocks: [] });
 /** Metrics of the process and of Node.js have names that libraries gave them. */
 const isName = (span: string) => names.has(span) || /^(process|nodejs)_/.test(span);
-const isFile = (page: Page, span: string) => existsSync(join(root, page.path, "..", span));
+const isFile = (span: string) => /\.(json|log|ts|md)$/.test(span);
 
 /** The path, or the beginning of one; a parameter may be filled in. */
 function isEndpoint(mentioned: string): boolean {
@@ -108,10 +114,10 @@ test("the pages name enough for this to mean something", () => {
 test("what does not exist is found", () => {
   const text = [
     "`hotswap fly`, `npx hotswap topic make x`, `hotswap pub x --speed 3`, `HOTSWAP_HTTP_PROT`, `no_such_code`,",
-    "`http.prot`, `/api/v1/tropics/x`, `src/nowhere.ts`; all of these exist: `hotswap topic create orders --partitions 2`,",
-    "`HOTSWAP_SECRETS_MASTER_KEY_FILE`, `lease_lost`, `http.port`, `topics.write`, `/api/v1/topics/x/stats`, `src/core/`",
+    "`npm run fast`, `http.prot`, `/api/v1/tropics/x`, `src/nowhere.ts`; all of these exist: `hotswap topic create orders --partitions 2`,",
+    "`HOTSWAP_SECRETS_MASTER_KEY_FILE`, `lease_lost`, `http.port`, `topics.write`, `/api/v1/topics/x/stats`, `src/core/`, `npm run check`",
   ].join("\n");
-  const block = "```sh\neval \"$(hotswap status -o env)\"\necho x | hotswap sup orders\n```\n";
+  const block = '```sh\neval "$(hotswap status -o env)"\necho x | hotswap sup orders\n```\n';
   const found = unknown(parsePage("x.md", `${text}\n\n${block}`)).map((line) => line.replace("x.md: ", ""));
   assert.deepEqual(found.sort(), [
     "/api/v1/tropics/x",
@@ -120,6 +126,7 @@ test("what does not exist is found", () => {
     "hotswap has no command sup",
     "http.prot",
     "no_such_code",
+    "npm run fast",
     "pub has no --speed",
     "src/nowhere.ts",
     "topic has no command make",

@@ -78,7 +78,8 @@ export class Session {
 
   /** Runs the block in the second terminal and resolves to its standard output. */
   async run(block: string): Promise<string> {
-    const shell = (this.#shell ??= this.#openShell());
+    this.#shell ??= this.#openShell();
+    const shell = this.#shell;
     let errors = "";
     const onError = (text: string) => (errors += text);
     shell.stderr.on("data", onError);

@@ -70,7 +70,10 @@ function queryOf({ parameters }: Operation, known: Known): fc.Arbitrary<string> 
     "&limit=1&limit=2",
   );
   const parts = fc.oneof(
-    { weight: inQuery.length > 1 ? 4 : 20, arbitrary: fc.tuple(...right).map((pairs) => pairs.filter((pair) => pair !== "")) },
+    {
+      weight: inQuery.length > 1 ? 4 : 20,
+      arbitrary: fc.tuple(...right).map((pairs) => pairs.filter((pair) => pair !== "")),
+    },
     { weight: 2, arbitrary: fc.tuple(...right, wrong) },
     { weight: 1, arbitrary: fc.tuple(wrong, long) },
   );

@@ -24,7 +24,7 @@ export const hostileTexts = [
   "' or 1=1 --",
   "\\",
   '"',
-  "${7*7}{{7*7}}",
+  ["$", "{7*7}{{7*7}}"].join(""), // a template of some other language
   "<script>alert(1)</script>",
   "__proto__",
   "constructor",

@@ -27,7 +27,6 @@ export function Chart<Name extends string>(props: ChartProps<Name>) {
   const place = useRef<HTMLDivElement>(null);
   const cursor = useSignal<number | null>(null);
   const currentTheme = theme.value;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: built anew for another series or theme only
   useEffect(() => {
     const element = place.current!;
     const onCursor = (index: number | null) => {

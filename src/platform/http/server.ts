@@ -9,6 +9,7 @@
 import type { IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from "fastify";
+import type { ErrorCode } from "../../core/catalogue.ts";
 import type { Clock } from "../../core/clock.ts";
 import { HotSwapError } from "../../core/errors.ts";
 import type { Service } from "../../core/lifecycle.ts";
@@ -95,7 +96,12 @@ export class HttpServer implements Service {
       return503OnClosing: false, // requests that are already on a connection are answered while draining
       forceCloseConnections: "idle",
       routerOptions: { maxParamLength: 512 },
-      http: { headersTimeout: options.headersTimeoutMs, maxHeaderSize: 16 * 1024 },
+      http: {
+        headersTimeout: options.headersTimeoutMs,
+        connectionsCheckingInterval: Math.ceil(options.headersTimeoutMs / 4), // how late a time-out may be
+        maxHeaderSize: 16 * 1024,
+        requireHostHeader: false, // is asked for in #admit, where the answer can be a problem
+      },
       genReqId: (request) => this.#requestId(request),
       clientErrorHandler: refuseMalformed,
       frameworkErrors: (error, request, reply) => {
@@ -111,6 +117,8 @@ export class HttpServer implements Service {
       this.#sendProblem(request, reply, ofFramework(error)),
     );
     this.#app.setNotFoundHandler((request, reply) => this.#notFound(request, reply));
+    // An expectation that nobody knows is passed over, as RFC 9110 §10.1.1 allows.
+    this.#app.server.on("checkExpectation", (...parts) => this.#app.server.emit("request", ...parts));
     allowOrigins(this.#app, options.corsOrigins ?? []);
     for (const route of options.routes) this.#mount(route);
     this.#mountOtherMethods();
@@ -204,6 +212,9 @@ export class HttpServer implements Service {
 
   /** Who calls, whether they may, and whether they may now. Synchronous when nothing has to be looked up. */
   #admit(route: Route, request: FastifyRequest, reply: FastifyReply): MaybePromise<Principal> {
+    if (request.raw.headers.host === undefined && request.raw.httpVersionMinor > 0) {
+      throw new HotSwapError("http_malformed", "The Host header is missing.");
+    }
     if (route.permission === "public") return anonymous;
     const principal = this.#options.authenticate(request.raw);
     if (principal instanceof Promise)
@@ -300,9 +311,14 @@ export class HttpServer implements Service {
 }
 
 /** What the framework refuses by itself before a route sees the request. */
+const refusals: Readonly<Record<string, [ErrorCode, string]>> = {
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: ["media_type_unsupported", "The Content-Type is not a media type."],
+  FST_ERR_ROUTE_MISSING_CONTENT_TYPE: ["method_not_allowed", "No endpoint has this method."],
+};
+
 function ofFramework(error: unknown): unknown {
-  if ((error as { code?: string }).code !== "FST_ERR_CTP_INVALID_MEDIA_TYPE") return error;
-  return new HotSwapError("media_type_unsupported", "The Content-Type is not a media type.");
+  const refusal = refusals[(error as { code?: string }).code ?? ""];
+  return refusal ? new HotSwapError(...refusal) : error;
 }
 
 function asReply(result: unknown): Reply {
