@@ -161,8 +161,12 @@ function errorsPage(): string {
 const metricsIntro = `\`GET /metrics\` answers in Prometheus's text format. It needs a token with \`metrics.read\`, or the
 setting \`metrics.public\`:
 
-\`\`\`yaml scrape_configs:   - job_name: hotswap     authorization: { credentials_file:
-/etc/prometheus/hotswap.token }     static_configs: [{ targets: ["127.0.0.1:7070"] }] \`\`\`
+\`\`\`yaml
+scrape_configs:
+  - job_name: hotswap
+    authorization: { credentials_file: /etc/prometheus/hotswap.token }
+    static_configs: [{ targets: ["127.0.0.1:7070"] }]
+\`\`\`
 
 Labels are few and bounded: a metric has at most \`metrics.seriesMax\` label sets, and what comes after
 them is counted under \`_other\`. When a topic is deleted, its series go with it. Names of requests follow

@@ -7,12 +7,14 @@ import { execFileSync, fork } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { stopAllChildren } from "./child.ts";
 import type { Job, Measurement } from "./client.ts";
 import { installPeers } from "./install.ts";
 import { describeMachine } from "./machine.ts";
+import { cpuSecondsOfMachine } from "./measure.ts";
 import { terminalTable } from "./report.ts";
 import { type Results, saveResults, type Visit } from "./results.ts";
 import type { System } from "./system.ts";
@@ -60,6 +62,17 @@ let folderInUse: string | undefined;
 /** More than this much CPU taken by other processes in a phase makes a visit worth repeating. */
 const disturbedAboveCpus = 0.25;
 const visitsAtMost = 3;
+/** A visit waits this long for other processes to be quiet, and goes ahead if they are not. */
+const calmWithinMs = 60_000;
+
+async function calm(): Promise<void> {
+  const until = performance.now() + calmWithinMs;
+  for (let busy = true; busy && performance.now() < until; ) {
+    const before = cpuSecondsOfMachine();
+    await sleep(2000);
+    busy = (cpuSecondsOfMachine() - before) / 2 > disturbedAboveCpus;
+  }
+}
 
 /** Visits until nothing else disturbed it, a few times at most, and keeps the visit that was disturbed least. */
 async function visitUndisturbed(system: System, round: number): Promise<Visit> {
@@ -73,6 +86,7 @@ async function visitUndisturbed(system: System, round: number): Promise<Visit> {
 }
 
 async function visit(system: System, round: number): Promise<Visit> {
+  await calm();
   const folder = mkdtempSync(join(options.folder, `${system.name}-`));
   folderInUse = folder;
   try {

@@ -1,4 +1,5 @@
 /** What a person sees when the server is up: one screen, at most twelve lines. */
+import { resolve } from "node:path";
 import { styleText } from "node:util";
 
 export interface ServerFacts {
@@ -15,23 +16,28 @@ export function banner({ version, mode, api, console, token, data, readyMs }: Se
   const name = styleText("bold", `HotSwap ${version}`);
   const mark =
     mode === "development" ? styleText("yellow", "development: fixed key, loopback only") : "production";
+  const command = (words: string) => `${launcher()} ${words}${dataFlag(data)}`;
   const rows: [string, string][] = [
-    ["Console", console],
+    ["Console", console], // in development with an admin token, which signs in
     ["API", `${api}/api/v1   reference ${api}/docs   ${api}/openapi.json`],
     ["Metrics", `${api}/metrics`],
-    ["Data", `${data}   (delete this folder to start anew)`],
+    ["Data", token ? `${data}   (delete this folder to start anew)` : data],
+    ...(token
+      ? ([
+          ["Token", `eval "$(${command("status -o env")})"   gives a shell the address and an admin token`],
+          ["Next", command("topic create orders")],
+          ["", `echo hello | ${command("pub orders")}`],
+        ] as [string, string][])
+      : ([["Next", command("token --role operator")]] as [string, string][])),
   ];
-  if (token) rows.push(["Token", token]);
-  const next = token
-    ? [
-        `export HOTSWAP_URL=${api} HOTSWAP_TOKEN=…`,
-        "hotswap topic create orders && echo hello | hotswap pub orders",
-      ]
-    : ["hotswap token --role operator"];
   const lines = [
     `${name}  ready in ${(readyMs / 1000).toFixed(1)} s  ${mark}`,
     ...rows.map(([label, value]) => `  ${styleText("dim", label.padEnd(8))} ${value}`),
-    ...next.map((line, index) => `  ${styleText("dim", (index === 0 ? "Next" : "").padEnd(8))} ${line}`),
   ];
   return `${lines.join("\n")}\n`;
 }
+
+/** As the reader can type it: started by npm, the command is not on the PATH. */
+const launcher = () => (process.env.npm_execpath ? "npx hotswap" : "hotswap");
+
+const dataFlag = (data: string) => (data === resolve(".hotswap") ? "" : ` --data ${data}`);

@@ -41,8 +41,7 @@ export async function consumeLines(options: ConsumeLinesOptions): Promise<void> 
     await consumption.run();
   } finally {
     progress?.end();
-    const ms = systemClock.monotonic() - started;
-    process.stderr.write(`${summary(consumption, ms)}\n`);
+    process.stderr.write(`${summary(consumption, systemClock.monotonic() - started)}\n`);
   }
 }
 

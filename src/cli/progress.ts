@@ -1,5 +1,5 @@
 /** One line on a terminal's stderr that says how far a command is; nothing where there is no terminal. */
-import { styleText } from "node:util";
+import { stripVTControlCharacters, styleText } from "node:util";
 import { systemClock } from "../core/clock.ts";
 import { byteText, grouped } from "./print.ts";
 
@@ -58,8 +58,7 @@ export class Progress {
       `${grouped(Math.round(count / seconds))}/s`,
       byteText(bytes),
     ];
-    const line = parts.join("  ").slice(0, (process.stderr.columns ?? 80) - 1);
-    process.stderr.write(`\r\x1b[K${line}`);
+    process.stderr.write(`\r\x1b[K${fitting(parts.join("  "), process.stderr.columns ?? 80)}`);
     this.#shown = true;
   }
 
@@ -69,8 +68,16 @@ export class Progress {
   }
 }
 
+/** A line that wraps could not be drawn over; without its colours it can be cut anywhere. */
+function fitting(line: string, columns: number): string {
+  const plain = stripVTControlCharacters(line);
+  return plain.length < columns ? line : plain.slice(0, columns - 1);
+}
+
 function bar(share: number): string {
   const done = Math.round(share * barWidth);
-  const drawn = styleText("green", "━".repeat(done)) + styleText("dim", "━".repeat(barWidth - done));
+  const paint = (colour: "green" | "dim", length: number) =>
+    styleText(colour, "━".repeat(length), { stream: process.stderr });
+  const drawn = paint("green", done) + paint("dim", barWidth - done);
   return `${drawn} ${Math.floor(share * 100)}%`;
 }

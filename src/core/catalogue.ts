@@ -273,7 +273,7 @@ const entries = {
   log_outcome_unknown: {
     kind: "unavailable",
     title: "It is not certain whether the records were stored",
-    help: "The disk failed while it wrote. Look whether they are there, or repeat the request with the same idempotency key, once the disk works again.",
+    help: "The disk failed while it wrote. Look whether they are there, or repeat the request and expect doubles, once the disk works again.",
   },
   disk_full: {
     kind: "insufficient_storage",
@@ -291,6 +291,12 @@ const entries = {
     kind: "internal",
     title: "The stored secrets cannot be read",
     help: "The detail says whether the master key is missing or wrong, or the file is damaged. Provide the key that the file was written with, or restore the file and its key from a copy.",
+  },
+
+  log_foreign: {
+    kind: "conflict",
+    title: "The database belongs to another message log",
+    help: "Give this server the data folder that the database was used with, or a database of its own. Two servers with a log each must not share a database.",
   },
 
   // Messaging

@@ -29,6 +29,13 @@ export class Heap<Item> {
     items[at] = added;
   }
 
+  /** Drops every item that `isWanted` refuses. O(n log n). */
+  keep(isWanted: (item: Item) => boolean): void {
+    const wanted = this.#items.filter(({ item }) => isWanted(item));
+    this.#items.length = 0;
+    for (const { rank, item } of wanted) this.push(rank, item);
+  }
+
   pop(): Item | undefined {
     const items = this.#items;
     const top = items[0];

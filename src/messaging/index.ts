@@ -2,6 +2,7 @@
 import type { Service } from "../core/lifecycle.ts";
 import type { Route } from "../platform/http/route.ts";
 import type { Metrics } from "../platform/telemetry/index.ts";
+import { bindLog } from "./binding.ts";
 import { Registry } from "./delivery/registry.ts";
 import type { LiveSubscription } from "./delivery/subscription.ts";
 import { messageRoutes } from "./messages.routes.ts";
@@ -41,6 +42,7 @@ export class Messaging implements Service {
   readonly routes: Route[];
   readonly #registry: Registry;
   readonly #topics: Topics;
+  readonly #parts: MessagingParts;
 
   constructor({ metrics, settings, onError, ...parts }: MessagingOptions) {
     const { ackDeadlineSeconds, partitionsMax, inFlightMax: outstandingMax, batchMax } = settings;
@@ -53,6 +55,7 @@ export class Messaging implements Service {
       onError,
     });
     const whole: MessagingParts = { ...parts, registry: this.#registry, ackDeadlineSeconds, partitionsMax };
+    this.#parts = whole;
     this.#topics = new Topics(whole);
     this.routes = [
       ...topicRoutes(this.#topics),
@@ -75,8 +78,10 @@ export class Messaging implements Service {
     return sum;
   }
 
-  start(): Promise<void> {
-    return this.#topics.load();
+  async start(): Promise<void> {
+    const { sql, log, makeId } = this.#parts;
+    await bindLog(sql, log, makeId);
+    await this.#topics.load();
   }
 
   stop(): Promise<void> {

@@ -44,6 +44,7 @@ export const receivedMessages = Type.Object({
       attempt: Type.Integer({ minimum: 1 }),
       receipt,
       leaseExpiresAt: timestamp,
+      lastReason: Type.Optional(Type.String({ description: "Of the nack that gave it back last." })),
     }),
   ),
 });

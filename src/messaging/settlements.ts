@@ -39,23 +39,28 @@ export class Settlements {
     this.#batchMax = batchMax;
   }
 
-  ack(tenant: string, receipts: readonly string[]): Promise<Settled> {
+  async ack(tenant: string, receipts: readonly string[]): Promise<Settled> {
+    refuseMore(receipts.length, this.#batchMax, "/receipts");
     return this.#each(tenant, receipts, String, (live, claims) =>
       live.ack(claims.map(({ receipt }) => receipt)),
     );
   }
 
-  nack(tenant: string, items: readonly Nack[]): Promise<Settled> {
+  async nack(tenant: string, items: readonly Nack[]): Promise<Settled> {
+    refuseMore(items.length, this.#batchMax, "/items");
     return this.#each(
       tenant,
       items,
       ({ receipt }) => receipt,
       (live, claims) =>
-        live.nack(claims.map(({ receipt, item }) => ({ receipt, delayMs: item.delayMs ?? 0 }))),
+        live.nack(
+          claims.map(({ receipt, item }) => ({ receipt, delayMs: item.delayMs ?? 0, reason: item.reason })),
+        ),
     );
   }
 
-  extend(tenant: string, receipts: readonly string[], seconds: number): Promise<Settled> {
+  async extend(tenant: string, receipts: readonly string[], seconds: number): Promise<Settled> {
+    refuseMore(receipts.length, this.#batchMax, "/receipts");
     return this.#each(tenant, receipts, String, async (live, claims) =>
       live.extend(
         claims.map(({ receipt }) => receipt),
@@ -90,7 +95,6 @@ export class Settlements {
     textOf: (item: Item) => string,
     settle: (live: LiveSubscription, claims: Claim<Item>[]) => Promise<Settlement[]>,
   ): Promise<Settled> {
-    refuseMore(items.length, this.#batchMax, "/receipts");
     const result: Settled = { settled: 0, alreadySettled: 0, failed: [] };
     const groups = new Map<number, Claim<Item>[]>();
     for (const item of items) {

@@ -24,9 +24,10 @@ export function showReceived(
 ): Buffer {
   const leaseExpiresAt = new Date(expiresAt).toISOString();
   return join(
-    deliveries.map(({ partition, offset, body, attempt, receipt }: Delivery) => {
+    deliveries.map(({ partition, offset, body, attempt, receipt, lastReason }: Delivery) => {
       const stored = decodeMessage(body);
-      const after = `,"attempt":${attempt},"receipt":"${receipt}","leaseExpiresAt":"${leaseExpiresAt}"}`;
+      const reason = lastReason === undefined ? "" : `,"lastReason":${JSON.stringify(lastReason)}`;
+      const after = `,"attempt":${attempt},"receipt":"${receipt}","leaseExpiresAt":"${leaseExpiresAt}"${reason}}`;
       return { before: head(topic, partition, offset, stored), stored, after };
     }),
     `{"messages":[`,
@@ -81,7 +82,7 @@ function join(pieces: readonly Piece[], open: string, close: string): Buffer {
   let size = open.length + close.length + pieces.length;
   for (const { before, stored, after } of pieces) {
     // A UTF-16 unit takes at most three bytes of UTF-8.
-    size += before.length * 3 + after.length + headersMember.length + payloadMember.length;
+    size += (before.length + after.length) * 3 + headersMember.length + payloadMember.length;
     size += Math.max(stored.headers.length, noHeaders.length) + stored.payload.length;
   }
   const target = Buffer.allocUnsafe(size);
@@ -93,7 +94,7 @@ function join(pieces: readonly Piece[], open: string, close: string): Buffer {
     at += (stored.headers.length > 0 ? stored.headers : noHeaders).copy(target, at);
     at += payloadMember.copy(target, at);
     at += stored.payload.copy(target, at);
-    at += target.write(after, at, "latin1");
+    at += target.write(after, at);
   });
   at += target.write(close, at);
   return target.subarray(0, at);

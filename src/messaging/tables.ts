@@ -32,5 +32,6 @@ export interface SubscriptionsTable {
 export interface MessagingTables {
   messaging_topics: TopicsTable;
   messaging_subscriptions: SubscriptionsTable;
+  messaging_log: { single: Generated<boolean>; log_id: string };
   messaging_garbage: { tenant_id: string; partition: string; deleted_at: Date };
 }

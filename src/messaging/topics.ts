@@ -238,8 +238,8 @@ const toValues = ({ name, type, partitions, durability, description }: rows.Topi
 });
 
 function toSpec(row: rows.TopicRow): TopicSpec {
-  const { tenant_id: tenant, name, number, partitions, durability } = row;
-  return { tenant, name, number: Number(number), partitions, durability };
+  const { tenant_id: tenant, name, number, partitions, durability, version } = row;
+  return { tenant, name, number: Number(number), partitions, durability, version };
 }
 
 export function toSubscriptionSpec(row: SubscriptionRow) {

@@ -6,6 +6,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { after } from "node:test";
 import { fileURLToPath } from "node:url";
 
 const launcher = fileURLToPath(new URL("../../bin/hotswap.js", import.meta.url));
@@ -18,8 +19,19 @@ export function environment(more: Variables = {}): Variables {
   return { ...(Object.fromEntries(own) as Variables), ...more };
 }
 
+const running = new Set<ChildProcessWithoutNullStreams>();
+
+// A test that fails in the middle must leave nothing behind that keeps the file from ending.
+after(() => {
+  for (const child of running) child.kill("SIGKILL");
+});
+
 export function spawnHotswap(args: string[], env: Variables = {}, cwd = tmpdir()) {
-  return spawn(process.execPath, [launcher, ...args], { env: environment(env), cwd });
+  const child = spawn(process.execPath, [launcher, ...args], { env: environment(env), cwd });
+  running.add(child);
+  child.once("exit", () => running.delete(child));
+  child.stdin.on("error", () => {}); // it ended early; its exit code says why
+  return child;
 }
 
 export interface Finished {

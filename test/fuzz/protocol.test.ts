@@ -173,15 +173,14 @@ describe("methods", () => {
     });
   }
 
-  for (const method of ["TRACE", "PROPFIND", "LINK", "PURGE", "QUERY"]) {
+  for (const [method, status] of Object.entries({ TRACE: 405, QUERY: 405, PROPFIND: 404, PURGE: 404 })) {
     it(`${method} is refused by a problem`, async () => {
       const text = await exchange(
         server.url,
         `${method} /health HTTP/1.1\r\n${host}Connection: close\r\n\r\n`,
       );
-      const [answer] = answersIn(text);
-      assert.ok(answer && answer.status >= 400 && answer.status < 500, text);
-      assert.ok(Object.hasOwn(catalogue, answer.code ?? ""), text);
+      const code = status === 405 ? "method_not_allowed" : "route_not_found";
+      assert.deepEqual(answersIn(text), [{ status, code }]);
     });
   }
 

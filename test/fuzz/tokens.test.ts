@@ -33,11 +33,7 @@ after(() => server?.remove());
 const now = () => Math.floor(Date.now() / 1000);
 
 /** A token as the server makes it, but for what is changed. */
-function signed(
-  claims: JWTPayload,
-  header: object = {},
-  key: KeyObject | Uint8Array = own.key,
-): Promise<string> {
+function signed(claims: object, header: object = {}, key: KeyObject | Uint8Array = own.key): Promise<string> {
   const usual = { ...decodeJwt(valid), iat: now(), exp: now() + 600 };
   const all = Object.entries({ ...usual, ...claims }).filter(([, value]) => value !== undefined);
   return new SignJWT(Object.fromEntries(all))

@@ -39,6 +39,8 @@ export interface Entry {
   lease: Lease | undefined;
   /** While delayed: monotonic milliseconds at which it becomes ready. */
   dueAt: number;
+  /** What the consumer said who gave it back last. */
+  reason: string | undefined;
 }
 
 /**
@@ -53,6 +55,7 @@ export interface OutstandingRecord {
   attempt: number;
   /** Monotonic milliseconds; 0 when it is not delayed. */
   dueAt: number;
+  reason: string | undefined;
 }
 
 export class Cursor {
@@ -127,7 +130,15 @@ export class Cursor {
    */
   leaseNext(lease: Lease, key: string | undefined): boolean {
     const offset = this.#next;
-    const entry: Entry = { offset, key, attempt: 0, state: "blocked", lease: undefined, dueAt: 0 };
+    const entry: Entry = {
+      offset,
+      key,
+      attempt: 0,
+      state: "blocked",
+      lease: undefined,
+      dueAt: 0,
+      reason: undefined,
+    };
     this.#next += 1;
     this.#outstanding.set(offset, entry);
     if (key !== undefined) this.#remember(key, entry);
@@ -138,7 +149,10 @@ export class Cursor {
 
   /** From now on the lease can expire. */
   begin(lease: Lease): void {
-    if (lease.held > 0) this.#leases.push(lease.deadline, lease);
+    if (lease.held === 0) return;
+    this.#leases.push(lease.deadline, lease);
+    // Settled and extended leases stay inside until their deadline; a consumer that extends often leaves many.
+    if (this.#leases.size > 2 * this.#leased + 64) this.#leases.keep(({ held }) => held > 0);
   }
 
   /** Passes over offsets that the log no longer has; they count as done. */
@@ -159,11 +173,12 @@ export class Cursor {
   }
 
   /** Gives the message back; it is ready at `dueAt` (monotonic ms; in the past means at once). */
-  nack(offset: number, fence: number, dueAt: number, now: number): Settlement {
+  nack(offset: number, fence: number, dueAt: number, now: number, reason?: string): Settlement {
     const entry = this.#outstanding.get(offset);
     if (!entry) return offset < this.#next ? "done" : "never";
     if (entry.lease?.fence !== fence) return "stale";
     this.#release(entry);
+    entry.reason = reason;
     if (dueAt > now) this.#delay(entry, dueAt);
     else this.#makeReady(entry);
     return "ok";
@@ -235,6 +250,7 @@ export class Cursor {
     const entry = this.#outstanding.get(record.offset);
     if (!entry) return;
     entry.attempt = record.attempt;
+    entry.reason = record.reason;
     if (entry.state === "delayed") this.#delayedCount -= 1;
     if (record.dueAt > now) this.#delay(entry, record.dueAt);
     else this.#makeReady(entry);
@@ -267,16 +283,20 @@ export class Cursor {
   /** All outstanding messages, in order of offset. */
   *records(): Generator<OutstandingRecord> {
     for (const entry of this.#outstanding.values()) {
-      yield {
-        offset: entry.offset,
-        attempt: entry.attempt,
-        dueAt: entry.state === "delayed" ? entry.dueAt : 0,
-      };
+      yield recordOf(entry);
     }
   }
 
   #addReplayed(offset: number): void {
-    const entry: Entry = { offset, key: undefined, attempt: 0, state: "blocked", lease: undefined, dueAt: 0 };
+    const entry: Entry = {
+      offset,
+      key: undefined,
+      attempt: 0,
+      state: "blocked",
+      lease: undefined,
+      dueAt: 0,
+      reason: undefined,
+    };
     this.#outstanding.set(offset, entry);
     this.#makeReady(entry);
   }
@@ -346,4 +366,9 @@ export class Cursor {
     if (!head) this.#byKey.delete(entry.key);
     else if (head.state === "blocked") this.#makeReady(head);
   }
+}
+
+/** An entry as the journal keeps it. */
+export function recordOf({ offset, attempt, state, dueAt, reason }: Entry): OutstandingRecord {
+  return { offset, attempt, dueAt: state === "delayed" ? dueAt : 0, reason };
 }

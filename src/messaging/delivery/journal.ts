@@ -10,23 +10,40 @@
 import type { Clock } from "../../core/clock.ts";
 import { HotSwapError } from "../../core/errors.ts";
 import type { LogPartition } from "../../stores/log/port.ts";
-import { Cursor } from "./cursor.ts";
+import { Cursor, type OutstandingRecord } from "./cursor.ts";
 
-/** Records after which a snapshot is worth its bytes. */
-const snapshotEvery = 4096;
+/** Records after which a snapshot is worth its bytes, unless the journal is told another number. */
+const usualSnapshotEvery = 4096;
 
-/** Ranges include both ends. A retry is [offset, attempt, due], due in wall-clock ms and 0 for at once. */
-type Retry = [offset: number, attempt: number, due: number];
+/** Ranges include both ends. A retry is [offset, attempt, due, reason], due in wall-clock ms and 0 for at once. */
+type Retry = [offset: number, attempt: number, due: number, reason?: string];
 interface Change {
   p: number;
   done?: [from: number, to: number][];
   retry?: Retry[];
 }
-interface Snapshot {
-  epoch: number;
-  cursors: { p: number; next: number; outstanding: Retry[] }[];
+interface CursorState {
+  p: number;
+  next: number;
+  outstanding: Retry[];
 }
-type JournalRecord = { epoch: number } | { changes: Change[] } | { snapshot: Snapshot };
+
+/**
+ * A snapshot is written one record per cursor, as one record has a largest size. It counts only when all its
+ * parts are there; records between its parts came after its state was taken, so they count on top of it.
+ */
+interface SnapshotPart {
+  epoch: number;
+  part: number;
+  parts: number;
+  cursor?: CursorState;
+}
+type JournalRecord = { epoch: number } | { changes: Change[] } | { snapshot: SnapshotPart };
+
+interface State {
+  parts: SnapshotPart[];
+  later: JournalRecord[];
+}
 
 export interface Recovered {
   epoch: number;
@@ -36,11 +53,14 @@ export interface Recovered {
 export class Journal {
   readonly #log: LogPartition;
   readonly #clock: Clock;
+  readonly #snapshotEvery: number;
   #sinceSnapshot = 0;
+  #isSnapshotting = false;
 
-  constructor(log: LogPartition, clock: Clock) {
+  constructor(log: LogPartition, clock: Clock, snapshotEvery = usualSnapshotEvery) {
     this.#log = log;
     this.#clock = clock;
+    this.#snapshotEvery = snapshotEvery;
   }
 
   /**
@@ -48,8 +68,9 @@ export class Journal {
    * the journal says nothing.
    */
   async recover(startOf: (partition: number) => number): Promise<Recovered> {
-    const { snapshot, later } = await this.#readState();
-    const state: Recovered = snapshot ? this.#load(snapshot) : { epoch: 0, cursors: new Map() };
+    const { parts, later } = await this.#readState();
+    const state: Recovered = { epoch: parts[0]?.epoch ?? 0, cursors: new Map() };
+    for (const { cursor } of parts) if (cursor) state.cursors.set(cursor.p, this.#load(cursor));
     for (const record of later) {
       if ("epoch" in record) state.epoch = record.epoch;
       if (!("changes" in record)) continue;
@@ -63,21 +84,28 @@ export class Journal {
     return state;
   }
 
-  /** The newest snapshot and the records behind it. Older records say nothing on their own and are not replayed. */
-  async #readState(): Promise<{ snapshot: Snapshot | undefined; later: JournalRecord[] }> {
-    let snapshot: Snapshot | undefined;
-    let later: JournalRecord[] = [];
+  /** The newest whole snapshot and the records behind it. Older records say nothing on their own. */
+  async #readState(): Promise<State> {
+    let whole: State = { parts: [], later: [] };
+    let begun: State | undefined;
     for (let offset = this.#log.start; offset < this.#log.end; ) {
       const records = await this.#log.read(offset, { records: 1024, bytes: 4 << 20 });
       for (const record of records.map(({ body }) => parseRecord(body))) {
-        if ("snapshot" in record) {
-          snapshot = record.snapshot;
-          later = [];
-        } else later.push(record);
+        if (!("snapshot" in record)) {
+          whole.later.push(record);
+          begun?.later.push(record);
+          continue;
+        }
+        const { snapshot } = record;
+        if (snapshot.part === 0) begun = { parts: [], later: [] };
+        begun?.parts.push(snapshot);
+        if (begun?.parts.length !== snapshot.parts) continue;
+        whole = begun;
+        begun = undefined;
       }
       offset += records.length;
     }
-    return { snapshot, later };
+    return whole;
   }
 
   /** Starts a new epoch: durable before it returns. */
@@ -86,21 +114,15 @@ export class Journal {
   }
 
   /** Records settlements of one partition. Resolves when they survive the death of the process. */
-  async settle(
-    partition: number,
-    done: number[],
-    retries: { offset: number; attempt: number; dueAt: number }[],
-  ) {
+  async settle(partition: number, done: number[], retries: OutstandingRecord[]): Promise<void> {
     const change: Change = { p: partition };
     if (done.length > 0) change.done = toRanges(done);
-    if (retries.length > 0) {
-      change.retry = retries.map(({ offset, attempt, dueAt }) => [offset, attempt, this.#toWall(dueAt)]);
-    }
+    if (retries.length > 0) change.retry = retries.map((retry) => this.#toRetry(retry));
     await this.#append({ changes: [change] }, "os");
   }
 
   get needsSnapshot(): boolean {
-    return this.#sinceSnapshot >= snapshotEvery;
+    return this.#sinceSnapshot >= this.#snapshotEvery && !this.#isSnapshotting;
   }
 
   /**
@@ -109,15 +131,32 @@ export class Journal {
    */
   async snapshot(epoch: number, cursors: ReadonlyMap<number, Cursor>): Promise<void> {
     this.#sinceSnapshot = 0;
-    const parts = [...cursors].map(([p, cursor]) => ({
-      p,
-      next: cursor.next,
-      outstanding: [...cursor.records()].map(
-        ({ offset, attempt, dueAt }): Retry => [offset, attempt, this.#toWall(dueAt)],
-      ),
-    }));
-    const at = await this.#append({ snapshot: { epoch, cursors: parts } }, "fsync");
-    await this.#log.trim(at);
+    this.#isSnapshotting = true; // the parts of two would mix
+    try {
+      await this.#writeSnapshot(epoch, cursors);
+    } finally {
+      this.#isSnapshotting = false;
+    }
+  }
+
+  async #writeSnapshot(epoch: number, cursors: ReadonlyMap<number, Cursor>): Promise<void> {
+    const states = [...cursors].map(([p, cursor]): CursorState => {
+      const outstanding = Array.from(cursor.records(), (record) => this.#toRetry(record));
+      return { p, next: cursor.next, outstanding };
+    });
+    const parts = Math.max(1, states.length);
+    let first: number | undefined;
+    for (let part = 0; part < parts; part++) {
+      const cursor = states[part];
+      const at = await this.#append({ snapshot: { epoch, part, parts, ...(cursor && { cursor }) } }, "fsync");
+      first ??= at;
+    }
+    await this.#log.trim(first!);
+  }
+
+  #toRetry({ offset, attempt, dueAt, reason }: OutstandingRecord): Retry {
+    const due = this.#toWall(dueAt);
+    return reason === undefined ? [offset, attempt, due] : [offset, attempt, due, reason];
   }
 
   #append(record: JournalRecord, durability: "os" | "fsync"): Promise<number> {
@@ -125,28 +164,25 @@ export class Journal {
     return this.#log.append([Buffer.from(JSON.stringify(record))], durability);
   }
 
-  #load(snapshot: Snapshot): Recovered {
-    const cursors = new Map<number, Cursor>();
-    for (const { p, next, outstanding } of snapshot.cursors) {
-      const cursor = new Cursor(outstanding[0]?.[0] ?? next);
-      this.#replay({ p, retry: outstanding }, cursor);
-      // What lies between two outstanding ones is done, and so is all from the last of them to `next`.
-      let expected = outstanding[0]?.[0] ?? next;
-      for (const [offset] of outstanding) {
-        if (offset > expected) cursor.replayDone(expected, offset - 1);
-        expected = offset + 1;
-      }
-      if (next > expected) cursor.replayDone(expected, next - 1);
-      cursors.set(p, cursor);
+  #load({ p, next, outstanding }: CursorState): Cursor {
+    let expected = outstanding[0]?.[0] ?? next;
+    const cursor = new Cursor(expected);
+    this.#replay({ p, retry: outstanding }, cursor);
+    // What lies between two outstanding ones is done, and so is all from the last of them to `next`.
+    for (const [offset] of outstanding) {
+      if (offset > expected) cursor.replayDone(expected, offset - 1);
+      expected = offset + 1;
     }
-    return { epoch: snapshot.epoch, cursors };
+    if (next > expected) cursor.replayDone(expected, next - 1);
+    return cursor;
   }
 
   #replay(change: Change, cursor: Cursor): void {
     for (const [from, to] of change.done ?? []) cursor.replayDone(from, to);
     const now = this.#clock.monotonic();
-    for (const [offset, attempt, due] of change.retry ?? []) {
-      cursor.replayRetry({ offset, attempt, dueAt: due === 0 ? 0 : now + (due - this.#clock.now()) }, now);
+    for (const [offset, attempt, due, reason] of change.retry ?? []) {
+      const dueAt = due === 0 ? 0 : now + (due - this.#clock.now());
+      cursor.replayRetry({ offset, attempt, dueAt, reason }, now);
     }
   }
 

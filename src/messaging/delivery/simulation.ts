@@ -50,7 +50,7 @@ class History {
   readonly model = new DeliveryModel();
   readonly #random: Random;
   readonly #trace: (line: string) => void;
-  readonly #spec: TopicSpec;
+  #spec: TopicSpec;
   readonly #segmentBytes: number;
   readonly #metrics = new MessagingMetrics(new Metrics());
   #clock = new ManualClock();
@@ -67,7 +67,7 @@ class History {
     this.#trace = trace ?? (() => {});
     const durability = this.#pick<Durability>("fsync", "fsync", ...durabilities);
     const partitions = this.#pick(1, 1, 2, 3);
-    this.#spec = { tenant: "t", name: "n", number: 1, partitions, durability };
+    this.#spec = { tenant: "t", name: "n", number: 1, partitions, durability, version: 1 };
     this.#segmentBytes = this.#pick(300, 2000, 50_000);
     this.#disk = new SimulatedDisk({ random: this.#random, ...(lies && { lies }) });
   }
@@ -140,6 +140,7 @@ class History {
       clock: this.#clock,
       metrics: this.#metrics,
       outstandingMax: 1 + this.#random.below(60),
+      snapshotEvery: this.#pick(2, 10, 1000),
       onError,
     });
     const spec = { id: "s", name: subscriptionName, number: 2, ackDeadlineSeconds, startOffsets: [] };
@@ -159,9 +160,23 @@ class History {
     else if (action === 15) this.#clock.advance(this.#random.below(15_000));
     else if (action === 16) this.#disk.faults = this.#random.below(3) === 0 ? this.#someFaults() : noFaults;
     else if (action === 17) this.#disk.capacityBytes = this.#pick(2000, 10_000, Number.POSITIVE_INFINITY);
+    else if (action === 18) this.#grow();
     else for (let n = this.#random.below(6); n >= 0; n--) this.#disk.step();
     await tick();
     if (this.#broken.length > 0) throw this.#broken[0];
+  }
+
+  /** As two changes of a topic do: the row in SQL grows first, and then the live topic, perhaps late. */
+  #grow(): void {
+    const { partitions, version } = this.#spec;
+    if (partitions >= 4 || this.#random.below(4) > 0) return;
+    this.#spec = { ...this.#spec, partitions: partitions + 1, version: version + 1 };
+    this.#trace(`grow to ${partitions + 1}`);
+    this.#launch(
+      this.#topic.grow(this.#spec),
+      () => {},
+      () => {},
+    );
   }
 
   /** Runs an operation beside the others. Its outcome counts only while this life lasts. */

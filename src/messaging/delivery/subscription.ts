@@ -11,7 +11,7 @@ import type { LogPartition, LogRecord } from "../../stores/log/port.ts";
 import { formatReceipt, type Receipt } from "../ids.ts";
 import { keyOf, publishedAtOf } from "../message.ts";
 import type { SubscriptionMeter } from "../metrics.ts";
-import { Cursor, type Entry, newLease, type Settlement } from "./cursor.ts";
+import { Cursor, type Entry, newLease, recordOf, type Settlement } from "./cursor.ts";
 import type { Journal } from "./journal.ts";
 
 /** A fence is epoch · 2^32 + count: 2^21 starts of four thousand million leases each fit a double. */
@@ -25,6 +25,14 @@ export interface Delivery {
   body: Buffer;
   attempt: number;
   receipt: string;
+  /** What the consumer said who gave it back last. */
+  lastReason: string | undefined;
+}
+
+export interface Nack {
+  receipt: Receipt;
+  delayMs: number;
+  reason?: string | undefined;
 }
 
 export interface Received {
@@ -73,6 +81,7 @@ export class LiveSubscription {
   readonly #recovered: Map<number, Cursor>;
   readonly #epoch: number;
   #begun: Promise<void> | undefined;
+  #adding = Promise.resolve();
   #fenceCount = 0;
   #turn = 0;
   #waiters: (() => void)[] = [];
@@ -95,8 +104,13 @@ export class LiveSubscription {
     return subscription;
   }
 
-  /** Takes up partitions that the topic has gained. */
-  async addPartitions(): Promise<void> {
+  /** Takes up partitions that the topic has gained, one call after the other: two would take up the same. */
+  addPartitions(): Promise<void> {
+    this.#adding = this.#adding.then(() => this.#addPartitions());
+    return this.#adding;
+  }
+
+  async #addPartitions(): Promise<void> {
     for (let partition = this.#lanes.length; partition < this.#options.partitions.length; partition++) {
       const log = this.#options.partitions[partition]!;
       const cursor = this.#recovered.get(partition) ?? new Cursor(this.#options.startOf(partition));
@@ -133,7 +147,7 @@ export class LiveSubscription {
 
   /**
    * Leases up to `limit` messages (≥ 1). With nothing to give it waits up to `waitMs`, or until the signal
-   * aborts, and then answers with nothing. Rejects with `log_corrupt` when a damaged record is all that is left.
+   * aborts, and then answers with nothing. Rejects with `log_corrupt` when damaged records are all that is left.
    */
   async receive(limit: number, waitMs: number, signal?: AbortSignal): Promise<Received> {
     const { clock } = this.#options;
@@ -141,6 +155,7 @@ export class LiveSubscription {
     await this.#begin();
     for (;;) {
       if (this.#closed) throw this.#closed;
+      if (signal?.aborted) return { deliveries: [], expiresAt: clock.now() }; // nobody is there to take them
       const seen = this.#events;
       const { taken, fence, deadline } = this.#take(limit);
       if (taken.length > 0) {
@@ -148,7 +163,7 @@ export class LiveSubscription {
         return this.#deliver(taken, fence, deadline);
       }
       if (await this.#fill()) continue;
-      if (clock.monotonic() >= end || signal?.aborted) return { deliveries: [], expiresAt: clock.now() };
+      if (clock.monotonic() >= end) return { deliveries: [], expiresAt: clock.now() };
       if (this.#events === seen) await this.#change(end, signal);
     }
   }
@@ -174,16 +189,18 @@ export class LiveSubscription {
   }
 
   /** Gives messages back, each after its delay. */
-  async nack(items: readonly { receipt: Receipt; delayMs: number }[]): Promise<Settlement[]> {
+  async nack(items: readonly Nack[]): Promise<Settlement[]> {
     const now = this.#options.clock.monotonic();
     const retries = new Map<Lane, Entry[]>();
-    const outcomes = items.map(({ receipt, delayMs }): Settlement => {
+    const outcomes = items.map(({ receipt, delayMs, reason }): Settlement => {
       const lane = this.#lanes[receipt.partition];
       if (!lane) return "never";
       const entry = lane.cursor.entry(receipt.offset);
-      const outcome = lane.cursor.nack(receipt.offset, receipt.fence, now + delayMs, now);
+      const outcome = lane.cursor.nack(receipt.offset, receipt.fence, now + delayMs, now, reason);
       if (outcome !== "ok" || !entry) return outcome;
-      retries.set(lane, [...(retries.get(lane) ?? []), entry]);
+      const entries = retries.get(lane);
+      if (entries) entries.push(entry);
+      else retries.set(lane, [entry]);
       return outcome;
     });
     const nacked = outcomes.filter((outcome) => outcome === "ok").length;
@@ -263,21 +280,40 @@ export class LiveSubscription {
 
   async #deliver(taken: Taken[], fence: number, deadline: number): Promise<Received> {
     const { clock, number } = this.#options;
-    const loaded: { lane: Lane; entry: Entry; body: Buffer | undefined }[] = [];
-    for (const { lane, entry, body } of taken) {
-      loaded.push({ lane, entry, body: body ?? (await readOne(lane.log, entry.offset)) });
-    }
+    const { loaded, damage } = await this.#load(taken);
     const deliveries: Delivery[] = [];
     for (const { lane, entry, body } of loaded) {
       // Without a body, retention has removed it. And reading may have taken so long that the lease is over:
       // what another consumer holds by now, or has settled, is not handed out a second time.
       if (!body || entry.lease?.fence !== fence) continue;
-      const { offset, attempt } = entry;
+      const { offset, attempt, reason: lastReason } = entry;
       const receipt = formatReceipt(number, lane.partition, offset, fence);
-      deliveries.push({ partition: lane.partition, offset, body, attempt, receipt });
+      deliveries.push({ partition: lane.partition, offset, body, attempt, receipt, lastReason });
     }
+    if (damage && deliveries.length === 0) throw damage;
     this.#countDelivered(deliveries);
     return { deliveries, expiresAt: clock.now() + deadline - clock.monotonic() };
+  }
+
+  /**
+   * Reads what is not at hand. A message that cannot be read keeps its lease until the deadline, so that it does
+   * not come back at once, and so do those behind it of its key, which may not overtake it.
+   */
+  async #load(taken: Taken[]): Promise<{ loaded: Taken[]; damage: unknown }> {
+    const loaded: Taken[] = [];
+    const held = new Set<string>();
+    let damage: unknown;
+    for (const { lane, entry, body } of taken) {
+      if (held.size > 0 && held.has(lineOf(lane, entry))) continue;
+      try {
+        loaded.push({ lane, entry, body: body ?? (await readOne(lane.log, entry.offset)) });
+      } catch (error) {
+        damage = error;
+        if (entry.key !== undefined) held.add(lineOf(lane, entry));
+        this.#options.onError(error);
+      }
+    }
+    return { loaded, damage };
   }
 
   #countDelivered(deliveries: readonly Delivery[]): void {
@@ -299,7 +335,14 @@ export class LiveSubscription {
         aheadAt >= ahead.length && cursor.next < log.end && cursor.outstanding < outstandingMax,
     );
     if (wanting.length === 0) return false;
-    await Promise.all(wanting.map((lane) => (lane.filling ??= this.#fillLane(lane))));
+    const fills = wanting.map((lane) => {
+      lane.filling ??= this.#fillLane(lane);
+      return lane.filling;
+    });
+    const outcomes = await Promise.allSettled(fills);
+    const failed = outcomes.find((outcome) => outcome.status === "rejected");
+    // A lane that cannot be read is reported when the others have nothing either.
+    if (failed && outcomes.every(({ status }) => status === "rejected")) throw failed.reason;
     return true;
   }
 
@@ -319,20 +362,16 @@ export class LiveSubscription {
 
   async #settle(changes: { lane: Lane; offsets: number[]; retries: Entry[] }[]): Promise<void> {
     const { journal } = this.#options;
-    const written = changes.map(({ lane, offsets, retries }) => {
-      const records = retries.map(({ offset, attempt, state, dueAt }) => ({
-        offset,
-        attempt,
-        dueAt: state === "delayed" ? dueAt : 0,
-      }));
-      return journal.settle(lane.partition, offsets, records);
-    });
+    const written = changes.map(({ lane, offsets, retries }) =>
+      journal.settle(lane.partition, offsets, retries.map(recordOf)),
+    );
     this.#arm();
     this.#wake();
     await Promise.all(written);
     if (!journal.needsSnapshot) return;
     const cursors = new Map(this.#lanes.map(({ partition, cursor }) => [partition, cursor]));
-    await journal.snapshot(this.#epoch, cursors);
+    // What is settled is in the journal already; a snapshot that fails only leaves it longer.
+    await journal.snapshot(this.#epoch, cursors).catch(this.#options.onError);
   }
 
   /** One timer for the earliest deadline of all lanes. */
@@ -386,6 +425,9 @@ export class LiveSubscription {
   }
 }
 
+/** What must stay in order; a message without a key is in no line. */
+const lineOf = ({ partition }: Lane, { key }: Entry) => (key === undefined ? "" : `${partition}/${key}`);
+
 async function readOne(log: LogPartition, offset: number): Promise<Buffer | undefined> {
   try {
     const [record] = await log.read(offset, { records: 1, bytes: 1 });
@@ -402,8 +444,13 @@ async function restoreKeys(cursor: Cursor, log: LogPartition): Promise<void> {
   const keys = new Map<number, string | undefined>();
   for (const { offset } of cursor.records()) {
     if (keys.has(offset)) continue;
-    const records = await log.read(offset, { records: 256, bytes: 1 << 20 });
-    for (const record of records) keys.set(record.offset, keyOf(record.body));
+    try {
+      const records = await log.read(offset, { records: 256, bytes: 1 << 20 });
+      for (const record of records) keys.set(record.offset, keyOf(record.body));
+    } catch (error) {
+      if (!hasCode(error, "log_corrupt")) throw error;
+      keys.set(offset, undefined); // has no key any more; who receives it is told of the damage
+    }
   }
   cursor.restoreKeys((offset) => keys.get(offset));
 }

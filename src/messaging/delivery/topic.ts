@@ -18,6 +18,8 @@ export interface TopicSpec {
   number: number;
   partitions: number;
   durability: Durability;
+  /** Of the row; a later change has a larger one. */
+  version: number;
 }
 
 export interface SubscriptionSpec {
@@ -51,6 +53,8 @@ export interface TopicParts {
   metrics: MessagingMetrics;
   /** Of one partition of a subscription; see LiveSubscription. */
   outstandingMax: number;
+  /** Records of a subscription's journal between two snapshots; the journal knows a good number. */
+  snapshotEvery?: number;
   onError: (error: unknown) => void;
 }
 
@@ -72,6 +76,7 @@ export class LiveTopic {
   readonly #partitions: LogPartition[] = [];
   readonly #subscriptions = new Map<string, Member>();
   #opening: Promise<readonly LogPartition[]> | undefined;
+  #growing = Promise.resolve();
   #isReady = false;
   /** Why it takes no more, once it is closed. */
   #closed: HotSwapError | undefined;
@@ -168,14 +173,17 @@ export class LiveTopic {
   }
 
   /** Takes up new partitions after the spec has grown. */
-  async grow(spec: TopicSpec): Promise<void> {
-    const partitions = await this.partitions();
-    if (spec.partitions > partitions.length) {
-      this.spec = spec;
-      await this.partitions();
-    }
+  grow(spec: TopicSpec): Promise<void> {
+    this.#growing = this.#growing.catch(() => {}).then(() => this.#grow(spec));
+    return this.#growing;
+  }
+
+  async #grow(spec: TopicSpec): Promise<void> {
+    if (spec.version < this.spec.version) return; // a later change has overtaken this one
+    await this.partitions();
     this.spec = spec;
-    for (const { opening } of this.#subscriptions.values()) await (await opening)?.addPartitions();
+    await this.partitions();
+    for (const { live } of this.#subscriptions.values()) await live?.addPartitions();
   }
 
   async close(reason = new HotSwapError("shutting_down")): Promise<void> {
@@ -218,7 +226,7 @@ export class LiveTopic {
   }
 
   async #openSubscription(spec: SubscriptionSpec): Promise<LiveSubscription> {
-    const { log, clock, metrics, outstandingMax, onError } = this.#parts;
+    const { log, clock, metrics, outstandingMax, snapshotEvery, onError } = this.#parts;
     const partitions = this.#partitions;
     return LiveSubscription.open({
       number: spec.number,
@@ -226,7 +234,7 @@ export class LiveTopic {
       outstandingMax,
       meter: metrics.subscription(this.spec, spec.name),
       clock,
-      journal: new Journal(await log.partition(journalName(spec.number)), clock),
+      journal: new Journal(await log.partition(journalName(spec.number)), clock, snapshotEvery),
       partitions,
       startOf: (partition) => Math.max(spec.startOffsets[partition] ?? 0, partitions[partition]?.start ?? 0),
       onError,

@@ -117,6 +117,7 @@ function requestRoute(approvals: Approvals, sql: Sql): Route {
       "An open request of the same kind and resource is answered when its content is the same, " +
       "and becomes void when it is not.",
     permission: "approvals.request",
+    checksResource: true,
     audit: { action: "approvals.request" },
     body: RequestBody,
     status: 201,
@@ -139,6 +140,7 @@ function getRoute(approvals: Approvals): Route {
     path: "/api/v1/approvals/{id}",
     summary: "One request for approval, with its content",
     permission: "approvals.read",
+    checksResource: true,
     audit: { none: "reads only" },
     params: Id,
     response: ApprovalSchema,
@@ -151,6 +153,7 @@ function decideRoutes(approvals: Approvals, sql: Sql): Route[] {
   const shared = {
     method: "POST",
     permission: "approvals.decide",
+    checksResource: true,
     params: Id,
     response: ApprovalSchema,
     idempotent: true,

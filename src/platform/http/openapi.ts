@@ -106,9 +106,14 @@ function contentOf(schemas: Record<string, TSchema> = {}): Node {
 function parametersOf(route: Route): Node[] {
   const parameters = [...members(route.params, "path"), ...members(route.query, "query")];
   if (route.idempotent) {
-    const schema = { type: "string", minLength: 1, maxLength: 255 };
+    const schema = { type: "string", pattern: "^[ -~]{1,255}$" };
     const description = "Repeating the request with the same key gives the first answer again.";
     parameters.push({ name: "Idempotency-Key", in: "header", required: false, description, schema });
+  }
+  if (route.errors?.includes("if_match_required")) {
+    const schema = { type: "string", minLength: 1 };
+    const description = "The ETag that was read, or `*`.";
+    parameters.push({ name: "If-Match", in: "header", required: true, description, schema });
   }
   return parameters;
 }

@@ -58,6 +58,11 @@ export interface Route {
   description?: string;
   /** "public" is for what must answer without a token, such as /health. */
   permission: Permission | "public";
+  /**
+   * The handler checks the resource itself against the token's restrictions. On every other route a token with
+   * restrictions is refused, as there is nothing that could fit them.
+   */
+  checksResource?: boolean;
   audit: AuditRule;
   params?: TSchema;
   query?: TSchema;

@@ -14,6 +14,7 @@ import type { Clock } from "../../core/clock.ts";
 import { HotSwapError } from "../../core/errors.ts";
 import type { Service } from "../../core/lifecycle.ts";
 import type { GcraResult } from "../../stores/kv/port.ts";
+import type { Resource } from "../access/access.ts";
 import type { Permission } from "../access/permissions.ts";
 import { anonymous, type Principal } from "../auth/principal.ts";
 import { hasBody, mediaType, parseJson, readBody } from "./body.ts";
@@ -22,7 +23,7 @@ import { allowOrigins } from "./cors.ts";
 import { asHotSwapError, problemHeaders, problemType, toProblem } from "./problem.ts";
 import { type Context, handled, type Method, Reply, type Route } from "./route.ts";
 import { type StaticFiles, securityHeaders } from "./static.ts";
-import { refuseBrokenText, validator } from "./validation.ts";
+import { refuseUnkeepable, validator } from "./validation.ts";
 
 type MaybePromise<T> = T | Promise<T>;
 
@@ -57,7 +58,7 @@ export interface HttpOptions {
   /** Pages of other origins that may call; none by default. */
   corsOrigins?: readonly string[] | undefined;
   authenticate(request: IncomingMessage): MaybePromise<Principal>;
-  authorize(principal: Principal, permission: Permission): void;
+  authorize(principal: Principal, permission: Permission, resource?: Resource): void;
   /** Undefined: no limit. */
   limit?:
     | ((principal: Principal, request: IncomingMessage) => MaybePromise<LimitOutcome | undefined>)
@@ -228,7 +229,8 @@ export class HttpServer implements Service {
     request: FastifyRequest,
     reply: FastifyReply,
   ): MaybePromise<Principal> {
-    this.#options.authorize(principal, route.permission as Permission);
+    const resource = route.checksResource ? undefined : nothing;
+    this.#options.authorize(principal, route.permission as Permission, resource);
     const outcome = this.#options.limit?.(principal, request.raw);
     if (!outcome) return principal;
     const apply = (settled: LimitOutcome | undefined) => {
@@ -253,7 +255,7 @@ export class HttpServer implements Service {
       }
       const bytes = await readBody(request, limitBytes);
       const value = validate(parseJson(bytes, this.#options.jsonDepthLimit));
-      if (bytes.includes("\\u")) refuseBrokenText(value, "body"); // only an escape can bring it in
+      refuseUnkeepable(value, "body");
       return value;
     };
   }
@@ -281,9 +283,10 @@ export class HttpServer implements Service {
       const pattern = toPattern(path);
       allowed.set(pattern, [...(allowed.get(pattern) ?? []), method]);
     }
-    const all = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"] as const;
     for (const [url, methods] of allowed) {
-      const others = all.filter((method) => !(methods as readonly string[]).includes(method));
+      const others = this.#app.supportedMethods.filter(
+        (method) => !(methods as readonly string[]).includes(method),
+      );
       this.#app.route({
         method: others,
         url,
@@ -320,6 +323,9 @@ function ofFramework(error: unknown): unknown {
   const refusal = refusals[(error as { code?: string }).code ?? ""];
   return refusal ? new HotSwapError(...refusal) : error;
 }
+
+/** A resource without attributes, which no restriction fits. */
+const nothing: Resource = {};
 
 function asReply(result: unknown): Reply {
   return result instanceof Reply ? result : new Reply(result);

@@ -28,7 +28,7 @@ export function validator(schema: TSchema, part: Part): (value: unknown) => unkn
   const validate: ValidateFunction = (part === "body" ? strictAjv : coercingAjv).compile(schema);
   return (value) => {
     if (validate(value)) {
-      if (part !== "body") refuseBrokenText(value, part);
+      if (part !== "body") refuseUnkeepable(value, part);
       return value;
     }
     const fields = (validate.errors ?? []).slice(0, errorsMax).map((error) => fieldError(error, part));
@@ -37,22 +37,37 @@ export function validator(schema: TSchema, part: Part): (value: unknown) => unkn
 }
 
 /**
- * Refuses text that no store can keep as it is: U+0000, which PostgreSQL does not hold, and halves of surrogate
- * pairs, which are no characters (I-JSON, RFC 7493 §2.1). Looks into names of members too.
+ * Refuses what no store can keep as it is: halves of surrogate pairs, which are no characters, numbers beyond a
+ * double (both not I-JSON, RFC 7493 §2), and U+0000, which PostgreSQL does not hold; in names of members too. Not
+ * for messages: their payload is kept byte for byte and may hold anything.
  */
-export function refuseBrokenText(value: unknown, part: Part): void {
-  const pointer = brokenText(value, part === "body" ? "" : part);
-  if (pointer === undefined) return;
-  const field = { pointer, message: "must be whole characters, and U+0000 is none here" };
-  throw new HotSwapError("validation_failed", summary([field]), { fields: [field] });
+export function refuseUnkeepable(value: unknown, part: Part): void {
+  const found = findUnkeepable(value);
+  if (!found) return;
+  const pointer = [part === "body" ? "" : part, ...found.path.map(pointerToken)].join("/");
+  const fields = [{ pointer, message: found.message }];
+  throw new HotSwapError("validation_failed", summary(fields), { fields });
 }
 
-function brokenText(value: unknown, pointer: string): string | undefined {
-  if (typeof value === "string") return value.isWellFormed() && !value.includes("\0") ? undefined : pointer;
+interface Unkeepable {
+  path: (string | number)[];
+  message: string;
+}
+
+function findUnkeepable(value: unknown): Unkeepable | undefined {
+  if (typeof value === "string") {
+    if (value.isWellFormed() && !value.includes("\0")) return undefined;
+    return { path: [], message: "must be whole characters, and U+0000 is none here" };
+  }
+  if (typeof value === "number") {
+    return Number.isFinite(value) ? undefined : { path: [], message: "is larger than a number can be" };
+  }
   if (typeof value !== "object" || value === null) return undefined;
-  for (const [name, member] of Object.entries(value)) {
-    const broken = brokenText(name, pointer) ?? brokenText(member, `${pointer}/${pointerToken(name)}`);
-    if (broken !== undefined) return broken;
+  const names = Array.isArray(value) ? undefined : Object.keys(value);
+  const members: unknown[] = Array.isArray(value) ? value : Object.values(value);
+  for (let at = 0; at < members.length; at++) {
+    const found = findUnkeepable(members[at]) ?? findUnkeepable(names?.[at]);
+    if (found) return { path: [names?.[at] ?? at, ...found.path], message: found.message };
   }
   return undefined;
 }

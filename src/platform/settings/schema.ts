@@ -253,16 +253,17 @@ export const schema = {
     meaning: "The longest that a consume request may wait for messages.",
     default: 30,
   }),
-  "messaging.partitionsMax": setting(integer(1, 4_096), {
+  "messaging.partitionsMax": setting(integer(1, 256), {
     meaning: "Partitions of one topic.",
     default: 256,
   }),
   "messaging.messageLimitBytes": setting(integer(KiB, 8 * MiB, "bytes"), {
-    meaning: "The largest message, headers and payload together.",
+    meaning: "The largest payload of a message, as JSON text.",
     default: MiB,
   }),
   "messaging.inFlightMax": setting(integer(1, 1_000_000), {
-    meaning: "Messages of one subscription that may be with consumers, not yet acknowledged.",
+    meaning:
+      "Messages of one partition that may be delivered and not yet acknowledged, for each subscription.",
     default: 10_000,
   }),
 

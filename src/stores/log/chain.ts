@@ -25,6 +25,8 @@ export class SegmentChain {
   #bytesBeforeFirst: number;
   /** A following segment may have its name already: nothing written to the active one would count any more. */
   #halfBegun = false;
+  /** No segment has been deleted since the folder was synced; unknown of the process before. */
+  #namesDurable = false;
   /** Everything below this offset, and before this position of the active segment, is on the medium. */
   #durable: { offset: number; position: number };
 
@@ -216,21 +218,32 @@ export class SegmentChain {
     await segment.read(this.#context, range, out);
   }
 
-  /** Deletes the sealed segments that end at or before the offset, oldest first, each one durably. */
+  /**
+   * Deletes the sealed segments that end at or before the offset, oldest first, each one durably before the
+   * next: what a crash leaves is then without gaps, whatever order the disk keeps.
+   */
   async dropBefore(offset: number): Promise<void> {
     const { disk, files, indexes } = this.#context;
+    const before = this.#segments.length;
     while (this.#segments.length > 1 && this.#segments[0]!.end <= offset) {
+      await this.#syncNames();
       const [oldest, next] = this.#segments as [Segment, Segment];
       const bytesBefore = await this.#bytesBefore(next);
+      this.#namesDurable = false;
       await disk.remove(oldest.checkpointPath);
       await disk.remove(oldest.path);
       files.forget(oldest.path);
       indexes.forget(oldest);
       this.#segments = this.#segments.slice(1);
       this.#bytesBeforeFirst = bytesBefore;
-      // One by one, so that after a crash what is left is without gaps, whatever order the disk keeps.
-      await disk.syncFolder(this.#place.folder);
     }
+    if (this.#segments.length < before) await this.#syncNames();
+  }
+
+  async #syncNames(): Promise<void> {
+    if (this.#namesDurable) return;
+    await this.#context.disk.syncFolder(this.#place.folder);
+    this.#namesDurable = true;
   }
 
   async #bytesBefore(segment: Segment): Promise<number> {

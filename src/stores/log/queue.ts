@@ -40,6 +40,11 @@ export class AppendQueue {
     return this.#hidden;
   }
 
+  /** True when the disk is behind by a good part of what may wait. */
+  get isDeep(): boolean {
+    return this.#sizeBytes * 8 > this.#context.limits.pendingBytes;
+  }
+
   /** The encoded size of an append that may be accepted, or the reason why not. Throws for a programmer's error. */
   admit(bodies: readonly Uint8Array[]): number | HotSwapError {
     const { limits, pendingBytes } = this.#context;
