@@ -48,21 +48,28 @@ export function encodeMessage(message: NewMessage, publishedAt: number): Buffer 
 }
 
 export function decodeMessage(body: Buffer): StoredMessage {
-  if (body[0] !== version) {
-    throw new HotSwapError(
-      "log_corrupt",
-      `A stored message has format ${body[0]}; this version reads ${version}.`,
-    );
-  }
-  const keyEnd = prefixBytes + body.readUInt16LE(10);
-  const headersEnd = keyEnd + body.readUInt32LE(12);
+  checkFormat(body);
+  const headers = headersStart(body);
+  const payload = payloadStart(body);
   return {
     publishedAt: publishedAtOf(body),
     key: keyOf(body),
-    headers: headersEnd > keyEnd ? body.subarray(keyEnd, headersEnd) : noBytes,
-    payload: body.subarray(headersEnd),
+    headers: payload > headers ? body.subarray(headers, payload) : noBytes,
+    payload: body.subarray(payload),
   };
 }
+
+/** Throws for a body of another format than this version writes. */
+export function checkFormat(body: Buffer): void {
+  if (body[0] === version) return;
+  throw new HotSwapError(
+    "log_corrupt",
+    `A stored message has format ${body[0]}; this version reads ${version}.`,
+  );
+}
+
+export const headersStart = (body: Buffer): number => prefixBytes + body.readUInt16LE(10);
+export const payloadStart = (body: Buffer): number => headersStart(body) + body.readUInt32LE(12);
 
 export const publishedAtOf = (body: Buffer): number => body.readDoubleLE(2);
 

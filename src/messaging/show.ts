@@ -1,101 +1,99 @@
 /**
  * Messages as JSON text, put together from bytes: the payload and headers are copied as they are stored and
- * never parsed. One buffer an answer; its size is known before a byte is written.
+ * never parsed. One buffer an answer; its size is known before a byte is written. This runs once per delivered
+ * message, so it makes no view of a stored message and writes all text between two payloads at once.
  */
-
-import type { Delivery, Received } from "./delivery/subscription.ts";
+import type { Received } from "./delivery/subscription.ts";
 import { formatMessageId } from "./ids.ts";
-import { decodeMessage, type StoredMessage } from "./message.ts";
+import { checkFormat, headersStart, keyOf, payloadStart, publishedAtOf } from "./message.ts";
 
-interface Piece {
-  before: string;
-  stored: StoredMessage;
-  after: string;
+interface TopicNames {
+  name: string;
+  number: number;
 }
 
-const headersMember = Buffer.from(`,"headers":`);
-const noHeaders = Buffer.from(`{}`);
-const payloadMember = Buffer.from(`,"payload":`);
+interface Shown {
+  partition: number;
+  offset: number;
+  body: Buffer;
+}
 
 /** `{"messages": […]}` of a receive. */
-export function showReceived(
-  topic: { name: string; number: number },
-  { deliveries, expiresAt }: Received,
-): Buffer {
+export function showReceived(topic: TopicNames, { deliveries, expiresAt }: Received): Buffer {
   const leaseExpiresAt = new Date(expiresAt).toISOString();
-  return join(
-    deliveries.map(({ partition, offset, body, attempt, receipt, lastReason }: Delivery) => {
-      const stored = decodeMessage(body);
-      const reason = lastReason === undefined ? "" : `,"lastReason":${JSON.stringify(lastReason)}`;
-      const after = `,"attempt":${attempt},"receipt":"${receipt}","leaseExpiresAt":"${leaseExpiresAt}"${reason}}`;
-      return { before: head(topic, partition, offset, stored), stored, after };
-    }),
-    `{"messages":[`,
-    "]}",
-  );
+  const after = deliveries.map(({ attempt, receipt, lastReason }) => {
+    const reason = lastReason === undefined ? "" : `,"lastReason":${JSON.stringify(lastReason)}`;
+    return `,"attempt":${attempt},"receipt":"${receipt}","leaseExpiresAt":"${leaseExpiresAt}"${reason}}`;
+  });
+  return join(topic, deliveries, after, `{"messages":[`, "]}");
 }
 
 /** `{"messages": […]}` of a peek: no attempt, no receipt. */
-export function showStored(
-  topic: { name: string; number: number },
-  records: readonly { partition: number; offset: number; body: Buffer }[],
+export function showStored(topic: TopicNames, records: readonly Shown[]): Buffer {
+  const after = records.map(() => "}");
+  return join(topic, records, after, `{"messages":[`, "]}");
+}
+
+export function showOne(topic: TopicNames, record: Shown): Buffer {
+  return join(topic, [record], ["}"], "", "");
+}
+
+function join(
+  topic: TopicNames,
+  shown: readonly Shown[],
+  after: string[],
+  open: string,
+  close: string,
 ): Buffer {
-  return join(
-    records.map((record) => storedPiece(topic, record)),
-    `{"messages":[`,
-    "]}",
-  );
+  const dates = new DateText();
+  // What stands before each payload: the end of the message in front of it, and its own beginning.
+  const before = shown.map(({ partition, offset, body }, index) => {
+    checkFormat(body);
+    const end = index === 0 ? open : `${after[index - 1]},`;
+    return `${end}${head(topic, partition, offset, body, dates)}`;
+  });
+  const last = `${after.at(-1) ?? open}${close}`;
+  // A UTF-16 unit takes at most three bytes of UTF-8.
+  const textUnits = before.reduce((sum, text) => sum + text.length, last.length);
+  const target = Buffer.allocUnsafe(shown.reduce((sum, { body }) => sum + body.length + 16, textUnits * 3));
+  let at = 0;
+  shown.forEach(({ body }, index) => {
+    at += target.write(before[index]!, at);
+    const payload = payloadStart(body);
+    const headers = headersStart(body);
+    if (payload > headers) {
+      at += body.copy(target, at, headers, payload);
+      at += target.write(`,"payload":`, at);
+    }
+    at += body.copy(target, at, payload);
+  });
+  at += target.write(last, at);
+  return target.subarray(0, at);
 }
 
-export function showOne(
-  topic: { name: string; number: number },
-  record: { partition: number; offset: number; body: Buffer },
-): Buffer {
-  return join([storedPiece(topic, record)], "", "");
-}
-
-function storedPiece(
-  topic: { name: string; number: number },
-  { partition, offset, body }: { partition: number; offset: number; body: Buffer },
-): Piece {
-  const stored = decodeMessage(body);
-  return { before: head(topic, partition, offset, stored), stored, after: "}" };
-}
-
-function head(
-  topic: { name: string; number: number },
-  partition: number,
-  offset: number,
-  stored: StoredMessage,
-): string {
+/** Everything up to the headers, or to the payload when there are none. */
+function head(topic: TopicNames, partition: number, offset: number, body: Buffer, dates: DateText): string {
   const id = formatMessageId(topic.number, partition, offset);
-  const key = stored.key === undefined ? "null" : JSON.stringify(stored.key);
-  const publishedAt = new Date(stored.publishedAt).toISOString();
+  const key = keyOf(body);
+  const headers = payloadStart(body) > headersStart(body) ? "" : `{},"payload":`;
   // A topic's name needs no escaping: its alphabet has neither quotes nor backslashes.
   return (
     `{"messageId":"${id}","topic":"${topic.name}","partition":${partition},"offset":${offset},` +
-    `"key":${key},"publishedAt":"${publishedAt}"`
+    `"key":${key === undefined ? "null" : JSON.stringify(key)},"publishedAt":"${dates.of(publishedAtOf(body))}",` +
+    `"headers":${headers}`
   );
 }
 
-function join(pieces: readonly Piece[], open: string, close: string): Buffer {
-  let size = open.length + close.length + pieces.length;
-  for (const { before, stored, after } of pieces) {
-    // A UTF-16 unit takes at most three bytes of UTF-8.
-    size += (before.length + after.length) * 3 + headersMember.length + payloadMember.length;
-    size += Math.max(stored.headers.length, noHeaders.length) + stored.payload.length;
+/** Messages that were published together share their millisecond, and its text costs more than a look. */
+class DateText {
+  #ms = Number.NaN;
+  #text = "";
+
+  of(ms: number): string {
+    if (ms !== this.#ms) {
+      this.#ms = ms;
+      this.#text = new Date(ms).toISOString();
+    }
+    return this.#text;
   }
-  const target = Buffer.allocUnsafe(size);
-  let at = target.write(open);
-  pieces.forEach(({ before, stored, after }, index) => {
-    if (index > 0) target[at++] = 0x2c;
-    at += target.write(before, at);
-    at += headersMember.copy(target, at);
-    at += (stored.headers.length > 0 ? stored.headers : noHeaders).copy(target, at);
-    at += payloadMember.copy(target, at);
-    at += stored.payload.copy(target, at);
-    at += target.write(after, at);
-  });
-  at += target.write(close, at);
-  return target.subarray(0, at);
 }

@@ -43,6 +43,15 @@ test("a token without roles is let in nowhere but where all are", async () => {
   }
 });
 
+test("a restricted token is let in only where the restriction is checked against the thing itself", async () => {
+  const caller = await server.as({ roles: ["admin"], attributes: { environment: "test" } });
+  for (const route of server.routes) {
+    const { status, json } = await call(caller, route);
+    if (route.permission === "public" || route.checksResource) assert.notEqual(status, 403, route.id);
+    else assert.deepEqual([status, json.code], [403, "permission_denied"], route.id);
+  }
+});
+
 test("without a token nobody is let in but where all are", async () => {
   const caller = new Caller(server, undefined);
   for (const route of server.routes) {

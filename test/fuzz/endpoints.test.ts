@@ -1,7 +1,7 @@
 /**
  * Bad input for every endpoint, made from the server's own OpenAPI document. Whatever comes, the answer is one
  * that the document promises: never a failure of the server, never a hang, nothing of the inside; and the server
- * works on as before. HOTSWAP_FUZZ_RUNS is the number of requests for each endpoint, HOTSWAP_FUZZ_SEED replays.
+ * works on as before. HOTSWAP_TEST_FUZZ_RUNS is the number of requests for each endpoint, HOTSWAP_TEST_FUZZ_SEED replays.
  */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
@@ -15,11 +15,11 @@ import { requestsOf } from "./requests.ts";
 import type { Known } from "./values.ts";
 import { judge, send } from "./wire.ts";
 
-const long = process.env.HOTSWAP_FUZZ_RUNS;
+const long = process.env.HOTSWAP_TEST_FUZZ_RUNS;
 const runs = Number(long ?? 150);
 /** The short form stops here for each endpoint, however far it is. */
 const budgetMs = long ? Number.POSITIVE_INFINITY : 450;
-const seed = Number(process.env.HOTSWAP_FUZZ_SEED ?? Date.now() % 2 ** 31);
+const seed = Number(process.env.HOTSWAP_TEST_FUZZ_SEED ?? Date.now() % 2 ** 31);
 
 let server: TestServer;
 let ann: Caller;

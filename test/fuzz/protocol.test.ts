@@ -57,7 +57,7 @@ describe("malformed HTTP", () => {
     "no HTTP": "HELLO\r\n\r\n",
     "a NUL in the path": `GET /\u0000 HTTP/1.1\r\n${host}\r\n`,
     "a blank in the path": `GET /a b HTTP/1.1\r\n${host}\r\n`,
-    "an unknown method": `HACK / HTTP/1.1\r\n${host}\r\n`,
+    "an unknown method": `FROB / HTTP/1.1\r\n${host}\r\n`,
     "an unknown version": `GET / HTTP/3.7\r\n${host}\r\n`,
     "the preface of HTTP/2": "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "no Host": "GET /health HTTP/1.1\r\nConnection: close\r\n\r\n",

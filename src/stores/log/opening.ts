@@ -6,7 +6,7 @@
 import { SegmentChain } from "./chain.ts";
 import { readCheckpoint } from "./checkpoint.ts";
 import type { LogContext } from "./context.ts";
-import { type Disk, withFile } from "./disk.ts";
+import { type Disk, type DiskFile, withFile } from "./disk.ts";
 import { readHeader, type SegmentHeader, segmentBase, segmentHeaderBytes } from "./header.ts";
 import { Partition } from "./partition.ts";
 import { type Block, parseBlock } from "./record.ts";
@@ -79,7 +79,7 @@ async function recover({ disk }: LogContext, segment: Segment): Promise<Recovery
     segment.end = segment.base + sequence;
     segment.content = { salt, bytesBefore, index, damage, position };
     const durable = { offset: segment.base + found.durable.sequence, position: found.durable.position };
-    if (usable?.position === file.size) {
+    if (usable?.position === file.size && (await isSynced(file))) {
       segment.hasCheckpoint();
       return { durable, doubtful: undefined };
     }
@@ -87,4 +87,15 @@ async function recover({ disk }: LogContext, segment: Segment): Promise<Recovery
     if ((await file.read(bytes, durable.position)) < bytes.length) throw new Error("the file has shrunk");
     return { durable, doubtful: bytes.length > 0 ? [parseBlock(durable.offset, bytes)] : [] };
   });
+}
+
+/**
+ * The process before may have died after it cut the file and before the cut was on the medium, where the tail would
+ * then come back. Unlike page content, a truncation that a failed sync has left behind stays the journal's affair.
+ */
+async function isSynced(file: DiskFile): Promise<boolean> {
+  return file.sync().then(
+    () => true,
+    () => false, // then the file is not trusted, and a fresh segment cuts it
+  );
 }
