@@ -28,7 +28,8 @@ const otherNames = [
   ["trace_id", "span_id", "node_modules", "npm_config", "scrape_configs", "job_name", "static_configs"],
   ["credentials_file", "max_connections", "rolled_back", "rolling_back", "realm_access"],
 ].flat();
-const names = new Set([...Object.keys(catalogue), ...Object.keys(metricTable), ...otherNames]);
+const labels = Object.values(metricTable).flatMap((metric): readonly string[] => metric.labels);
+const names = new Set([...Object.keys(catalogue), ...Object.keys(metricTable), ...labels, ...otherNames]);
 const settings = new Set<string>([...settingNames, ...Object.keys(permissions)]);
 const groups = new Set(settingNames.map((name) => name.split(".", 1)[0]!));
 const variables = new Set([
