@@ -13,9 +13,10 @@ const thousands = (value: number) => `${(value / 1000).toFixed(value < 10_000 ? 
 function bar(row: Row, top: number, largest: number): string {
   const x = (value: number) => (labelWidth + (value / largest) * barSpace).toFixed(1);
   const middle = top + barHeight / 2;
+  const width = ((row.perSecond / largest) * barSpace).toFixed(1);
   const colour = row.system.startsWith("hotswap") ? "#d9480f" : "#868e96";
   return `<text x="${labelWidth - 8}" y="${middle + 4}" text-anchor="end">${escapeXml(row.title)}</text>
-<rect x="${labelWidth}" y="${top}" width="${((row.perSecond / largest) * barSpace).toFixed(1)}" height="${barHeight}" fill="${colour}"/>
+<rect x="${labelWidth}" y="${top}" width="${width}" height="${barHeight}" fill="${colour}"/>
 <path d="M${x(row.slowest)} ${middle}H${x(row.fastest)}" stroke="#212529" stroke-width="2"/>
 <text x="${Number(x(Math.max(row.perSecond, row.fastest))) + 6}" y="${middle + 4}">${thousands(row.perSecond)}</text>`;
 }
@@ -37,7 +38,9 @@ export function plot(results: Results): string {
     }
     top += 14;
   }
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${top}" font-family="sans-serif" font-size="13">
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${top}" font-family="sans-serif" font-size="13" role="img">
+<title>Messages per second, side by side</title>
+<title>Messages per second of each system, publishing and consuming</title>
 <rect width="100%" height="100%" fill="#fff"/>
 ${parts.join("\n")}
 </svg>

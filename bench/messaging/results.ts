@@ -1,11 +1,7 @@
 /** The results of one run, and the rows that its reports show: medians over the rounds, with their spread. */
-import { writeFileSync } from "node:fs";
-import { join } from "node:path";
 import type { Measurement } from "./client.ts";
 import type { Machine } from "./machine.ts";
 import { median } from "./measure.ts";
-import { plot } from "./plot.ts";
-import { markdown } from "./report.ts";
 import type { Phase } from "./system.ts";
 import { systemNamed } from "./systems.ts";
 
@@ -103,10 +99,4 @@ export function worstForeignCpus(results: Results): number {
 /** Deliveries beyond the first of a message, over the whole run: acknowledged work that came again. */
 export function repeatedDeliveries(results: Results): number {
   return results.visits.flatMap((visit) => visit.measurements).reduce((sum, each) => sum + each.repeated, 0);
-}
-
-export function saveResults(results: Results, folder: string): void {
-  writeFileSync(join(folder, "results.json"), `${JSON.stringify(results, null, 2)}\n`);
-  writeFileSync(join(folder, "results.svg"), plot(results));
-  writeFileSync(join(folder, "results.md"), markdown(results));
 }

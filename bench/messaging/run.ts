@@ -16,7 +16,8 @@ import { installPeers } from "./install.ts";
 import { describeMachine } from "./machine.ts";
 import { cpuSecondsOfMachine } from "./measure.ts";
 import { terminalTable } from "./report.ts";
-import { type Results, saveResults, type Visit } from "./results.ts";
+import type { Results, Visit } from "./results.ts";
+import { saveResults } from "./save.ts";
 import type { System } from "./system.ts";
 import { systemNamed, systems } from "./systems.ts";
 

@@ -1,7 +1,7 @@
 /**
  * Bad input for every endpoint, made from the server's own OpenAPI document. Whatever comes, the answer is one
  * that the document promises: never a failure of the server, never a hang, nothing of the inside; and the server
- * works on as before. HOTSWAP_TEST_FUZZ_RUNS is the number of requests for each endpoint, HOTSWAP_TEST_FUZZ_SEED replays.
+ * works on as before. HOTSWAP_TEST_FUZZ_RUNS is the number of requests per endpoint, HOTSWAP_TEST_FUZZ_SEED replays.
  */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";

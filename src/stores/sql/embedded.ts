@@ -13,7 +13,7 @@ import { findBinaries } from "./embedded/binaries.ts";
 import { type Connection, PostgresServer } from "./embedded/server.ts";
 import { findUnprivileged } from "./embedded/unprivileged.ts";
 
-/** Role and database of the application. The role owns its database; as a superuser it would pass by row-level security. */
+/** Role and database of the application. The role owns its database; a superuser would pass by row-level security. */
 const application = "hotswap";
 
 export function embeddedServer(data: string, poolSize: number, clock: Clock): SqlServer {
