@@ -24,6 +24,8 @@ if (!main) refuse("there is no command line to run here.", "Reinstall the packag
 if (checkout && !existsSync(at("../node_modules"))) {
   refuse("the dependencies are not installed.", "Run: npm start (or npm ci)");
 }
+// libuv works on four files at a time unless told so before its first: each partition that syncs takes one.
+process.env.UV_THREADPOOL_SIZE ??= "16";
 tether();
 if (isModern()) {
   // Compiled code is kept from run to run. Not in a folder that all users share: who writes there decides what

@@ -86,7 +86,7 @@ function page(title: string, body: string): string {
 }
 
 function apiBody(routes: readonly Route[]): string {
-  const groups = Map.groupBy(routes, ({ id }) => id.split(".").slice(0, 2).join(" · "));
+  const groups = Map.groupBy(routes, ({ id }) => id.split(".").slice(0, -1).join(" · "));
   const names = [...groups.keys()].sort();
   const contents = names.map((name) => `<a href="#${anchor(name)}">${name}</a>`).join("");
   const sections = names.map((name) => {
