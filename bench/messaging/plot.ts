@@ -40,7 +40,6 @@ export function plot(results: Results): string {
   }
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${top}" font-family="sans-serif" font-size="13" role="img">
 <title>Messages per second, side by side</title>
-<title>Messages per second of each system, publishing and consuming</title>
 <rect width="100%" height="100%" fill="#fff"/>
 ${parts.join("\n")}
 </svg>

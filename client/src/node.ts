@@ -77,15 +77,16 @@ function responseOf(response: http.IncomingMessage, fail: (error: unknown) => Er
       const value = response.headers[name];
       return typeof value === "object" ? value.join(", ") : value;
     },
-    async text() {
-      const chunks: Buffer[] = [];
-      try {
-        for await (const chunk of response) chunks.push(chunk as Buffer);
-      } catch (error) {
-        throw fail(error);
-      }
-      return (chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)).toString();
-    },
+    // By events: an async iterator pauses the socket between chunks, which halves the rate of large answers.
+    text: () =>
+      new Promise((resolve, reject) => {
+        const chunks: Buffer[] = [];
+        response.on("data", (chunk: Buffer) => chunks.push(chunk));
+        response.on("end", () =>
+          resolve((chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)).toString()),
+        );
+        response.on("error", (error) => reject(fail(error)));
+      }),
     async *chunks() {
       response.setEncoding("utf8");
       try {

@@ -146,7 +146,7 @@ export class Topics {
   async delete({ principal, requestId }: Actor, name: string): Promise<void> {
     const { sql, audit, clock, registry } = this.#parts;
     const { tenant } = principal;
-    await sql.tenant(tenant, async (tx: MessagingTx) => {
+    const number = await sql.tenant(tenant, async (tx: MessagingTx) => {
       const row = found(await rows.lockTopic(tx, tenant, name), name);
       const filter = { topic: name, after: undefined, limit: 100_000 };
       const subscriptions = await selectSubscriptions(tx, tenant, filter);
@@ -163,8 +163,10 @@ export class Topics {
         requestId,
         before,
       });
+      return Number(row.number);
     });
-    const topic = registry.find(tenant, name);
+    // By number: another of this name may have been made since the commit.
+    const topic = registry.byNumber(tenant, number);
     if (topic) await registry.remove(topic);
     await this.#collectGarbage();
   }

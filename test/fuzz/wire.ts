@@ -52,7 +52,7 @@ const inside = [
   /\bfile:\/\//,
   /node_modules|node:internal/,
   /\b(select|insert into|update|delete from)\b[^"]{0,200}\b(from|values|set|where)\b/i,
-  /\b(syntax error at|violates|relation \\?"|invalid byte sequence|unterminated|pg_)/i,
+  /\b(syntax error at|violates|relation \\?"|invalid byte sequence|unterminated quoted|pg_)/i,
   /\bECONN|\bENOENT|\bEACCES/,
   /\b(TypeError|RangeError|SyntaxError|Cannot read prop|is not a function|undefined \(reading)/,
 ];

@@ -22,7 +22,8 @@ export class Registry {
   }
 
   async remove(topic: LiveTopic): Promise<void> {
-    this.#byName.delete(nameKey(topic.spec.tenant, topic.spec.name));
+    const key = nameKey(topic.spec.tenant, topic.spec.name);
+    if (this.#byName.get(key) === topic) this.#byName.delete(key); // else the name is another topic's by now
     this.#byNumber.delete(topic.spec.number);
     for (const { number } of topic.subscriptions) this.#bySubscription.delete(number);
     await topic.close(topicNotFound(topic.spec.name));

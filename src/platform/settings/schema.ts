@@ -249,7 +249,7 @@ export const schema = {
     meaning: "Messages in one request to publish, consume or acknowledge.",
     default: 1_000,
   }),
-  "messaging.consumeWaitMaxSeconds": setting(integer(0, 300, "seconds"), {
+  "messaging.consumeWaitMaxSeconds": setting(integer(0, 30, "seconds"), {
     meaning: "The longest that a consume request may wait for messages.",
     default: 30,
   }),
@@ -258,7 +258,7 @@ export const schema = {
     default: 256,
   }),
   "messaging.messageLimitBytes": setting(integer(KiB, 8 * MiB, "bytes"), {
-    meaning: "The largest payload of a message, as JSON text.",
+    meaning: "The largest message, headers and payload together, as JSON text.",
     default: MiB,
   }),
   "messaging.inFlightMax": setting(integer(1, 1_000_000), {
