@@ -2,6 +2,7 @@
 import { Type } from "typebox";
 import { decodeCursor, pageOf, pageQuery, toPage } from "../platform/http/page.ts";
 import { type Route, route } from "../platform/http/route.ts";
+import { actorOf, dryRunQuery } from "./change.ts";
 import type { SubscriptionRow } from "./subscriptions.sql.ts";
 import type { Subscriptions } from "./subscriptions.ts";
 import { newSubscription, subscription, topicName } from "./topics.schema.ts";
@@ -16,13 +17,14 @@ export function subscriptionRoutes(subscriptions: Subscriptions): Route[] {
       path: "/api/v1/subscriptions",
       summary: "Subscribe to a pubsub topic",
       permission: "subscriptions.write",
+      query: dryRunQuery,
       audit: { action: "subscription.create" },
       body: newSubscription,
       status: 201,
       response: subscription,
       errors: ["topic_not_found", "subscription_exists", "subscription_fixed"],
       idempotent: true,
-      handler: async (context) => toSubscription(await subscriptions.create(context, context.body)),
+      handler: async (context) => toSubscription(await subscriptions.create(actorOf(context), context.body)),
     }),
     route({
       id: "messaging.subscriptions.list",
@@ -59,10 +61,11 @@ export function subscriptionRoutes(subscriptions: Subscriptions): Route[] {
       path: "/api/v1/subscriptions/{id}",
       summary: "Delete a subscription; the messages stay in the topic",
       permission: "subscriptions.write",
+      query: dryRunQuery,
       audit: { action: "subscription.delete" },
       params: byId,
       errors: ["subscription_not_found", "subscription_fixed"],
-      handler: (context) => subscriptions.delete(context, context.params.id),
+      handler: (context) => subscriptions.delete(actorOf(context), context.params.id),
     }),
   ];
 }

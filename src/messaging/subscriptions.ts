@@ -1,11 +1,12 @@
 /** Subscriptions as people manage them. A queue has one, which comes and goes with it. */
 import { HotSwapError } from "../core/errors.ts";
 import type { Tx } from "../stores/sql/port.ts";
+import { type Actor, change } from "./change.ts";
 import { journalName } from "./delivery/topic.ts";
 import * as rows from "./subscriptions.sql.ts";
 import type { MessagingTables } from "./tables.ts";
 import { addGarbage, lockTopic } from "./topics.sql.ts";
-import { type Actor, type MessagingParts, queueSubscription, toSubscriptionSpec } from "./topics.ts";
+import { type MessagingParts, queueSubscription, toSubscriptionSpec } from "./topics.ts";
 
 export interface NewSubscription {
   name: string;
@@ -23,7 +24,8 @@ export class Subscriptions {
     this.#parts = parts;
   }
 
-  async create({ principal, requestId }: Actor, input: NewSubscription): Promise<rows.SubscriptionRow> {
+  async create(actor: Actor, input: NewSubscription): Promise<rows.SubscriptionRow> {
+    const { principal, requestId } = actor;
     const { sql, audit, clock, makeId, registry, ackDeadlineSeconds: usual } = this.#parts;
     const { tenant } = principal;
     const { name, topic, ackDeadlineSeconds = usual, from = "latest" } = input;
@@ -31,7 +33,7 @@ export class Subscriptions {
     const partitions = await live.partitions();
     // Taken before the commit: a message published in between is delivered, never missed.
     const startOffsets = partitions.map(({ start, end }) => (from === "latest" ? end : start));
-    const row = await sql.tenant(tenant, async (tx: MessagingTx) => {
+    const work = async (tx: MessagingTx) => {
       const owner = await lockTopic(tx, tenant, topic);
       if (!owner)
         throw new HotSwapError("topic_not_found", `There is no topic named ${JSON.stringify(topic)}.`);
@@ -52,9 +54,8 @@ export class Subscriptions {
       const after = { ackDeadlineSeconds, from };
       await audit.record(tx, { principal, action: "subscription.create", resource, requestId, after });
       return inserted;
-    });
-    registry.addSubscription(live, toSubscriptionSpec(row));
-    return row;
+    };
+    return change(sql, actor, work, (row) => registry.addSubscription(live, toSubscriptionSpec(row)));
   }
 
   get(tenant: string, id: string): Promise<rows.SubscriptionRow> {
@@ -67,10 +68,11 @@ export class Subscriptions {
     return this.#parts.sql.tenant(tenant, (tx: MessagingTx) => rows.selectSubscriptions(tx, tenant, filter));
   }
 
-  async delete({ principal, requestId }: Actor, id: string): Promise<void> {
+  async delete(actor: Actor, id: string): Promise<void> {
+    const { principal, requestId } = actor;
     const { sql, audit, clock, registry, log } = this.#parts;
     const { tenant } = principal;
-    const row = await sql.tenant(tenant, async (tx: MessagingTx) => {
+    const work = async (tx: MessagingTx) => {
       const row = found(await rows.selectSubscription(tx, tenant, id));
       const owner = await lockTopic(tx, tenant, row.topic);
       if (owner?.type === "queue") {
@@ -84,11 +86,13 @@ export class Subscriptions {
       const resource = `topics/${row.topic}/subscriptions/${row.name}`;
       await audit.record(tx, { principal, action: "subscription.delete", resource, requestId });
       return row;
+    };
+    await change(sql, actor, work, async (row) => {
+      const live = registry.find(tenant, row.topic);
+      if (live) await registry.removeSubscription(live, row.name);
+      // The note in the garbage stays until the next sweep; removing twice is harmless.
+      await log.remove(journalName(Number(row.number)));
     });
-    const live = registry.find(tenant, row.topic);
-    if (live) await registry.removeSubscription(live, row.name);
-    // The note in the garbage stays until the next sweep; removing twice is harmless.
-    await log.remove(journalName(Number(row.number)));
   }
 }
 

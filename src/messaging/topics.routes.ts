@@ -3,6 +3,7 @@ import { Type } from "typebox";
 import { etagOf, requireMatch } from "../platform/http/etag.ts";
 import { decodeCursor, pageOf, pageQuery, toPage } from "../platform/http/page.ts";
 import { Reply, type Route, route } from "../platform/http/route.ts";
+import { actorOf, dryRunQuery } from "./change.ts";
 import { newTopic, topic, topicName, topicStats, topicUpdate } from "./topics.schema.ts";
 import type { TopicRow } from "./topics.sql.ts";
 import type { Topics } from "./topics.ts";
@@ -21,13 +22,14 @@ function changeRoutes(topics: Topics): Route[] {
       path: "/api/v1/topics",
       summary: "Create a topic",
       permission: "topics.write",
+      query: dryRunQuery,
       audit: { action: "topic.create" },
       body: newTopic,
       status: 201,
       response: topic,
       errors: ["topic_exists"],
       idempotent: true,
-      handler: async (context) => shown(await topics.create(context, context.body), 201),
+      handler: async (context) => shown(await topics.create(actorOf(context), context.body), 201),
     }),
     route({
       id: "messaging.topics.update",
@@ -37,6 +39,7 @@ function changeRoutes(topics: Topics): Route[] {
       description:
         "Partitions may grow; name and type are fixed. Needs If-Match with the ETag that was read, or `*`.",
       permission: "topics.write",
+      query: dryRunQuery,
       audit: { action: "topic.update" },
       params: byName,
       body: topicUpdate,
@@ -44,7 +47,7 @@ function changeRoutes(topics: Topics): Route[] {
       errors: ["topic_not_found", "topic_change_refused", "if_match_required", "etag_mismatch"],
       handler: async (context) => {
         const check = (row: TopicRow) => requireMatch(context.headers, row.version);
-        return shown(await topics.update(context, context.params.name, context.body, check));
+        return shown(await topics.update(actorOf(context), context.params.name, context.body, check));
       },
     }),
     route({
@@ -53,10 +56,11 @@ function changeRoutes(topics: Topics): Route[] {
       path: "/api/v1/topics/{name}",
       summary: "Delete a topic with all its messages and subscriptions",
       permission: "topics.write",
+      query: dryRunQuery,
       audit: { action: "topic.delete" },
       params: byName,
       errors: ["topic_not_found"],
-      handler: (context) => topics.delete(context, context.params.name),
+      handler: (context) => topics.delete(actorOf(context), context.params.name),
     }),
   ];
 }

@@ -7,9 +7,9 @@ import type { Clock } from "../core/clock.ts";
 import { HotSwapError } from "../core/errors.ts";
 import type { MakeId } from "../core/ids.ts";
 import type { Audit } from "../platform/audit/index.ts";
-import type { Principal } from "../platform/auth/principal.ts";
 import type { Durability, LogStore } from "../stores/log/port.ts";
 import type { Sql, Tx } from "../stores/sql/port.ts";
+import { type Actor, change } from "./change.ts";
 import type { Registry } from "./delivery/registry.ts";
 import { journalName, partitionName, type TopicSpec } from "./delivery/topic.ts";
 import { insertSubscription, type SubscriptionRow, selectSubscriptions } from "./subscriptions.sql.ts";
@@ -25,12 +25,6 @@ export interface MessagingParts {
   registry: Registry;
   ackDeadlineSeconds: number;
   partitionsMax: number;
-}
-
-/** Who changes something, and by which request. */
-export interface Actor {
-  principal: Principal;
-  requestId: string;
 }
 
 export interface NewTopic {
@@ -67,14 +61,15 @@ export class Topics {
     await this.#collectGarbage();
   }
 
-  async create({ principal, requestId }: Actor, input: NewTopic): Promise<rows.TopicRow> {
+  async create(actor: Actor, input: NewTopic): Promise<rows.TopicRow> {
+    const { principal, requestId } = actor;
     const { sql, audit, clock, makeId, registry, ackDeadlineSeconds } = this.#parts;
     const { tenant } = principal;
     this.#refuseTooMany(input.partitions);
     const { name, type = "queue", partitions = 1, durability = "fsync", description = "" } = input;
     const values = { name, type, partitions, durability, description };
     const now = new Date(clock.now());
-    const { row, subscription } = await sql.tenant(tenant, async (tx: MessagingTx) => {
+    const work = async (tx: MessagingTx) => {
       const row = await rows.insertTopic(tx, tenant, values, now);
       if (!row)
         throw new HotSwapError("topic_exists", `There is a topic named ${JSON.stringify(name)} already.`);
@@ -94,9 +89,11 @@ export class Topics {
         startOffsets: [],
       };
       return { row, subscription: await insertSubscription(tx, tenant, first, now) };
+    };
+    const { row } = await change(sql, actor, work, ({ row, subscription }) => {
+      const topic = registry.add(toSpec(row));
+      if (subscription) registry.addSubscription(topic, toSubscriptionSpec(subscription));
     });
-    const topic = registry.add(toSpec(row));
-    if (subscription) registry.addSubscription(topic, toSubscriptionSpec(subscription));
     return row;
   }
 
@@ -113,19 +110,20 @@ export class Topics {
 
   /** `check` sees the row under its lock and throws when the caller's precondition fails. */
   async update(
-    { principal, requestId }: Actor,
+    actor: Actor,
     name: string,
-    change: Partial<NewTopic>,
+    wanted: Partial<NewTopic>,
     check: (row: rows.TopicRow) => void,
   ): Promise<rows.TopicRow> {
+    const { principal, requestId } = actor;
     const { sql, audit, clock, registry } = this.#parts;
     const { tenant } = principal;
-    this.#refuseTooMany(change.partitions);
-    const updated = await sql.tenant(tenant, async (tx: MessagingTx) => {
+    this.#refuseTooMany(wanted.partitions);
+    const work = async (tx: MessagingTx) => {
       const before = found(await rows.lockTopic(tx, tenant, name), name);
       check(before);
-      refuseFixed(before, change);
-      const { partitions, durability, description } = { ...before, ...change };
+      refuseFixed(before, wanted);
+      const { partitions, durability, description } = { ...before, ...wanted };
       const after = { partitions, durability, description };
       const row = await rows.updateTopic(tx, tenant, name, after, new Date(clock.now()));
       const resource = `topics/${name}`;
@@ -138,15 +136,15 @@ export class Topics {
         after,
       });
       return row;
-    });
-    await registry.topic(tenant, name).grow(toSpec(updated));
-    return updated;
+    };
+    return change(sql, actor, work, (row) => registry.topic(tenant, name).grow(toSpec(row)));
   }
 
-  async delete({ principal, requestId }: Actor, name: string): Promise<void> {
+  async delete(actor: Actor, name: string): Promise<void> {
+    const { principal, requestId } = actor;
     const { sql, audit, clock, registry } = this.#parts;
     const { tenant } = principal;
-    const number = await sql.tenant(tenant, async (tx: MessagingTx) => {
+    const work = async (tx: MessagingTx) => {
       const row = found(await rows.lockTopic(tx, tenant, name), name);
       const filter = { topic: name, after: undefined, limit: 100_000 };
       const subscriptions = await selectSubscriptions(tx, tenant, filter);
@@ -164,11 +162,13 @@ export class Topics {
         before,
       });
       return Number(row.number);
+    };
+    await change(sql, actor, work, async (number) => {
+      // By number: another of this name may have been made since the commit.
+      const topic = registry.byNumber(tenant, number);
+      if (topic) await registry.remove(topic);
+      await this.#collectGarbage();
     });
-    // By number: another of this name may have been made since the commit.
-    const topic = registry.byNumber(tenant, number);
-    if (topic) await registry.remove(topic);
-    await this.#collectGarbage();
   }
 
   /** Numbers for people: what is stored, and how far each subscription is. */

@@ -44,6 +44,31 @@ describe("topics", () => {
     assert.deepEqual(rest, asked);
   });
 
+  it("can be tried without being kept: made, changed and deleted", async () => {
+    const tried = await ann.ok(ann.post("/topics?dryRun=true", { name: "tried", partitions: 2 }), 201);
+    assert.equal(tried.partitions, 2);
+    assertRefused(await ann.get("/topics/tried"), 404, "topic_not_found");
+    assertRefused(
+      await ann.post("/messages/publish", { topic: "tried", payload: 1 }),
+      404,
+      "topic_not_found",
+    );
+    await ann.ok(ann.post("/topics", { name: "tried" }), 201);
+    assertRefused(await ann.post("/topics?dryRun=true", { name: "tried" }), 409, "topic_exists");
+    const grown = await ann.ok(
+      ann.put("/topics/tried?dryRun=true", { partitions: 4 }, { headers: { "if-match": "*" } }),
+      200,
+    );
+    assert.equal(grown.partitions, 4);
+    assert.equal((await ann.delete("/topics/tried?dryRun=true")).status, 204);
+    assert.equal((await ann.get("/topics/tried")).json.partitions, 1);
+    const { items } = await ann.ok(ann.get("/audit?resource=topics/tried"), 200);
+    assert.deepEqual(
+      items.map(({ action }: { action: string }) => action),
+      ["topic.create"],
+    );
+  });
+
   it("have unique names, also when two come at once", async () => {
     const both = await Promise.all([1, 2].map(() => ann.post("/topics", { name: "twin" })));
     assert.deepEqual(both.map(({ status }) => status).sort(), [201, 409]);
