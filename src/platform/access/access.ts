@@ -8,8 +8,8 @@
  *   restriction holds one value or several with commas between them. A resource without that attribute
  *   does not fit.
  *
- * Restrictions can be checked where a resource is at hand, so the HTTP edge checks the permission before
- * anything is read and a handler checks again with the resource that it has loaded.
+ * The HTTP edge checks before anything is read, with a resource that has no attributes, so that a restricted
+ * token is refused by every route but those that say that they check the resource themselves.
  */
 import { HotSwapError } from "../../core/errors.ts";
 import type { Principal } from "../auth/principal.ts";

@@ -5,6 +5,8 @@ import { after, before, describe, it } from "node:test";
 import { Type } from "typebox";
 import { systemClock } from "../../core/clock.ts";
 import { HotSwapError } from "../../core/errors.ts";
+import { authorize } from "../access/access.ts";
+import { anonymous } from "../auth/principal.ts";
 import { mediaType, readLines } from "./body.ts";
 import type { Problem } from "./problem.ts";
 import { handled, Reply, type Route, route } from "./route.ts";
@@ -268,5 +270,23 @@ describe("http server, limits and life", () => {
     assert.equal(refused.status, 405);
     assert.equal(refused.headers.get("access-control-allow-origin"), null);
     await server.stop();
+  });
+
+  it("refuses a restricted token where nothing can fit the restriction", async () => {
+    const restricted = {
+      ...anonymous,
+      tenant: "t",
+      roles: ["admin" as const],
+      attributes: { environment: "test" },
+    };
+    const server = await started({ authenticate: () => restricted, authorize });
+    const response = await fetch(`${server.url}/api/guarded`);
+    assert.equal(response.status, 403);
+    assert.equal((await problemOf(response)).code, "permission_denied");
+    await server.stop();
+    const checking = routes.map((one) => ({ ...one, checksResource: true }));
+    const other = await started({ routes: checking, authenticate: () => restricted, authorize });
+    assert.ok((await fetch(`${other.url}/api/guarded`)).ok);
+    await other.stop();
   });
 });
