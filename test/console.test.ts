@@ -283,11 +283,11 @@ describe("console", { timeout: 180_000, skip }, () => {
       await page.keyboard.press("Tab");
       assert.equal(await page.evaluate("document.activeElement.textContent"), "Skip to the content");
       await page.keyboard.press("Enter");
-      await page.waitForFunction("document.activeElement.id === 'main'");
+      await page.locator("#main:focus").waitFor({ state: "attached" });
       await page.goto(`${server.api}/#/topics`);
       await page.getByRole("button", { name: "Create topic" }).focus();
       await page.keyboard.press("Enter");
-      await page.waitForFunction("document.activeElement.id === 'topic-name'"); // when the dialog has been drawn
+      await page.locator("#topic-name:focus").waitFor(); // when the dialog has been drawn
       await page.keyboard.press("Escape");
       await page.getByRole("dialog").waitFor({ state: "detached" });
     }));
