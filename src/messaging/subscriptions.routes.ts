@@ -1,8 +1,8 @@
 /** /api/v1/subscriptions */
 import { Type } from "typebox";
+import { actorOf, dryRunQuery } from "../platform/http/change.ts";
 import { decodeCursor, pageOf, pageQuery, toPage } from "../platform/http/page.ts";
 import { type Route, route } from "../platform/http/route.ts";
-import { actorOf, dryRunQuery } from "./change.ts";
 import type { SubscriptionRow } from "./subscriptions.sql.ts";
 import type { Subscriptions } from "./subscriptions.ts";
 import { newSubscription, subscription, topicName } from "./topics.schema.ts";

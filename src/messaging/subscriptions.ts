@@ -1,7 +1,7 @@
 /** Subscriptions as people manage them. A queue has one, which comes and goes with it. */
 import { HotSwapError } from "../core/errors.ts";
+import { type Actor, change } from "../platform/http/change.ts";
 import type { Tx } from "../stores/sql/port.ts";
-import { type Actor, change } from "./change.ts";
 import { journalName } from "./delivery/topic.ts";
 import * as rows from "./subscriptions.sql.ts";
 import type { MessagingTables } from "./tables.ts";

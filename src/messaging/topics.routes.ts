@@ -1,9 +1,9 @@
 /** /api/v1/topics */
 import { Type } from "typebox";
+import { actorOf, dryRunQuery } from "../platform/http/change.ts";
 import { etagOf, requireMatch } from "../platform/http/etag.ts";
 import { decodeCursor, pageOf, pageQuery, toPage } from "../platform/http/page.ts";
 import { Reply, type Route, route } from "../platform/http/route.ts";
-import { actorOf, dryRunQuery } from "./change.ts";
 import { newTopic, topic, topicName, topicStats, topicUpdate } from "./topics.schema.ts";
 import type { TopicRow } from "./topics.sql.ts";
 import type { Topics } from "./topics.ts";

@@ -3,10 +3,9 @@
  * transaction runs with all its checks and is rolled back, so the answer is what it would have been.
  */
 import { Type } from "typebox";
-import type { Principal } from "../platform/auth/principal.ts";
-import type { Context } from "../platform/http/route.ts";
-import type { Sql, Tx } from "../stores/sql/port.ts";
-import type { MessagingTables } from "./tables.ts";
+import type { Sql, Tx } from "../../stores/sql/port.ts";
+import type { Principal } from "../auth/principal.ts";
+import type { Context } from "./route.ts";
 
 /** Who changes something, by which request, and whether it is meant. */
 export interface Actor {
@@ -35,14 +34,14 @@ class Rehearsed<Result> extends Error {
   }
 }
 
-export async function change<Result>(
+export async function change<Tables, Result>(
   sql: Sql,
   { principal, dryRun = false }: Actor,
-  work: (tx: Tx<MessagingTables>) => Promise<Result>,
+  work: (tx: Tx<Tables>) => Promise<Result>,
   afterCommit: (result: Result) => void | Promise<void>,
 ): Promise<Result> {
   try {
-    const result = await sql.tenant(principal.tenant, async (tx: Tx<MessagingTables>) => {
+    const result = await sql.tenant(principal.tenant, async (tx: Tx<Tables>) => {
       const done = await work(tx);
       if (dryRun) throw new Rehearsed(done);
       return done;
