@@ -24,7 +24,15 @@ describe("messages as JSON", () => {
             { key, headers, payload: Buffer.from(JSON.stringify(payload)) },
             publishedAt,
           );
-          return { partition: 2, offset, body, attempt: offset + 1, receipt: `r-${offset}`, lastReason };
+          return {
+            partition: 2,
+            offset,
+            body,
+            attempt: offset + 1,
+            receipt: `r-${offset}`,
+            fence: 1,
+            lastReason,
+          };
         });
         const shown = messages.map(({ key, headers, payload, publishedAt }, offset) => ({
           messageId: `7-2-${offset.toString(36)}`,

@@ -24,9 +24,36 @@ export interface Delivery {
   offset: number;
   body: Buffer;
   attempt: number;
-  receipt: string;
+  /** Of its lease. */
+  fence: number;
   /** What the consumer said who gave it back last. */
   lastReason: string | undefined;
+  /** Made when it is read, as a consumer over frames needs the numbers only. */
+  readonly receipt: string;
+}
+
+class Leased implements Delivery {
+  readonly #subscription: number;
+  readonly partition: number;
+  readonly offset: number;
+  readonly body: Buffer;
+  readonly attempt: number;
+  readonly fence: number;
+  readonly lastReason: string | undefined;
+
+  constructor(subscription: number, partition: number, entry: Entry, body: Buffer, fence: number) {
+    this.#subscription = subscription;
+    this.partition = partition;
+    this.offset = entry.offset;
+    this.body = body;
+    this.attempt = entry.attempt;
+    this.fence = fence;
+    this.lastReason = entry.reason;
+  }
+
+  get receipt(): string {
+    return formatReceipt(this.#subscription, this.partition, this.offset, this.fence);
+  }
 }
 
 export interface Nack {
@@ -286,9 +313,7 @@ export class LiveSubscription {
       // Without a body, retention has removed it. And reading may have taken so long that the lease is over:
       // what another consumer holds by now, or has settled, is not handed out a second time.
       if (!body || entry.lease?.fence !== fence) continue;
-      const { offset, attempt, reason: lastReason } = entry;
-      const receipt = formatReceipt(number, lane.partition, offset, fence);
-      deliveries.push({ partition: lane.partition, offset, body, attempt, receipt, lastReason });
+      deliveries.push(new Leased(number, lane.partition, entry, body, fence));
     }
     if (damage && deliveries.length === 0) throw damage;
     this.#countDelivered(deliveries);
