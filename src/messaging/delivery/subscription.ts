@@ -5,19 +5,20 @@
  *
  * Nothing here looks at SQL. One timer per subscription stands for all deadlines.
  */
-import type { Clock, Timer } from "../../core/clock.ts";
-import { HotSwapError, hasCode } from "../../core/errors.ts";
-import type { LogPartition, LogRecord } from "../../stores/log/port.ts";
+import type { Clock } from "../../core/clock.ts";
+import { HotSwapError } from "../../core/errors.ts";
+import type { LogPartition } from "../../stores/log/port.ts";
 import { formatReceipt, type Receipt } from "../ids.ts";
 import { keyOf, publishedAtOf } from "../message.ts";
 import type { SubscriptionMeter } from "../metrics.ts";
+import { Alarm } from "./alarm.ts";
 import { Cursor, type Entry, newLease, recordOf, type Settlement } from "./cursor.ts";
 import type { Journal } from "./journal.ts";
+import { fill, type Lane, load, openLane, type Taken } from "./lane.ts";
+import { Waiters } from "./waiters.ts";
 
 /** A fence is epoch · 2^32 + count: 2^21 starts of four thousand million leases each fit a double. */
 const fencesPerEpoch = 2 ** 32;
-/** How much is read ahead of the receivers, a partition. */
-const readAhead = { records: 1000, bytes: 2 << 20 };
 
 export interface Delivery {
   partition: number;
@@ -84,23 +85,6 @@ export interface SubscriptionOptions {
   onError(error: unknown): void;
 }
 
-interface Lane {
-  readonly partition: number;
-  readonly log: LogPartition;
-  readonly cursor: Cursor;
-  /** Records read ahead, from `cursor.next` on. */
-  ahead: LogRecord[];
-  aheadAt: number;
-  filling: Promise<void> | undefined;
-  readonly unlisten: () => void;
-}
-
-interface Taken {
-  lane: Lane;
-  entry: Entry;
-  body: Buffer | undefined;
-}
-
 export class LiveSubscription {
   readonly counters = { delivered: 0, acked: 0, redelivered: 0, nacked: 0, expired: 0 };
   readonly #options: SubscriptionOptions;
@@ -111,16 +95,16 @@ export class LiveSubscription {
   #adding = Promise.resolve();
   #fenceCount = 0;
   #turn = 0;
-  #waiters: (() => void)[] = [];
-  #timer: { at: number; timer: Timer } | undefined;
+  readonly #waiters: Waiters;
+  readonly #alarm: Alarm;
   #closed: HotSwapError | undefined;
-  /** Counts what may have made something deliverable, so that a receiver misses nothing between look and wait. */
-  #events = 0;
 
   private constructor(options: SubscriptionOptions, epoch: number, cursors: Map<number, Cursor>) {
     this.#options = options;
     this.#epoch = epoch;
     this.#recovered = cursors;
+    this.#waiters = new Waiters(options.clock);
+    this.#alarm = new Alarm(options.clock, () => this.#onTime());
   }
 
   static async open(options: SubscriptionOptions): Promise<LiveSubscription> {
@@ -142,12 +126,10 @@ export class LiveSubscription {
       const log = this.#options.partitions[partition]!;
       const cursor = this.#recovered.get(partition) ?? new Cursor(this.#options.startOf(partition));
       this.#recovered.set(partition, cursor);
-      await restoreKeys(cursor, log);
-      const unlisten = log.onAppend(() => this.#wake());
-      this.#lanes.push({ partition, log, cursor, ahead: [], aheadAt: 0, filling: undefined, unlisten });
+      this.#lanes.push(await openLane(partition, log, cursor, () => this.#waiters.wake()));
     }
     this.#arm();
-    this.#wake();
+    this.#waiters.wake();
   }
 
   /**
@@ -166,10 +148,9 @@ export class LiveSubscription {
   /** Ends the wait of all receivers with the reason. */
   close(reason = new HotSwapError("shutting_down")): void {
     this.#closed = reason;
-    this.#timer?.timer.cancel();
+    this.#alarm.off();
     for (const lane of this.#lanes) lane.unlisten();
-    this.#events += 1;
-    for (const wake of this.#waiters.splice(0)) wake();
+    this.#waiters.wakeAll();
   }
 
   /**
@@ -183,15 +164,15 @@ export class LiveSubscription {
     for (;;) {
       if (this.#closed) throw this.#closed;
       if (signal?.aborted) return { deliveries: [], expiresAt: clock.now() }; // nobody is there to take them
-      const seen = this.#events;
+      const seen = this.#waiters.events;
       const { taken, fence, deadline } = this.#take(limit);
       if (taken.length > 0) {
-        if (this.#waiters.length > 0) this.#wake(); // there may be more for the next in line
+        if (this.#waiters.size > 0) this.#waiters.wake(); // there may be more for the next in line
         return this.#deliver(taken, fence, deadline);
       }
       if (await this.#fill()) continue;
       if (clock.monotonic() >= end) return { deliveries: [], expiresAt: clock.now() };
-      if (this.#events === seen) await this.#change(end, signal);
+      if (this.#waiters.events === seen) await this.#waiters.wait(end, signal);
     }
   }
 
@@ -307,7 +288,7 @@ export class LiveSubscription {
 
   async #deliver(taken: Taken[], fence: number, deadline: number): Promise<Received> {
     const { clock, number } = this.#options;
-    const { loaded, damage } = await this.#load(taken);
+    const { loaded, damage } = await load(taken, this.#options.onError);
     const deliveries: Delivery[] = [];
     for (const { lane, entry, body } of loaded) {
       // Without a body, retention has removed it. And reading may have taken so long that the lease is over:
@@ -318,27 +299,6 @@ export class LiveSubscription {
     if (damage && deliveries.length === 0) throw damage;
     this.#countDelivered(deliveries);
     return { deliveries, expiresAt: clock.now() + deadline - clock.monotonic() };
-  }
-
-  /**
-   * Reads what is not at hand. A message that cannot be read keeps its lease until the deadline, so that it does
-   * not come back at once, and so do those behind it of its key, which may not overtake it.
-   */
-  async #load(taken: Taken[]): Promise<{ loaded: Taken[]; damage: unknown }> {
-    const loaded: Taken[] = [];
-    const held = new Set<string>();
-    let damage: unknown;
-    for (const { lane, entry, body } of taken) {
-      if (held.size > 0 && held.has(lineOf(lane, entry))) continue;
-      try {
-        loaded.push({ lane, entry, body: body ?? (await readOne(lane.log, entry.offset)) });
-      } catch (error) {
-        damage = error;
-        if (entry.key !== undefined) held.add(lineOf(lane, entry));
-        this.#options.onError(error);
-      }
-    }
-    return { loaded, damage };
   }
 
   #countDelivered(deliveries: readonly Delivery[]): void {
@@ -360,29 +320,13 @@ export class LiveSubscription {
         aheadAt >= ahead.length && cursor.next < log.end && cursor.outstanding < outstandingMax,
     );
     if (wanting.length === 0) return false;
-    const fills = wanting.map((lane) => {
-      lane.filling ??= this.#fillLane(lane);
-      return lane.filling;
-    });
-    const outcomes = await Promise.allSettled(fills);
+    const outcomes = await Promise.allSettled(wanting.map(fill));
+    // A topic that is being deleted cannot be read; the next round says so.
+    if (this.#closed) return true;
     const failed = outcomes.find((outcome) => outcome.status === "rejected");
     // A lane that cannot be read is reported when the others have nothing either.
     if (failed && outcomes.every(({ status }) => status === "rejected")) throw failed.reason;
     return true;
-  }
-
-  async #fillLane(lane: Lane): Promise<void> {
-    try {
-      lane.cursor.skipTo(lane.log.start);
-      lane.ahead = await lane.log.read(lane.cursor.next, readAhead);
-      lane.aheadAt = 0;
-    } catch (error) {
-      // Retention moved the start between the look and the read: the next round begins at the new start. Or the
-      // topic is being deleted: the next round says so.
-      if (!this.#closed && !hasCode(error, "log_offset_out_of_range")) throw error;
-    } finally {
-      lane.filling = undefined;
-    }
   }
 
   async #settle(changes: { lane: Lane; offsets: number[]; retries: Entry[] }[]): Promise<void> {
@@ -391,7 +335,7 @@ export class LiveSubscription {
       journal.settle(lane.partition, offsets, retries.map(recordOf)),
     );
     this.#arm();
-    this.#wake();
+    this.#waiters.wake();
     await Promise.all(written);
     if (!journal.needsSnapshot) return;
     const cursors = new Map(this.#lanes.map(({ partition, cursor }) => [partition, cursor]));
@@ -399,20 +343,13 @@ export class LiveSubscription {
     await journal.snapshot(this.#epoch, cursors).catch(this.#options.onError);
   }
 
-  /** One timer for the earliest deadline of all lanes. */
   #arm(): void {
     let at = Number.POSITIVE_INFINITY;
     for (const { cursor } of this.#lanes) at = Math.min(at, cursor.nextDeadline ?? at);
-    if (this.#timer && this.#timer.at <= at) return; // it fires early enough, and then looks again
-    this.#timer?.timer.cancel();
-    this.#timer = undefined;
-    if (at === Number.POSITIVE_INFINITY || this.#closed) return;
-    const delay = Math.max(0, at - this.#options.clock.monotonic());
-    this.#timer = { at, timer: this.#options.clock.after(Math.ceil(delay), () => this.#onTimer()) };
+    this.#alarm.set(at);
   }
 
-  #onTimer(): void {
-    this.#timer = undefined;
+  #onTime(): void {
     const now = this.#options.clock.monotonic();
     for (const lane of this.#lanes) {
       const expired = lane.cursor.advance(now);
@@ -421,61 +358,6 @@ export class LiveSubscription {
       this.#settle([{ lane, offsets: [], retries: expired }]).catch(this.#options.onError);
     }
     this.#arm();
-    this.#wake();
+    this.#waiters.wake();
   }
-
-  /** Wakes the receiver that waits longest; when it finds something it wakes the next. */
-  #wake(): void {
-    this.#events += 1;
-    this.#waiters.shift()?.();
-  }
-
-  #change(end: number, signal: AbortSignal | undefined): Promise<void> {
-    return new Promise((resolve) => {
-      const wake = () => {
-        timer.cancel();
-        signal?.removeEventListener("abort", onAbort);
-        resolve();
-      };
-      // One that ends without having been woken must leave the line, or it would swallow somebody's wake-up.
-      const leave = () => {
-        this.#waiters = this.#waiters.filter((waiter) => waiter !== wake);
-        wake();
-      };
-      const onAbort = leave;
-      const timer = this.#options.clock.after(end - this.#options.clock.monotonic(), leave);
-      signal?.addEventListener("abort", onAbort, { once: true });
-      this.#waiters.push(wake);
-    });
-  }
-}
-
-/** What must stay in order; a message without a key is in no line. */
-const lineOf = ({ partition }: Lane, { key }: Entry) => (key === undefined ? "" : `${partition}/${key}`);
-
-async function readOne(log: LogPartition, offset: number): Promise<Buffer | undefined> {
-  try {
-    const [record] = await log.read(offset, { records: 1, bytes: 1 });
-    return record?.body;
-  } catch (error) {
-    if (hasCode(error, "log_offset_out_of_range")) return undefined;
-    throw error;
-  }
-}
-
-/** The journal knows offsets only; the keys of what is outstanding are in the log. */
-async function restoreKeys(cursor: Cursor, log: LogPartition): Promise<void> {
-  cursor.skipTo(log.start);
-  const keys = new Map<number, string | undefined>();
-  for (const { offset } of cursor.records()) {
-    if (keys.has(offset)) continue;
-    try {
-      const records = await log.read(offset, { records: 256, bytes: 1 << 20 });
-      for (const record of records) keys.set(record.offset, keyOf(record.body));
-    } catch (error) {
-      if (!hasCode(error, "log_corrupt")) throw error;
-      keys.set(offset, undefined); // has no key any more; who receives it is told of the damage
-    }
-  }
-  cursor.restoreKeys((offset) => keys.get(offset));
 }

@@ -1,0 +1,116 @@
+/**
+ * One partition as one subscription sees it: the cursor over it, and records that were read ahead of the
+ * receivers. Reading waits for the disk; choosing does not, and happens in subscription.ts.
+ */
+import { hasCode } from "../../core/errors.ts";
+import type { LogPartition, LogRecord } from "../../stores/log/port.ts";
+import { keyOf } from "../message.ts";
+import type { Cursor, Entry } from "./cursor.ts";
+
+/** How much is read ahead of the receivers, a partition. */
+const readAhead = { records: 1000, bytes: 2 << 20 };
+
+export interface Lane {
+  readonly partition: number;
+  readonly log: LogPartition;
+  readonly cursor: Cursor;
+  /** Records read ahead, from `cursor.next` on. */
+  ahead: LogRecord[];
+  aheadAt: number;
+  filling: Promise<void> | undefined;
+  readonly unlisten: () => void;
+}
+
+/** A message that a receive has leased. */
+export interface Taken {
+  lane: Lane;
+  entry: Entry;
+  /** At hand when it was read ahead. */
+  body: Buffer | undefined;
+}
+
+/** Opens a lane: gives the cursor the keys that its journal does not hold, and listens for new records. */
+export async function openLane(
+  partition: number,
+  log: LogPartition,
+  cursor: Cursor,
+  onAppend: () => void,
+): Promise<Lane> {
+  await restoreKeys(cursor, log);
+  const unlisten = log.onAppend(onAppend);
+  return { partition, log, cursor, ahead: [], aheadAt: 0, filling: undefined, unlisten };
+}
+
+/** Reads ahead once for all who wait for it. */
+export function fill(lane: Lane): Promise<void> {
+  lane.filling ??= readMore(lane);
+  return lane.filling;
+}
+
+async function readMore(lane: Lane): Promise<void> {
+  try {
+    lane.cursor.skipTo(lane.log.start);
+    lane.ahead = await lane.log.read(lane.cursor.next, readAhead);
+    lane.aheadAt = 0;
+  } catch (error) {
+    // Retention moved the start between the look and the read: the next round begins at the new start.
+    if (!hasCode(error, "log_offset_out_of_range")) throw error;
+  } finally {
+    lane.filling = undefined;
+  }
+}
+
+/**
+ * Reads what is not at hand. A message that cannot be read keeps its lease until the deadline, so that it does
+ * not come back at once, and so do those behind it of its key, which may not overtake it.
+ */
+export async function load(
+  taken: readonly Taken[],
+  onDamage: (error: unknown) => void,
+): Promise<{ loaded: Taken[]; damage: unknown }> {
+  const loaded: Taken[] = [];
+  const held = new Set<string>();
+  let damage: unknown;
+  for (const { lane, entry, body } of taken) {
+    if (held.size > 0 && held.has(lineOf(lane, entry))) continue;
+    try {
+      loaded.push({ lane, entry, body: body ?? (await readOne(lane.log, entry.offset)) });
+    } catch (error) {
+      damage = error;
+      if (entry.key !== undefined) held.add(lineOf(lane, entry));
+      onDamage(error);
+    }
+  }
+  return { loaded, damage };
+}
+
+/** What must stay in order; a message without a key is in no line. */
+const lineOf = ({ partition }: Lane, { key }: Entry) => (key === undefined ? "" : `${partition}/${key}`);
+
+/** Undefined when retention has removed it. */
+export async function readOne(log: LogPartition, offset: number): Promise<Buffer | undefined> {
+  try {
+    const [record] = await log.read(offset, { records: 1, bytes: 1 });
+    return record?.body;
+  } catch (error) {
+    if (hasCode(error, "log_offset_out_of_range")) return undefined;
+    throw error;
+  }
+}
+
+/** The journal knows offsets only; the keys of what is outstanding are in the log. */
+async function restoreKeys(cursor: Cursor, log: LogPartition): Promise<void> {
+  cursor.skipTo(log.start);
+  const keys = new Map<number, string | undefined>();
+  for (const { offset } of cursor.records()) {
+    if (keys.has(offset)) continue;
+    try {
+      const records = await log.read(offset, { records: 256, bytes: 1 << 20 });
+      for (const record of records) keys.set(record.offset, keyOf(record.body));
+    } catch (error) {
+      if (!hasCode(error, "log_corrupt")) throw error;
+      keys.set(offset, undefined); // has no key any more; who receives it is told of the damage
+    }
+  }
+  cursor.restoreKeys((offset) => keys.get(offset));
+}
