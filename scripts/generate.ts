@@ -45,4 +45,5 @@ async function writeAll(checkOnly: boolean): Promise<void> {
   await writeReference(checkOnly);
 }
 
-if (import.meta.main) await writeAll(process.argv.includes("--check"));
+// Not import.meta.main: the bootstrap imports this file instead of starting it when its own Node is new enough.
+if (process.argv[1] === import.meta.filename) await writeAll(process.argv.includes("--check"));

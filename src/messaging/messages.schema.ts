@@ -2,6 +2,7 @@
 import { Type } from "typebox";
 import { problemReference } from "../platform/http/openapi.ts";
 import { durabilities } from "../stores/log/port.ts";
+import { fieldLimits } from "./message.ts";
 import { topicName } from "./topics.schema.ts";
 
 const strict = { additionalProperties: false } as const;
@@ -18,12 +19,35 @@ export const receipt = Type.String({
   description: "As it came with the message.",
 });
 
+/** Where a dead letter comes from. */
+export const origin = Type.Object({
+  messageId,
+  topic: topicName,
+  subscription: topicName,
+  reason: Type.String(),
+  attempts: Type.Integer({ minimum: 0 }),
+  publishedAt: timestamp,
+  deadLetteredAt: timestamp,
+  detail: Type.Optional(Type.String({ description: "What the last consumer said." })),
+});
+
 const place = { messageId, topic: topicName, partition: Type.Integer(), offset: Type.Integer() };
 const content = {
   key: Type.Union([Type.String(), Type.Null()]),
   publishedAt: timestamp,
   headers: Type.Record(Type.String(), Type.String()),
-  payload: Type.Unknown(),
+  payload: Type.Optional(Type.Unknown()),
+  payloadBase64: Type.Optional(
+    Type.String({ description: "Instead of `payload`, when the content type is not JSON." }),
+  ),
+  priority: Type.Optional(Type.Integer({ minimum: 0, maximum: fieldLimits.priority })),
+  expiresAt: Type.Optional(timestamp),
+  scheduledFor: Type.Optional(timestamp),
+  idempotencyKey: Type.Optional(Type.String()),
+  contentType: Type.Optional(Type.String({ description: "application/json when there is none." })),
+  traceparent: Type.Optional(Type.String({ description: "The publisher's trace, by W3C Trace Context." })),
+  tracestate: Type.Optional(Type.String()),
+  origin: Type.Optional(origin),
 };
 
 export const publishReceipt = Type.Object({

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { encodeMessage } from "./message.ts";
+import { encodeMessage, type NewMessage } from "./message.ts";
 import { showOne, showReceived, showStored } from "./show.ts";
 
 const topic = { name: "orders", number: 7 };
@@ -57,6 +57,53 @@ describe("messages as JSON", () => {
           normal({ messages: leased }),
         );
         if (deliveries[0]) assert.deepEqual(parse(showOne(topic, deliveries[0])), normal(shown[0]));
+      }),
+    );
+  });
+});
+
+describe("messages with fields as JSON", () => {
+  const trace = { traceId: "a".repeat(32), spanId: "b".repeat(16), flags: 1, state: "x=1" };
+  const origin = {
+    messageId: "7-0-1",
+    topic: "orders",
+    subscription: "s",
+    reason: "attempts",
+    attempts: 6,
+    publishedAt: "1970-01-01T00:00:00.000Z",
+    deadLetteredAt: "1970-01-01T00:00:01.000Z",
+  };
+  const fields = { priority: 7, ttlMs: 1000, deliverAt: 5000, idempotencyKey: 'i"1', trace, origin };
+  const show = (message: Partial<NewMessage>) => {
+    const { payload = Buffer.from("1"), ...rest } = message;
+    const body = encodeMessage({ key: undefined, headers: undefined, payload, ...rest }, 1000);
+    return parse(showOne(topic, { partition: 0, offset: 1, body })) as Record<string, unknown>;
+  };
+
+  it("show each field, and JSON of another media type as JSON", () => {
+    const { payload, priority, contentType, headers, traceparent, tracestate, ...rest } = show({
+      ...fields,
+      contentType: "application/cloudevents+json",
+      payload: Buffer.from('{"n":1}'),
+      headers: { h: "1" },
+    });
+    assert.deepEqual([payload, priority, headers], [{ n: 1 }, 7, { h: "1" }]);
+    assert.equal(contentType, "application/cloudevents+json");
+    assert.deepEqual([traceparent, tracestate], [`00-${trace.traceId}-${trace.spanId}-01`, "x=1"]);
+    assert.equal(rest.expiresAt, "1970-01-01T00:00:06.000Z");
+    assert.equal(rest.scheduledFor, "1970-01-01T00:00:05.000Z");
+    assert.equal(rest.idempotencyKey, 'i"1');
+    assert.deepEqual(rest.origin, origin);
+  });
+
+  it("show bytes of any other type in base64, whatever their number", () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 300 }), fc.boolean(), (bytes, withHeaders) => {
+        const headers = withHeaders ? { h: "ü" } : undefined;
+        const shown = show({ payload: Buffer.from(bytes), contentType: "image/png", headers });
+        assert.equal(shown.payloadBase64, Buffer.from(bytes).toString("base64"));
+        assert.equal("payload" in shown, false);
+        assert.deepEqual(shown.headers, headers ?? {});
       }),
     );
   });

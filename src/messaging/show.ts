@@ -3,9 +3,26 @@
  * never parsed. One buffer an answer; its size is known before a byte is written. This runs once per delivered
  * message, so it makes no view of a stored message and writes all text between two payloads at once.
  */
+import { formatTraceparent } from "../platform/telemetry/index.ts";
 import type { Received } from "./delivery/subscription.ts";
 import { formatMessageId } from "./ids.ts";
-import { checkFormat, headersStart, keyOf, payloadStart, publishedAtOf } from "./message.ts";
+import {
+  checkFormat,
+  contentTypeOf,
+  expiresAtOf,
+  hasFields,
+  headersEnd,
+  headersStart,
+  idempotencyKeyOf,
+  isOpaque,
+  keyOf,
+  originOf,
+  payloadStart,
+  priorityOf,
+  publishedAtOf,
+  scheduleOf,
+  traceOf,
+} from "./message.ts";
 
 interface TopicNames {
   name: string;
@@ -55,32 +72,60 @@ function join(
   const last = `${after.at(-1) ?? open}${close}`;
   // A UTF-16 unit takes at most three bytes of UTF-8.
   const textUnits = before.reduce((sum, text) => sum + text.length, last.length);
-  const target = Buffer.allocUnsafe(shown.reduce((sum, { body }) => sum + body.length + 16, textUnits * 3));
+  const target = Buffer.allocUnsafe(shown.reduce((sum, { body }) => sum + sizeOf(body), textUnits * 3));
   let at = 0;
   shown.forEach(({ body }, index) => {
     at += target.write(before[index]!, at);
-    const payload = payloadStart(body);
-    const headers = headersStart(body);
-    if (payload > headers) {
-      at += body.copy(target, at, headers, payload);
-      at += target.write(`,"payload":`, at);
+    const start = headersStart(body);
+    const end = headersEnd(body);
+    if (end > start) {
+      at += body.copy(target, at, start, end);
+      at += target.write(payloadName(body), at);
     }
-    at += body.copy(target, at, payload);
+    const payload = payloadStart(body);
+    if (!isOpaque(body)) at += body.copy(target, at, payload);
+    else at += target.write(`"${body.toString("base64", payload)}"`, at);
   });
   at += target.write(last, at);
   return target.subarray(0, at);
 }
 
+/** Room for headers and payload: base64 takes four bytes for three. */
+const sizeOf = (body: Buffer) => (isOpaque(body) ? Math.ceil(body.length / 3) * 4 : body.length) + 24;
+
+const payloadName = (body: Buffer) => (isOpaque(body) ? `,"payloadBase64":` : `,"payload":`);
+
 /** Everything up to the headers, or to the payload when there are none. */
 function head(topic: TopicNames, partition: number, offset: number, body: Buffer, dates: DateText): string {
   const id = formatMessageId(topic.number, partition, offset);
   const key = keyOf(body);
-  const headers = payloadStart(body) > headersStart(body) ? "" : `{},"payload":`;
+  const headers = headersEnd(body) > headersStart(body) ? "" : `{}${payloadName(body)}`;
+  const fields = hasFields(body) ? fieldsText(body) : "";
   // A topic's name needs no escaping: its alphabet has neither quotes nor backslashes.
   return (
     `{"messageId":"${id}","topic":"${topic.name}","partition":${partition},"offset":${offset},` +
     `"key":${key === undefined ? "null" : JSON.stringify(key)},"publishedAt":"${dates.of(publishedAtOf(body))}",` +
-    `"headers":${headers}`
+    `${fields}"headers":${headers}`
+  );
+}
+
+/** What most messages do not have; each member with a comma behind it. */
+function fieldsText(body: Buffer): string {
+  const expiresAt = expiresAtOf(body);
+  const schedule = scheduleOf(body);
+  const trace = traceOf(body);
+  const text = (name: string, value: string | undefined) =>
+    value === undefined ? "" : `"${name}":${JSON.stringify(value)},`;
+  const origin = originOf(body);
+  return (
+    `"priority":${priorityOf(body)},` +
+    text("expiresAt", expiresAt === undefined ? undefined : new Date(expiresAt).toISOString()) +
+    text("scheduledFor", schedule && new Date(schedule.deliverAt).toISOString()) +
+    text("idempotencyKey", idempotencyKeyOf(body)) +
+    text("contentType", contentTypeOf(body)) +
+    text("traceparent", trace && formatTraceparent(trace)) +
+    text("tracestate", trace?.state) +
+    (origin === undefined ? "" : `"origin":${origin},`)
   );
 }
 

@@ -50,6 +50,19 @@ describe("publishing one message", () => {
     assert.deepEqual([answer.json.messages[0].key, answer.json.messages[0].headers], ["k ✓", headers]);
   });
 
+  it("carries bytes of any media type, and priority", async () => {
+    const name = await topic("bytes");
+    const payloadBase64 = Buffer.from([0, 255, 10, 13]).toString("base64");
+    const message = { payloadBase64, contentType: "image/png", priority: 9 };
+    const { messageId } = await ann.ok(post({ topic: name, ...message }), 201);
+    await ann.ok(post({ topic: name, payload: { a: 1 }, contentType: "application/cloudevents+json" }), 201);
+    const shown = await ann.ok(ann.get(`/messages/${messageId}`));
+    assert.deepEqual({ ...shown, ...message }, shown);
+    const [first, second] = await take(ann, name, 2);
+    assert.deepEqual({ ...first, ...message }, first);
+    assert.deepEqual(second!.payload, { a: 1 });
+  });
+
   it("takes every kind of JSON as payload", async () => {
     const name = await topic("kinds");
     const all = [null, true, 0, -1.5e300, "", "\u0000\ud800", [], {}, [[{ a: [] }]]];
@@ -62,7 +75,13 @@ describe("publishing one message", () => {
     const cases: [unknown, string][] = [
       [{ topic: "strict" }, "/payload"],
       [{ payload: 1 }, "/topic"],
-      [{ topic: "strict", payload: 1, priority: 3 }, "/priority"],
+      [{ topic: "strict", payload: 1, colour: 3 }, "/colour"],
+      [{ topic: "strict", payload: 1, priority: 10 }, "/priority"],
+      [{ topic: "strict", payload: 1, payloadBase64: "AA==" }, "/payload"],
+      [{ topic: "strict", payloadBase64: "AA==" }, "/contentType"],
+      [{ topic: "strict", payloadBase64: "A", contentType: "image/png" }, "/payloadBase64"],
+      [{ topic: "strict", payload: 1, contentType: "text/plain" }, "/contentType"],
+      [{ topic: "strict", payload: 1, contentType: "nonsense" }, "/contentType"],
       [{ topic: "strict", payload: 1, key: "" }, "/key"],
       [{ topic: "strict", payload: 1, key: "x".repeat(513) }, "/key"],
       [{ topic: "strict", payload: 1, headers: { a: 1 } }, "/headers/a"],

@@ -31,7 +31,9 @@ export function validator(schema: TSchema, part: Part): (value: unknown) => unkn
       if (part !== "body") refuseUnkeepable(value, part);
       return value;
     }
-    const fields = (validate.errors ?? []).slice(0, errorsMax).map((error) => fieldError(error, part));
+    // What an `if` leads to has its own errors; that it was led to says nothing.
+    const errors = (validate.errors ?? []).filter(({ keyword }) => keyword !== "if");
+    const fields = errors.slice(0, errorsMax).map((error) => fieldError(error, part));
     throw new HotSwapError("validation_failed", summary(fields), { fields });
   };
 }
