@@ -1,13 +1,14 @@
 /**
- * Writes everything in the checkout that is derived from the code: openapi.json, the pages of docs/reference and
- * the table of endpoints in ARCHITECTURE.md. With --check it writes nothing, names what is stale, and exits 1.
- * No server and no store is opened.
+ * Writes everything in the checkout that is derived from the code: openapi.json, the pages of docs/reference, the
+ * table of endpoints in ARCHITECTURE.md and Grafana's dashboards. With --check it writes nothing, names what is
+ * stale, and exits 1. No server and no store is opened.
  */
 import { readFile, writeFile } from "node:fs/promises";
 import { describeRoutes } from "../src/cli/route-list.ts";
 import { openApiDocument } from "../src/platform/http/openapi.ts";
 import type { Route } from "../src/platform/http/route.ts";
 import { loadSettings } from "../src/platform/settings/index.ts";
+import { dashboardFiles } from "./generate-dashboards.ts";
 import { withEndpoints } from "./generate-endpoints.ts";
 import { writeReference } from "./generate-reference.ts";
 
@@ -28,6 +29,7 @@ export async function generatedFiles(): Promise<Map<string, string>> {
   return new Map([
     ["openapi.json", `${JSON.stringify(openApiDocument(routes, version), null, 2)}\n`],
     ["ARCHITECTURE.md", withEndpoints(architecture, routes)],
+    ...dashboardFiles(),
   ]);
 }
 

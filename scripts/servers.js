@@ -19,6 +19,7 @@ const PROGRAMS = {
   pgbouncer: "pgbouncer",
   openssl: "openssl",
   chromium: "chromium",
+  prometheus: "prometheus", // promtool comes with it
 };
 
 const cache = join(root, ".cache", "servers");
@@ -109,7 +110,7 @@ async function unpackBeside(packages) {
       wrap(name, join(tree, dir, name), libraries, tree);
     }
   };
-  wrapAll("usr/bin", /^(redis-|openssl$)/);
+  wrapAll("usr/bin", /^(redis-|openssl$|prom)/);
   wrapAll("usr/sbin", /^pgbouncer$/);
   wrapAll(POSTGRES.slice(1), /./);
   wrapAll("usr/lib/chromium", /^chromium$/); // Debian's own launcher names /usr/lib by its full path

@@ -1,0 +1,14 @@
+/** deploy/grafana/dashboards: the Grafana JSON of the dashboards that scripts/dashboards describes. */
+import { messaging } from "./dashboards/messaging.ts";
+import { type Dashboard, grafanaJson } from "./dashboards/panels.ts";
+import { server } from "./dashboards/server.ts";
+
+export const dashboards: readonly Dashboard[] = [messaging, server];
+
+/** File name → content. */
+export function dashboardFiles(): [string, string][] {
+  return dashboards.map((dashboard) => {
+    const name = dashboard.uid.replace("hotswap-", "");
+    return [`deploy/grafana/dashboards/${name}.json`, `${JSON.stringify(grafanaJson(dashboard), null, 2)}\n`];
+  });
+}
