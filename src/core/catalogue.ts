@@ -330,6 +330,11 @@ const entries = {
     title: "A queue topic has exactly one subscription",
     help: "Consume from `default`, or create a topic of type pubsub to have several.",
   },
+  dedup_full: {
+    kind: "unavailable",
+    title: "The topic cannot remember more idempotency keys",
+    help: "Nothing of this message was accepted. Wait for Retry-After, shorten the topic's dedupWindowSeconds, or raise messaging.dedupKeysMax.",
+  },
   message_not_found: {
     kind: "not_found",
     title: "There is no such message",

@@ -22,6 +22,7 @@ export interface MessagingSettings {
   partitionsMax: number;
   messageLimitBytes: number;
   inFlightMax: number;
+  dedupKeysMax: number;
   jsonDepthLimit: number;
   bodyLimitBytes: number;
   lineLimitBytes: number;
@@ -45,13 +46,20 @@ export class Messaging implements Service {
   readonly #parts: MessagingParts;
 
   constructor({ metrics, settings, onError, ...parts }: MessagingOptions) {
-    const { ackDeadlineSeconds, partitionsMax, inFlightMax: outstandingMax, batchMax } = settings;
+    const {
+      ackDeadlineSeconds,
+      partitionsMax,
+      inFlightMax: outstandingMax,
+      batchMax,
+      dedupKeysMax,
+    } = settings;
     const { log, clock } = parts;
     this.#registry = new Registry({
       log,
       clock,
       metrics: new MessagingMetrics(metrics),
       outstandingMax,
+      dedupKeysMax,
       onError,
     });
     const whole: MessagingParts = { ...parts, registry: this.#registry, ackDeadlineSeconds, partitionsMax };

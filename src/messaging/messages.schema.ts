@@ -53,6 +53,9 @@ const content = {
 export const publishReceipt = Type.Object({
   ...place,
   durability: Type.Enum([...durabilities], { description: "The level that was reached." }),
+  duplicate: Type.Optional(
+    Type.Literal(true, { description: "The idempotency key was published before; this is its message." }),
+  ),
 });
 /** Of a stream: what became of the line in the same place. */
 export const publishedLine = Type.Union([

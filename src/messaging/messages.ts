@@ -1,8 +1,9 @@
 /** Messages as the API sees them: bytes in, bytes out. The work is done by delivery/; nothing here touches SQL. */
 import { HotSwapError, hasCode } from "../core/errors.ts";
 import type { LogPartition, LogRecord } from "../stores/log/port.ts";
+import type { Placement } from "./delivery/publisher.ts";
 import type { Registry } from "./delivery/registry.ts";
-import type { LiveTopic, Placement } from "./delivery/topic.ts";
+import type { LiveTopic } from "./delivery/topic.ts";
 import { formatMessageId, parseMessageId } from "./ids.ts";
 import { type PublishLimits, parsePublish } from "./publish.ts";
 import { showOne, showReceived, showStored } from "./show.ts";
@@ -113,11 +114,11 @@ async function read(log: LogPartition, from: number, records: number, bytes: num
 }
 
 /** A receipt's members need no escaping: they are numbers, or of an alphabet without quotes. */
-export function receiptText(topic: LiveTopic, { partition, offset }: Placement): string {
+export function receiptText(topic: LiveTopic, { partition, offset, duplicate }: Placement): string {
   const { number, name, durability } = topic.spec;
   const id = formatMessageId(number, partition, offset);
   return (
     `{"messageId":"${id}","topic":"${name}","partition":${partition},"offset":${offset},` +
-    `"durability":"${durability}"}`
+    `"durability":"${durability}"${duplicate ? `,"duplicate":true` : ""}}`
   );
 }

@@ -6,6 +6,7 @@ import type { Counter, Histogram, Metrics } from "../platform/telemetry/index.ts
 
 export interface TopicMeter {
   published: Counter;
+  deduplicated: Counter;
   publishSeconds: Histogram;
 }
 
@@ -41,6 +42,7 @@ export class MessagingMetrics {
     const labels = { tenant, topic: name };
     return {
       published: this.#metrics.counter("messages_published_total").labels(labels),
+      deduplicated: this.#metrics.counter("messages_deduplicated_total").labels(labels),
       publishSeconds: this.#metrics.histogram("message_publish_duration_seconds").labels(labels),
     };
   }

@@ -8,7 +8,7 @@ import { parseJson } from "../platform/http/body.ts";
 import { validator } from "../platform/http/validation.ts";
 import { fieldLimits, isJsonType, type NewMessage } from "./message.ts";
 import { rawElements, rawMembers } from "./raw-json.ts";
-import { topicName } from "./topics.schema.ts";
+import { topicName, ttlSecondsMax } from "./topics.schema.ts";
 
 const key = Type.String({ minLength: 1, maxLength: 512, description: "Messages of one key stay in order." });
 const headers = Type.Record(Type.String({ minLength: 1, maxLength: 128 }), Type.String({ maxLength: 4096 }), {
@@ -32,6 +32,18 @@ const priority = Type.Integer({
   description: "0 by default; larger is delivered first.",
 });
 
+const idempotencyKey = Type.String({
+  minLength: 1,
+  maxLength: fieldLimits.idempotencyKey,
+  description:
+    "Publishing it again within the topic's dedupWindowSeconds answers with the first message and `duplicate`.",
+});
+const ttlSeconds = Type.Integer({
+  minimum: 1,
+  maximum: ttlSecondsMax,
+  description: "After this time it is not delivered any more; the topic's messageTtlSeconds by default.",
+});
+
 const content = {
   payload: Type.Optional(payload),
   payloadBase64: Type.Optional(payloadBase64),
@@ -39,6 +51,8 @@ const content = {
   key: Type.Optional(key),
   headers: Type.Optional(headers),
   priority: Type.Optional(priority),
+  idempotencyKey: Type.Optional(idempotencyKey),
+  ttlSeconds: Type.Optional(ttlSeconds),
 };
 const strict = { additionalProperties: false } as const;
 /** One of the two; that not both are there is for `payloadOf` to say, with a pointer. */
@@ -111,7 +125,10 @@ function toMessage(
   limits: PublishLimits,
   pointer: string,
 ): NewMessage {
-  if (parsed.key?.isWellFormed() === false) throw invalid(`${pointer}/key`, "must be whole characters");
+  for (const name of ["key", "idempotencyKey"] as const) {
+    if (parsed[name]?.isWellFormed() === false)
+      throw invalid(`${pointer}/${name}`, "must be whole characters");
+  }
   const members = rawMembers(text);
   const bytes = payloadOf(parsed, members, pointer);
   const size = bytes.length + (members.get("headers")?.length ?? 0);
@@ -121,13 +138,9 @@ function toMessage(
       fields: [{ pointer: `${pointer}/payload`, message: `has ${size} bytes with the headers` }],
     });
   }
-  return {
-    key: parsed.key,
-    headers: parsed.headers,
-    payload: bytes,
-    priority: parsed.priority,
-    contentType: parsed.contentType,
-  };
+  const { key, headers, priority, idempotencyKey, contentType, ttlSeconds } = parsed;
+  const ttlMs = ttlSeconds === undefined ? undefined : ttlSeconds * 1000;
+  return { key, headers, payload: bytes, priority, ttlMs, idempotencyKey, contentType };
 }
 
 function payloadOf(

@@ -13,6 +13,8 @@ export interface TopicsTable {
   partitions: number;
   durability: Durability;
   description: Generated<string>;
+  dedup_window_seconds: Generated<number>;
+  message_ttl_seconds: Generated<number | null>;
   version: Generated<number>;
   created_at: Date;
   updated_at: Date;

@@ -7,6 +7,7 @@ import { Reply, type Route, route } from "../platform/http/route.ts";
 import { newTopic, topic, topicName, topicStats, topicUpdate } from "./topics.schema.ts";
 import type { TopicRow } from "./topics.sql.ts";
 import type { Topics } from "./topics.ts";
+import { toValues } from "./topics.values.ts";
 
 const byName = Type.Object({ name: topicName });
 
@@ -115,7 +116,6 @@ function shown(row: TopicRow, status = 200): Reply {
 }
 
 function toTopic(row: TopicRow) {
-  const { name, type, partitions, durability, description, version } = row;
   const times = { createdAt: row.created_at.toISOString(), updatedAt: row.updated_at.toISOString() };
-  return { name, type, partitions, durability, description, version, ...times };
+  return { ...toValues(row), version: row.version, ...times };
 }

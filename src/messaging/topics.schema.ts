@@ -17,12 +17,34 @@ const type = Type.Enum(["queue", "pubsub"], {
   description: "`queue`: one subscription named default, each message to one consumer. `pubsub`: any number.",
 });
 
+const dedupWindowSeconds = Type.Integer({
+  minimum: 0,
+  maximum: 86_400,
+  description: "How long an idempotency key is remembered; 300 by default, 0 for not at all.",
+});
+/** Ten years: more is for ever. */
+export const ttlSecondsMax = 315_360_000;
+const messageTtlSeconds = Type.Union([Type.Integer({ minimum: 1, maximum: ttlSecondsMax }), Type.Null()], {
+  description: "After this time a message is not delivered any more, unless it says its own; null for never.",
+});
+
+/** What may be given at creation and changed later. */
+const policies = {
+  dedupWindowSeconds,
+  messageTtlSeconds,
+};
+const optionalPolicies = {
+  dedupWindowSeconds: Type.Optional(dedupWindowSeconds),
+  messageTtlSeconds: Type.Optional(messageTtlSeconds),
+};
+
 export const newTopic = Type.Object(
   {
     name: topicName,
     type: Type.Optional(type),
     partitions: Type.Optional(partitions),
     durability: Type.Optional(durability),
+    ...optionalPolicies,
     description: Type.Optional(description),
   },
   { additionalProperties: false },
@@ -34,6 +56,7 @@ export const topicUpdate = Type.Object(
     type: Type.Optional(type),
     partitions: Type.Optional(partitions),
     durability: Type.Optional(durability),
+    ...optionalPolicies,
     description: Type.Optional(description),
   },
   { additionalProperties: false },
@@ -44,6 +67,7 @@ export const topic = Type.Object({
   type,
   partitions,
   durability,
+  ...policies,
   description,
   version: Type.Integer(),
   createdAt: Type.String({ format: "date-time" }),

@@ -7,16 +7,19 @@ import type { MessagingTables, TopicsTable, TopicType } from "./tables.ts";
 export type TopicRow = Selectable<TopicsTable>;
 type MessagingTx = Tx<MessagingTables>;
 
-export interface TopicValues {
+/** What is given at creation. */
+export interface TopicColumns {
   name: string;
   type: TopicType;
   partitions: number;
   durability: Durability;
   description: string;
+  dedup_window_seconds: number;
+  message_ttl_seconds: number | null;
 }
 
 /** Undefined when the name is taken. */
-export function insertTopic(tx: MessagingTx, tenant: string, values: TopicValues, now: Date) {
+export function insertTopic(tx: MessagingTx, tenant: string, values: TopicColumns, now: Date) {
   return tx
     .insertInto("messaging_topics")
     .values({ ...values, tenant_id: tenant, created_at: now, updated_at: now })
@@ -51,13 +54,7 @@ export function selectTopics(tx: MessagingTx, tenant: string, after: string | un
   return query.orderBy("name").limit(limit).execute();
 }
 
-export function updateTopic(
-  tx: MessagingTx,
-  tenant: string,
-  name: string,
-  values: Partial<Pick<TopicValues, "partitions" | "durability" | "description">>,
-  now: Date,
-) {
+export function updateTopic(tx: MessagingTx, tenant: string, name: string, values: TopicColumns, now: Date) {
   return tx
     .updateTable("messaging_topics")
     .set({ ...values, updated_at: now, version: sql<number>`version + 1` })

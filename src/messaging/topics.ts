@@ -8,13 +8,14 @@ import { HotSwapError } from "../core/errors.ts";
 import type { MakeId } from "../core/ids.ts";
 import type { Audit } from "../platform/audit/index.ts";
 import { type Actor, change } from "../platform/http/change.ts";
-import type { Durability, LogStore } from "../stores/log/port.ts";
+import type { LogStore } from "../stores/log/port.ts";
 import type { Sql, Tx } from "../stores/sql/port.ts";
 import type { Registry } from "./delivery/registry.ts";
-import { journalName, partitionName, type TopicSpec } from "./delivery/topic.ts";
+import { journalName, partitionName } from "./delivery/topic.ts";
 import { insertSubscription, type SubscriptionRow, selectSubscriptions } from "./subscriptions.sql.ts";
-import type { MessagingTables, TopicType } from "./tables.ts";
+import type { MessagingTables } from "./tables.ts";
 import * as rows from "./topics.sql.ts";
+import { type NewTopic, toColumns, toSpec, toValues, withDefaults } from "./topics.values.ts";
 
 export interface MessagingParts {
   sql: Sql;
@@ -25,14 +26,6 @@ export interface MessagingParts {
   registry: Registry;
   ackDeadlineSeconds: number;
   partitionsMax: number;
-}
-
-export interface NewTopic {
-  name: string;
-  type?: TopicType;
-  partitions?: number;
-  durability?: Durability;
-  description?: string;
 }
 
 type MessagingTx = Tx<MessagingTables>;
@@ -66,11 +59,11 @@ export class Topics {
     const { sql, audit, clock, makeId, registry, ackDeadlineSeconds } = this.#parts;
     const { tenant } = principal;
     this.#refuseTooMany(input.partitions);
-    const { name, type = "queue", partitions = 1, durability = "fsync", description = "" } = input;
-    const values = { name, type, partitions, durability, description };
+    const values = withDefaults(input);
+    const { name, type } = values;
     const now = new Date(clock.now());
     const work = async (tx: MessagingTx) => {
-      const row = await rows.insertTopic(tx, tenant, values, now);
+      const row = await rows.insertTopic(tx, tenant, toColumns(values), now);
       if (!row)
         throw new HotSwapError("topic_exists", `There is a topic named ${JSON.stringify(name)} already.`);
       await audit.record(tx, {
@@ -123,9 +116,8 @@ export class Topics {
       const before = found(await rows.lockTopic(tx, tenant, name), name);
       check(before);
       refuseFixed(before, wanted);
-      const { partitions, durability, description } = { ...before, ...wanted };
-      const after = { partitions, durability, description };
-      const row = await rows.updateTopic(tx, tenant, name, after, new Date(clock.now()));
+      const after = { ...toValues(before), ...wanted };
+      const row = await rows.updateTopic(tx, tenant, name, toColumns(after), new Date(clock.now()));
       const resource = `topics/${name}`;
       await audit.record(tx, {
         principal,
@@ -229,19 +221,6 @@ function refuseFixed(before: rows.TopicRow, change: Partial<NewTopic>): void {
   if (change.partitions !== undefined && change.partitions < before.partitions) {
     refuse("/partitions", `cannot shrink below ${before.partitions}: keys and offsets live in them`);
   }
-}
-
-const toValues = ({ name, type, partitions, durability, description }: rows.TopicRow) => ({
-  name,
-  type,
-  partitions,
-  durability,
-  description,
-});
-
-function toSpec(row: rows.TopicRow): TopicSpec {
-  const { tenant_id: tenant, name, number, partitions, durability, version } = row;
-  return { tenant, name, number: Number(number), partitions, durability, version };
 }
 
 export function toSubscriptionSpec(row: SubscriptionRow) {

@@ -12,6 +12,7 @@ export interface Received {
   offset: number;
   key: string | null;
   headers: Record<string, string>;
+  idempotencyKey?: string;
   payload: unknown;
   publishedAt: string;
   attempt: number;

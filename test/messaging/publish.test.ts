@@ -108,6 +108,38 @@ describe("publishing one message", () => {
   });
 });
 
+describe("publishing with an idempotency key", () => {
+  it("answers a repeat with the first message, alone, in a batch and as a line", async () => {
+    const name = await topic("once", { partitions: 4 });
+    const once = { payload: 1, idempotencyKey: "a" };
+    const first = await ann.ok(post({ topic: name, ...once }), 201);
+    const repeat = { ...first, duplicate: true };
+    assert.deepEqual(await ann.ok(post({ topic: name, ...once, payload: 2 }), 201), repeat);
+    const { messages } = await ann.ok(
+      post({ topic: name, messages: [once, { ...once, idempotencyKey: "b" }] }),
+      201,
+    );
+    assert.deepEqual(messages[0], repeat);
+    assert.equal("duplicate" in messages[1], false);
+    const line = await ann.call("POST", `/messages/publish?topic=${name}`, {
+      headers: { "content-type": "application/x-ndjson" },
+      body: `${JSON.stringify(once)}\n`,
+    });
+    assert.deepEqual(JSON.parse(line.text), repeat);
+    const taken = await take(ann, name, 2);
+    assert.deepEqual(taken.map(({ idempotencyKey }) => idempotencyKey).toSorted(), ["a", "b"]);
+    assert.equal((await ann.ok(ann.get(`/topics/${name}/stats`))).messages, 2);
+  });
+
+  it("deduplicates nothing in a topic whose window is 0", async () => {
+    const name = await topic("often", { dedupWindowSeconds: 0 });
+    for (const offset of [0, 1]) {
+      const receipt = await ann.ok(post({ topic: name, payload: 1, idempotencyKey: "a" }), 201);
+      assert.deepEqual([receipt.offset, receipt.duplicate], [offset, undefined]);
+    }
+  });
+});
+
 describe("publishing a batch", () => {
   it("answers in the order of the messages", async () => {
     const name = await topic("batch");

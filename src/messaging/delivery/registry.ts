@@ -1,7 +1,8 @@
 /** All live topics of this process, by tenant and name and by number. What the hot path looks things up in. */
 import { HotSwapError } from "../../core/errors.ts";
+import type { TopicSpec } from "./spec.ts";
 import type { LiveSubscription } from "./subscription.ts";
-import { LiveTopic, type SubscriptionSpec, type TopicParts, type TopicSpec } from "./topic.ts";
+import { LiveTopic, type SubscriptionSpec, type TopicParts } from "./topic.ts";
 
 export class Registry {
   readonly #byName = new Map<string, LiveTopic>();

@@ -24,8 +24,9 @@ import { parseReceipt } from "../ids.ts";
 import { decodeMessage } from "../message.ts";
 import { MessagingMetrics } from "../metrics.ts";
 import { DeliveryModel, type End } from "./simulation.model.ts";
+import type { TopicSpec } from "./spec.ts";
 import type { LiveSubscription, Received } from "./subscription.ts";
-import { LiveTopic, type TopicSpec } from "./topic.ts";
+import { LiveTopic } from "./topic.ts";
 
 export interface SimulationOptions {
   /** Operations of the disk that say yes and do nothing: to see whether the simulation notices. */
@@ -67,7 +68,8 @@ class History {
     this.#trace = trace ?? (() => {});
     const durability = this.#pick<Durability>("fsync", "fsync", ...durabilities);
     const partitions = this.#pick(1, 1, 2, 3);
-    this.#spec = { tenant: "t", name: "n", number: 1, partitions, durability, version: 1 };
+    const policies = { dedupWindowMs: 300_000, messageTtlMs: undefined };
+    this.#spec = { tenant: "t", name: "n", number: 1, partitions, durability, ...policies, version: 1 };
     this.#segmentBytes = this.#pick(300, 2000, 50_000);
     this.#disk = new SimulatedDisk({ random: this.#random, ...(lies && { lies }) });
   }
@@ -139,6 +141,7 @@ class History {
       log: this.#log,
       clock: this.#clock,
       metrics: this.#metrics,
+      dedupKeysMax: 1000,
       outstandingMax: 1 + this.#random.below(60),
       snapshotEvery: this.#pick(2, 10, 1000),
       onError,
@@ -243,10 +246,9 @@ class History {
   }
 
   #take({ deliveries, expiresAt }: Received): number[] {
-    const batch = deliveries.map(({ body, ...delivery }) => ({
-      ...delivery,
-      id: Number(decodeMessage(body).payload),
-    }));
+    const batch = deliveries.map(({ partition, offset, attempt, receipt, body }) => {
+      return { partition, offset, attempt, receipt, id: Number(decodeMessage(body).payload) };
+    });
     this.#trace(`received ${batch.map(({ id }) => id)}`);
     const until = this.#clock.monotonic() + expiresAt - this.#clock.now();
     this.model.received(batch, this.#clock.monotonic(), until);

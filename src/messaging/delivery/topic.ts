@@ -1,26 +1,15 @@
 /**
- * A live topic: the partitions of the log it consists of, its live subscriptions, and how a message finds its
- * partition. This is the hot path of publishing: no SQL, one append per partition and call.
+ * A live topic: the partitions of the log it consists of, its live subscriptions, and the way into it. No SQL.
  */
-import { crc32 } from "node:zlib";
 import type { Clock } from "../../core/clock.ts";
 import { HotSwapError, hasCode } from "../../core/errors.ts";
-import type { Durability, LogPartition, LogStore } from "../../stores/log/port.ts";
-import { decodeMessage, encodeMessage, type NewMessage } from "../message.ts";
-import type { MessagingMetrics, TopicMeter } from "../metrics.ts";
+import type { LogPartition, LogStore } from "../../stores/log/port.ts";
+import { decodeMessage, type NewMessage } from "../message.ts";
+import type { MessagingMetrics } from "../metrics.ts";
 import { Journal } from "./journal.ts";
+import { type Placement, Publisher } from "./publisher.ts";
+import type { TopicSpec } from "./spec.ts";
 import { LiveSubscription } from "./subscription.ts";
-
-/** What delivery must know of a topic; the row in SQL holds more. */
-export interface TopicSpec {
-  tenant: string;
-  name: string;
-  number: number;
-  partitions: number;
-  durability: Durability;
-  /** Of the row; a later change has a larger one. */
-  version: number;
-}
 
 export interface SubscriptionSpec {
   id: string;
@@ -29,11 +18,6 @@ export interface SubscriptionSpec {
   ackDeadlineSeconds: number;
   /** Where it begins, by partition; 0 where nothing is said. */
   startOffsets: readonly number[];
-}
-
-export interface Placement {
-  partition: number;
-  offset: number;
 }
 
 /** Of a subscription that was removed between the look and the answer. */
@@ -53,6 +37,8 @@ export interface TopicParts {
   metrics: MessagingMetrics;
   /** Of one partition of a subscription; see LiveSubscription. */
   outstandingMax: number;
+  /** Idempotency keys that one topic remembers. */
+  dedupKeysMax: number;
   /** Records of a subscription's journal between two snapshots; the journal knows a good number. */
   snapshotEvery?: number;
   onError: (error: unknown) => void;
@@ -70,9 +56,8 @@ export const journalName = (subscription: number) => `s${subscription}`;
 
 export class LiveTopic {
   spec: TopicSpec;
-  publishedTotal = 0;
   readonly #parts: TopicParts;
-  readonly #meter: TopicMeter;
+  readonly #publisher: Publisher;
   readonly #partitions: LogPartition[] = [];
   readonly #subscriptions = new Map<string, Member>();
   #opening: Promise<readonly LogPartition[]> | undefined;
@@ -80,12 +65,18 @@ export class LiveTopic {
   #isReady = false;
   /** Why it takes no more, once it is closed. */
   #closed: HotSwapError | undefined;
-  #turn = 0;
 
   constructor(spec: TopicSpec, parts: TopicParts) {
     this.spec = spec;
     this.#parts = parts;
-    this.#meter = parts.metrics.topic(spec);
+    const { clock, dedupKeysMax } = parts;
+    this.#publisher = new Publisher({
+      clock,
+      dedupKeysMax,
+      meter: parts.metrics.topic(spec),
+      spec: () => this.spec,
+      closed: () => this.#closed,
+    });
   }
 
   /**
@@ -99,22 +90,14 @@ export class LiveTopic {
     return this.#opening;
   }
 
-  /**
-   * Appends the messages and resolves to where each one is, in the order given. Messages of one key go to one
-   * partition; those without take turns, a whole call at a time. When one partition refuses, the others may
-   * have accepted: then the outcome of each message differs, and `failures` says which.
-   */
+  /** Resolves to where each message is, or why it is not; see Publisher. */
   async publish(messages: readonly NewMessage[]): Promise<(Placement | Error)[]> {
-    const { clock } = this.#parts;
-    const started = clock.monotonic();
     const open = this.partitions();
-    const partitions = open instanceof Promise ? await open : open;
-    const placements =
-      partitions.length === 1
-        ? await this.#publishToOne(messages, partitions[0]!, clock.now())
-        : await this.#publishSpread(messages, partitions, clock.now());
-    this.#meter.publishSeconds.observe((clock.monotonic() - started) / 1000);
-    return placements;
+    return this.#publisher.publish(messages, open instanceof Promise ? await open : open);
+  }
+
+  get publishedTotal(): number {
+    return this.#publisher.publishedTotal;
   }
 
   /** Adds a subscription that exists in SQL. It is opened at first use. */
@@ -239,51 +222,5 @@ export class LiveTopic {
       startOf: (partition) => Math.max(spec.startOffsets[partition] ?? 0, partitions[partition]?.start ?? 0),
       onError,
     });
-  }
-
-  async #publishToOne(
-    messages: readonly NewMessage[],
-    log: LogPartition,
-    now: number,
-  ): Promise<(Placement | Error)[]> {
-    const bodies = messages.map((message) => encodeMessage(message, now));
-    const outcome = await this.#append(log, bodies);
-    if (outcome instanceof Error) return messages.map(() => outcome);
-    this.#countPublished(messages.length);
-    return messages.map((_, i) => ({ partition: 0, offset: outcome + i }));
-  }
-
-  async #publishSpread(messages: readonly NewMessage[], partitions: readonly LogPartition[], now: number) {
-    this.#turn = (this.#turn + 1) % partitions.length;
-    const groups = new Map<number, { indexes: number[]; bodies: Buffer[] }>();
-    messages.forEach((message, index) => {
-      const partition = message.key === undefined ? this.#turn : crc32(message.key) % partitions.length;
-      const group = groups.get(partition) ?? { indexes: [], bodies: [] };
-      groups.set(partition, group);
-      group.indexes.push(index);
-      group.bodies.push(encodeMessage(message, now));
-    });
-    const placements = new Array<Placement | Error>(messages.length);
-    const appends = [...groups].map(async ([partition, { indexes, bodies }]) => {
-      const outcome = await this.#append(partitions[partition]!, bodies);
-      if (!(outcome instanceof Error)) this.#countPublished(indexes.length);
-      indexes.forEach((index, i) => {
-        placements[index] = outcome instanceof Error ? outcome : { partition, offset: outcome + i };
-      });
-    });
-    await Promise.all(appends);
-    return placements;
-  }
-
-  #append(log: LogPartition, bodies: Buffer[]): Promise<number | Error> {
-    return log.append(bodies, this.spec.durability).catch((error: unknown) => {
-      if (this.#closed && hasCode(error, "not_found")) return this.#closed;
-      return error instanceof Error ? error : new Error(String(error));
-    });
-  }
-
-  #countPublished(count: number): void {
-    this.publishedTotal += count;
-    this.#meter.published.inc(count);
   }
 }

@@ -261,6 +261,11 @@ export const schema = {
     meaning: "The largest message, headers and payload together, as JSON text.",
     default: MiB,
   }),
+  "messaging.dedupKeysMax": setting(integer(1, 100_000_000), {
+    meaning:
+      "Idempotency keys that one topic remembers, at up to 53 bytes of memory each. Beyond it messages with a key are refused.",
+    default: 2_000_000,
+  }),
   "messaging.inFlightMax": setting(integer(1, 1_000_000), {
     meaning:
       "Messages of one partition that may be delivered and not yet acknowledged, for each subscription.",

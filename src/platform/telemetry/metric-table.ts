@@ -38,6 +38,11 @@ export const metricTable = {
     help: "Messages accepted, at the durability of their topic.",
     labels: ["tenant", "topic"],
   },
+  messages_deduplicated_total: {
+    type: "counter",
+    help: "Publishes answered with the message that an earlier one of their idempotency key made.",
+    labels: ["tenant", "topic"],
+  },
   messages_delivered_total: {
     type: "counter",
     help: "Messages handed to a consumer, repeated deliveries included.",

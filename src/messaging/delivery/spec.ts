@@ -1,0 +1,17 @@
+/** What the data plane knows of a topic, in one immutable object that is swapped when the topic changes. */
+import type { Durability } from "../../stores/log/port.ts";
+
+/** What delivery must know of a topic; the row in SQL holds more. */
+export interface TopicSpec {
+  tenant: string;
+  name: string;
+  number: number;
+  partitions: number;
+  durability: Durability;
+  /** How long an idempotency key is remembered; 0 for not at all. */
+  dedupWindowMs: number;
+  /** Of messages that do not say it themselves; undefined when they never expire. */
+  messageTtlMs: number | undefined;
+  /** Of the row; a later change has a larger one. */
+  version: number;
+}
