@@ -1,20 +1,31 @@
 /**
- * Where the console is: the part of the address behind `#/`, cut at slashes. A hash needs nothing of the
- * server, works behind any path, and allows dots in names of topics.
+ * Where the console is: the part of the address behind `#/`, cut at slashes, and the questions behind its `?`
+ * (a search, a partition, an opened message), so that whatever is on the screen can be linked to. A hash needs
+ * nothing of the server, works behind any path, and allows dots in names of topics.
  */
-import { signal } from "@preact/signals";
+import { batch, signal } from "@preact/signals";
 import { adoptToken } from "./session.ts";
 
-export const route = signal<readonly string[]>(read());
+type Query = Readonly<Record<string, string>>;
+
+export const route = signal<readonly string[]>([]);
+export const query = signal<Query>({});
+read();
 
 addEventListener("hashchange", () => {
-  route.value = read();
-  scrollTo(0, 0);
+  const before = route.value.join("/");
+  read();
+  if (route.value.join("/") !== before) scrollTo(0, 0);
 });
 
-function read(): string[] {
+function read(): void {
   adoptToken();
-  return location.hash.replace(/^#\/?/, "").split("/").filter(Boolean).map(decode);
+  const [path = "", search = ""] = location.hash.replace(/^#\/?/, "").split("?", 2);
+  const parts = path.split("/").filter(Boolean).map(decode);
+  batch(() => {
+    if (parts.join("/") !== route.value.join("/")) route.value = parts;
+    query.value = Object.fromEntries(new URLSearchParams(search));
+  });
 }
 
 /** The address of a page, for links. */
@@ -22,8 +33,20 @@ export function href(...parts: string[]): string {
   return `#/${parts.map(encodeURIComponent).join("/")}`;
 }
 
+/** The address of a page with its questions; empty ones are left out. */
+export function hrefWith(questions: Query, ...parts: string[]): string {
+  const given = Object.entries(questions).filter(([, value]) => value !== "");
+  return href(...parts) + (given.length > 0 ? `?${new URLSearchParams(given)}` : "");
+}
+
 export function go(...parts: string[]): void {
   location.hash = href(...parts);
+}
+
+/** Changes questions of this page without a step in the browser's history. */
+export function ask(changes: Query): void {
+  query.value = { ...query.value, ...changes };
+  history.replaceState(null, "", hrefWith(query.value, ...route.value));
 }
 
 function decode(part: string): string {

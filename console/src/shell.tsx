@@ -1,103 +1,157 @@
-/** What surrounds every page: navigation, marks of the mode and of the connection, theme and sign-out. */
-import type { JSX } from "preact";
+/** What surrounds every page: navigation by system, marks of the mode and of the connection, theme, sign-out. */
+import { useSignal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+import { isJumping, Jump } from "./jump.tsx";
+import { type Section, sections, systems } from "./navigation.tsx";
 import { failure, overview } from "./overview/live.ts";
-import { OverviewPage } from "./overview/overview.page.tsx";
-import { Icon, type IconName, Logo } from "./parts/icon.tsx";
+import { Icon, Logo } from "./parts/icon.tsx";
 import { ProblemPanel } from "./parts/problem.tsx";
 import { href, route } from "./route.ts";
 import { apiUrl, signOut, token } from "./session.ts";
 import { SignIn } from "./sign-in.tsx";
 import { theme, toggleTheme } from "./theme.ts";
-import { TopicPage } from "./topics/topic.page.tsx";
-import { TopicsPage } from "./topics/topics.page.tsx";
-
-interface Section {
-  /** First part of the route; empty for the start page. */
-  path: string;
-  label: string;
-  icon: IconName;
-  page(rest: readonly string[]): JSX.Element;
-}
-
-const sections: readonly Section[] = [
-  { path: "", label: "Overview", icon: "overview", page: () => <OverviewPage /> },
-  {
-    path: "topics",
-    label: "Topics",
-    icon: "topics",
-    page: ([name, tab]) =>
-      name === undefined ? <TopicsPage /> : <TopicPage key={name} name={name} tab={tab} />,
-  },
-];
 
 export function Shell() {
-  if (token.value === null) return <SignIn />;
+  return token.value === null ? <SignIn /> : <SignedIn />;
+}
+
+function SignedIn() {
   const [first = "", ...rest] = route.value;
   const section = sections.find(({ path }) => path === first);
+  useEffect(() => {
+    document.title = [rest[0], section?.label, "HotSwap"].filter(Boolean).join(" · ");
+  }, [section, rest[0]]);
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent) => {
+      if (event.key.toLowerCase() !== "k" || !(event.ctrlKey || event.metaKey)) return;
+      event.preventDefault();
+      isJumping.value = true;
+    };
+    addEventListener("keydown", onKey);
+    return () => removeEventListener("keydown", onKey);
+  }, []);
   return (
     <div class="shell">
       <button type="button" class="button skip" onClick={() => document.getElementById("main")?.focus()}>
         Skip to the content
       </button>
-      {overview.value?.mode === "development" && (
-        <p class="ribbon">
-          <b>development</b>: fixed key, loopback only
-        </p>
-      )}
-      <header class="bar">
-        <a class="brand" href={href()}>
-          <Logo />
-          HotSwap
-        </a>
-        <nav class="bar-sections" aria-label="Sections">
-          {sections.map(({ path, label, icon }) => (
-            <a
-              key={path}
-              class="bar-section"
-              href={href(...(path ? [path] : []))}
-              aria-current={path === first ? "page" : undefined}
-            >
-              <Icon name={icon} />
-              {label}
-            </a>
-          ))}
-        </nav>
-        <div class="bar-end">
-          <Pulse />
-          <div class="bar-links">
-            <a class="bar-link" href={`${apiUrl}/docs`} target="_blank" rel="noreferrer">
-              API <Icon name="external" />
-            </a>
-            <button
-              type="button"
-              class="button quiet"
-              title="Light or dark"
-              aria-label={`Use the ${other()} theme`}
-              onClick={toggleTheme}
-            >
-              <Icon name={theme.value === "dark" ? "sun" : "moon"} />
-            </button>
-            <button
-              type="button"
-              class="button quiet"
-              title="Sign out"
-              aria-label="Sign out"
-              onClick={() => signOut()}
-            >
-              <Icon name="leave" />
-            </button>
-          </div>
-        </div>
-      </header>
-      <main id="main" tabIndex={-1}>
-        <ConnectionProblem />
-        {section ? section.page(rest) : <Lost />}
-      </main>
+      <Side current={section} />
+      <div class="content">
+        {overview.value?.mode === "development" && (
+          <p class="ribbon">
+            <b>development</b>: fixed key, loopback only
+          </p>
+        )}
+        <main id="main" tabIndex={-1}>
+          <ConnectionProblem />
+          {section ? section.page(rest) : <Lost />}
+        </main>
+      </div>
+      {isJumping.value && <Jump />}
     </div>
   );
 }
 
-const other = () => (theme.value === "dark" ? "light" : "dark");
+function Side({ current }: { current: Section | undefined }) {
+  const isOpen = useSignal(false);
+  const path = route.value.join("/");
+  useEffect(() => {
+    isOpen.value = false; // on a phone, the menu has served when a page was chosen
+  }, [path]);
+  return (
+    <header class="side">
+      <div class="side-head">
+        <a class="brand" href={href()}>
+          <Logo />
+          HotSwap
+        </a>
+        <Pulse />
+        <button
+          type="button"
+          class="button quiet menu"
+          aria-label="Menu"
+          aria-expanded={isOpen.value}
+          aria-controls="navigation"
+          onClick={() => {
+            isOpen.value = !isOpen.value;
+          }}
+        >
+          <Icon name={isOpen.value ? "close" : "menu"} />
+        </button>
+      </div>
+      <div id="navigation" class={`side-body${isOpen.value ? " open" : ""}`}>
+        <button
+          type="button"
+          class="button jump"
+          aria-keyshortcuts="Control+K"
+          onClick={() => {
+            isJumping.value = true;
+          }}
+        >
+          <Icon name="search" /> Go to… <kbd>Ctrl K</kbd>
+        </button>
+        <nav aria-label="Pages">
+          {systems.map(({ label, sections }) => (
+            <div key={label ?? ""} class="side-system">
+              {label && <p class="side-label">{label}</p>}
+              <ul>
+                {sections.map((section) => (
+                  <SectionLink key={section.path} section={section} isCurrent={section === current} />
+                ))}
+              </ul>
+            </div>
+          ))}
+        </nav>
+        <Tools />
+      </div>
+    </header>
+  );
+}
+
+function SectionLink({ section, isCurrent }: { section: Section; isCurrent: boolean }) {
+  const { path, label, icon } = section;
+  return (
+    <li>
+      <a
+        class="side-section"
+        href={href(...(path ? [path] : []))}
+        aria-current={isCurrent ? "page" : undefined}
+      >
+        <Icon name={icon} />
+        {label}
+      </a>
+    </li>
+  );
+}
+
+function Tools() {
+  const other = theme.value === "dark" ? "light" : "dark";
+  return (
+    <div class="side-tools">
+      <a class="side-section" href={`${apiUrl}/docs`} target="_blank" rel="noreferrer">
+        API <Icon name="external" />
+      </a>
+      <button
+        type="button"
+        class="button quiet"
+        title="Light or dark"
+        aria-label={`Use the ${other} theme`}
+        onClick={toggleTheme}
+      >
+        <Icon name={theme.value === "dark" ? "sun" : "moon"} />
+      </button>
+      <button
+        type="button"
+        class="button quiet"
+        title="Sign out"
+        aria-label="Sign out"
+        onClick={() => signOut()}
+      >
+        <Icon name="leave" />
+      </button>
+    </div>
+  );
+}
 
 /** One word on how the server is, on every page. */
 function Pulse() {

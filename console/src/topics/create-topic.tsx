@@ -1,12 +1,13 @@
 /** The dialog that creates a topic. */
 import { useSignal } from "@preact/signals";
 import type { Durability, NewTopic, TopicType } from "../../../client/src/index.ts";
+import { useAction } from "../action.ts";
 import { Dialog } from "../parts/dialog.tsx";
 import { Field, Select } from "../parts/field.tsx";
 import { ProblemPanel } from "../parts/problem.tsx";
 import { curl, shellWord, type Twin, TwinPanel } from "../parts/twin.tsx";
 import { go } from "../route.ts";
-import { hotswap, refusedToken } from "../session.ts";
+import { hotswap } from "../session.ts";
 
 const types = [
   ["queue", "queue: one consumer gets it"],
@@ -24,24 +25,19 @@ export function CreateTopic({ onClose }: { onClose(): void }) {
   const type = useSignal<TopicType>("queue");
   const partitions = useSignal(1);
   const durability = useSignal<Durability>("fsync");
-  const error = useSignal<unknown>(undefined);
-  const isBusy = useSignal(false);
+  const { isBusy, error, run } = useAction();
   const topic: NewTopic = {
     name: name.value.trim(),
     type: type.value,
     partitions: partitions.value,
     durability: durability.value,
   };
-  const submit = async (event: Event) => {
+  const submit = (event: Event) => {
     event.preventDefault();
-    isBusy.value = true;
-    try {
+    void run(async () => {
       const created = await hotswap().topics.create(topic);
       go("topics", created.name);
-    } catch (failure) {
-      if (!refusedToken(failure)) error.value = failure;
-      isBusy.value = false;
-    }
+    });
   };
   return (
     <Dialog title="Create a topic" onClose={onClose}>

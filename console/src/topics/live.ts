@@ -4,6 +4,7 @@ import type { TopicStats } from "../../../client/src/index.ts";
 import { serverNowMs } from "../overview/live.ts";
 import { Rates, Series } from "../series.ts";
 import { hotswap } from "../session.ts";
+import { numbersOfSubscription } from "../subscriptions/live.ts";
 
 export type TopicLine = "published" | "delivered" | "acked" | "depth" | "inFlight";
 
@@ -27,6 +28,7 @@ export class TopicNumbers {
       depth: sum("depth"),
       inFlight: sum("inFlight"),
     });
+    for (const one of stats.subscriptions) numbersOfSubscription(one.id).add(seconds, one);
     this.stats.value = stats;
   }
 }
@@ -37,6 +39,20 @@ export function numbersOf(name: string): TopicNumbers {
   const numbers = known.get(name) ?? new TopicNumbers();
   known.set(name, numbers);
   return numbers;
+}
+
+/** Topics of which numbers are asked per turn; with more, they take turns. */
+const asksPerTurn = 12;
+
+/** Refreshes the numbers of some of many topics. */
+export async function refreshSome(names: readonly string[], turn: number, abort: AbortSignal): Promise<void> {
+  const start = turn * asksPerTurn;
+  const due = Array.from(
+    { length: Math.min(asksPerTurn, names.length) },
+    (_, index) => names[(start + index) % names.length]!,
+  );
+  // A topic may be deleted between the two questions; the next list tells.
+  await Promise.allSettled(due.map((name) => numbersOf(name).refresh(name, abort)));
 }
 
 /** A topic that was deleted; one of the same name later starts afresh. */

@@ -1,11 +1,12 @@
 /** Publishes one message by hand, and shows the receipt. */
 import { useSignal } from "@preact/signals";
 import type { Json, NewMessage, PublishReceipt, Topic } from "../../../client/src/index.ts";
+import { useAction } from "../action.ts";
 import { Field } from "../parts/field.tsx";
 import { ProblemPanel } from "../parts/problem.tsx";
 import { curl, shellWord, type Twin, TwinPanel } from "../parts/twin.tsx";
 import { href } from "../route.ts";
-import { hotswap, refusedToken } from "../session.ts";
+import { hotswap } from "../session.ts";
 
 const storage = (topic: string) => `hotswap.draft.${topic}`;
 
@@ -15,19 +16,16 @@ export function PublishForm({ topic }: { topic: Topic }) {
   const key = useSignal("");
   const headers = useSignal("");
   const receipts = useSignal<PublishReceipt[]>([]);
-  const error = useSignal<unknown>(undefined);
+  const { error, run } = useAction();
 
   const draft = read(payload.value, key.value, headers.value);
-  const submit = async (event?: Event) => {
+  const submit = (event?: Event) => {
     event?.preventDefault();
     if (typeof draft === "string") return;
-    try {
+    void run(async () => {
       const receipt = await hotswap().messages.publish(topic.name, draft);
       receipts.value = [receipt, ...receipts.value].slice(0, 8);
-      error.value = undefined;
-    } catch (failure) {
-      if (!refusedToken(failure)) error.value = failure;
-    }
+    });
   };
   return (
     <div class="columns">
@@ -49,7 +47,7 @@ export function PublishForm({ topic }: { topic: Topic }) {
               sessionStorage.setItem(storage(topic.name), payload.value);
             }}
             onKeyDown={(event) => {
-              if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) void submit();
+              if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) submit();
             }}
           />
         </Field>

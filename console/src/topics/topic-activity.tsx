@@ -2,8 +2,11 @@
 import type { PartitionStats, SubscriptionStats, Topic } from "../../../client/src/index.ts";
 import { bytes, count, duration, exact, rate } from "../format.ts";
 import { Chart } from "../parts/chart.tsx";
+import { number } from "../parts/number.tsx";
+import { type Column, Table } from "../parts/table.tsx";
 import { Empty, Tile, Tiles } from "../parts/tile.tsx";
 import { curl, shellWord, TwinPanel } from "../parts/twin.tsx";
+import { ConsumeTwin } from "../subscriptions/subscription-activity.tsx";
 import { numbersOf } from "./live.ts";
 
 export function TopicActivity({ topic }: { topic: Topic }) {
@@ -45,94 +48,34 @@ export function TopicActivity({ topic }: { topic: Topic }) {
         />
       </div>
       {now.subscriptions.length > 0 ? (
-        <Subscriptions all={now.subscriptions} />
+        <Table
+          title="Subscriptions"
+          rows={now.subscriptions}
+          columns={subscriptionColumns}
+          keyOf={({ id }) => id}
+          to={({ id }) => ["subscriptions", id]}
+        />
       ) : (
         <NoSubscriptions topic={topic} />
       )}
       <Partitions all={now.partitions} />
-      {now.subscriptions[0] && <ConsumeTwin topic={topic} subscription={now.subscriptions[0].name} />}
+      {now.subscriptions[0] && (
+        <ConsumeTwin subscription={{ topic: topic.name, name: now.subscriptions[0].name }} />
+      )}
     </>
   );
 }
 
-function ConsumeTwin({ topic, subscription }: { topic: Topic; subscription: string }) {
-  const isDefault = subscription === "default";
-  const option = isDefault ? "" : ` --subscription ${shellWord(subscription)}`;
-  const query = `${isDefault ? "" : `subscription=${subscription}&`}limit=10&wait=20`;
-  return (
-    <TwinPanel
-      title="Consume it from a terminal"
-      twin={{
-        cli: `hotswap sub ${shellWord(topic.name)}${option}`,
-        curl: curl("GET", `/api/v1/messages/consume/${topic.name}?${query}`),
-      }}
-    />
-  );
-}
-
-function Subscriptions({ all }: { all: readonly SubscriptionStats[] }) {
-  return (
-    <section class="panel table-panel">
-      <h2>Subscriptions</h2>
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">Name</th>
-            <th scope="col" class="number">
-              Backlog
-            </th>
-            <th scope="col" class="number">
-              In flight
-            </th>
-            <th scope="col" class="number">
-              Delayed
-            </th>
-            <th scope="col" class="number">
-              Oldest
-            </th>
-            <th scope="col" class="number">
-              Delivered
-            </th>
-            <th scope="col" class="number">
-              Again
-            </th>
-            <th scope="col" class="number">
-              Acknowledged
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {all.map((subscription) => (
-            <tr key={subscription.id}>
-              <th scope="row">{subscription.name}</th>
-              <td data-label="Backlog" class="number">
-                {exact(subscription.depth)}
-              </td>
-              <td data-label="In flight" class="number">
-                {exact(subscription.inFlight)}
-              </td>
-              <td data-label="Delayed" class="number">
-                {exact(subscription.delayed)}
-              </td>
-              <td data-label="Oldest" class="number">
-                {subscription.oldestUnackedAgeMs ? duration(subscription.oldestUnackedAgeMs) : "–"}
-              </td>
-              <td data-label="Delivered" class="number">
-                {exact(subscription.deliveredTotal)}
-              </td>
-              <td data-label="Again" class="number">
-                {exact(subscription.redeliveredTotal)}
-              </td>
-              <td data-label="Acknowledged" class="number">
-                {exact(subscription.ackedTotal)}
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </section>
-  );
-}
+const subscriptionColumns: readonly Column<SubscriptionStats>[] = [
+  { head: "Subscription", cell: ({ name }) => name },
+  { head: "Backlog", isNumber: true, cell: ({ depth }) => exact(depth) },
+  { head: "In flight", isNumber: true, cell: ({ inFlight }) => exact(inFlight) },
+  { head: "Delayed", isNumber: true, cell: ({ delayed }) => exact(delayed) },
+  { head: "Oldest", isNumber: true, cell: ({ oldestUnackedAgeMs }) => number(oldestUnackedAgeMs, duration) },
+  { head: "Delivered", isNumber: true, cell: ({ deliveredTotal }) => exact(deliveredTotal) },
+  { head: "Again", isNumber: true, cell: ({ redeliveredTotal }) => exact(redeliveredTotal) },
+  { head: "Acknowledged", isNumber: true, cell: ({ ackedTotal }) => exact(ackedTotal) },
+];
 
 function NoSubscriptions({ topic }: { topic: Topic }) {
   const body = { name: "mine", topic: topic.name };
@@ -152,53 +95,22 @@ function NoSubscriptions({ topic }: { topic: Topic }) {
 
 function Partitions({ all }: { all: readonly PartitionStats[] }) {
   const fullest = Math.max(1, ...all.map((partition) => partition.bytes));
-  return (
-    <section class="panel table-panel">
-      <h2>Partitions</h2>
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">Partition</th>
-            <th scope="col" class="number">
-              First offset
-            </th>
-            <th scope="col" class="number">
-              Next offset
-            </th>
-            <th scope="col" class="number">
-              Messages
-            </th>
-            <th scope="col" class="number">
-              Stored
-            </th>
-            <td />
-          </tr>
-        </thead>
-        <tbody>
-          {all.map(({ partition, start, end, bytes: stored }) => (
-            <tr key={partition}>
-              <th scope="row">{partition}</th>
-              <td data-label="First offset" class="number">
-                {exact(start)}
-              </td>
-              <td data-label="Next offset" class="number">
-                {exact(end)}
-              </td>
-              <td data-label="Messages" class="number">
-                {exact(end - start)}
-              </td>
-              <td data-label="Stored" class="number">
-                {bytes(stored)}
-              </td>
-              <td class="meter-cell">
-                <svg class="meter" viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true">
-                  <rect width={(100 * stored) / fullest} height="6" />
-                </svg>
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </section>
-  );
+  const columns: readonly Column<PartitionStats>[] = [
+    { head: "Partition", cell: ({ partition }) => partition },
+    { head: "First offset", isNumber: true, cell: ({ start }) => exact(start) },
+    { head: "Next offset", isNumber: true, cell: ({ end }) => exact(end) },
+    { head: "Messages", isNumber: true, cell: ({ start, end }) => exact(end - start) },
+    { head: "Stored", isNumber: true, cell: ({ bytes: stored }) => bytes(stored) },
+    {
+      head: "Stored beside the others",
+      isHeadHidden: true,
+      class: "meter-cell",
+      cell: ({ bytes: stored }) => (
+        <svg class="meter" viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true">
+          <rect width={(100 * stored) / fullest} height="6" />
+        </svg>
+      ),
+    },
+  ];
+  return <Table title="Partitions" rows={all} columns={columns} keyOf={({ partition }) => `${partition}`} />;
 }

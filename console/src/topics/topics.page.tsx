@@ -4,67 +4,43 @@ import { useRef } from "preact/hooks";
 import type { Topic } from "../../../client/src/index.ts";
 import { bytes, count, plural, rate } from "../format.ts";
 import { Icon } from "../parts/icon.tsx";
-import { ProblemPanel } from "../parts/problem.tsx";
+import { number } from "../parts/number.tsx";
+import { Page } from "../parts/page.tsx";
+import { fits, NothingFits, SearchBox } from "../parts/search.tsx";
 import { Sparkline } from "../parts/sparkline.tsx";
+import { type Column, Table } from "../parts/table.tsx";
 import { Empty } from "../parts/tile.tsx";
 import { Command, curl, TwinPanel } from "../parts/twin.tsx";
-import { usePolling } from "../poll.ts";
-import { go, href } from "../route.ts";
+import { useLive } from "../poll.ts";
 import { hotswap } from "../session.ts";
 import { CreateTopic } from "./create-topic.tsx";
-import { numbersOf } from "./live.ts";
+import { numbersOf, refreshSome } from "./live.ts";
 
-/** Topics of which numbers are asked per turn; with more, they take turns. */
-const asksPerTurn = 12;
 const pageSize = 100;
 
 export function TopicsPage() {
-  const topics = useSignal<Topic[] | undefined>(undefined);
-  const isCut = useSignal(false);
-  const error = useSignal<unknown>(undefined);
-  const filter = useSignal("");
   const isCreating = useSignal(false);
   const turn = useRef(0);
-
-  usePolling(() => ({
-    intervalMs: 2000,
-    async ask(signal) {
-      const page = await hotswap().topics.list({ limit: pageSize, signal });
-      topics.value = page.items;
-      isCut.value = page.next !== null;
-      const start = turn.current++ * asksPerTurn;
-      const due = Array.from({ length: Math.min(asksPerTurn, page.items.length) }, (_, index) => {
-        return page.items[(start + index) % page.items.length]!.name;
-      });
-      // A topic may be deleted between the two questions; the next list tells.
-      await Promise.allSettled(due.map((name) => numbersOf(name).refresh(name, signal)));
-      error.value = undefined;
-    },
-    onFailure: (failure) => {
-      error.value = failure;
-    },
-  }));
-
-  const shown = topics.value?.filter(({ name }) => name.includes(filter.value.trim()));
+  const { answer, error } = useLive(async (signal) => {
+    const page = await hotswap().topics.list({ limit: pageSize, signal });
+    await refreshSome(
+      page.items.map(({ name }) => name),
+      turn.current++,
+      signal,
+    );
+    return page;
+  });
+  const topics = answer.value?.items;
+  const shown = topics?.filter(({ name, type, description }) => fits(name, type, description)) ?? [];
   return (
-    <section class="page" aria-busy={topics.value === undefined}>
-      <header class="page-head">
-        <div>
-          <h1>Topics</h1>
-          <p class="muted">{topics.value && plural(topics.value.length, "topic")}</p>
-        </div>
-        <div class="actions">
-          {topics.value && topics.value.length > 8 && (
-            <input
-              type="search"
-              placeholder="Filter by name"
-              aria-label="Filter by name"
-              value={filter.value}
-              onInput={(event) => {
-                filter.value = event.currentTarget.value;
-              }}
-            />
-          )}
+    <Page
+      title="Topics"
+      isBusy={topics === undefined}
+      error={error.value}
+      lead={<p class="muted">{topics && plural(topics.length, "topic")}</p>}
+      actions={
+        <>
+          {topics && topics.length > 0 && <SearchBox label="Search topics" />}
           <button
             type="button"
             class="button primary"
@@ -74,14 +50,23 @@ export function TopicsPage() {
           >
             <Icon name="plus" /> Create topic
           </button>
-        </div>
-      </header>
-      <ProblemPanel error={error.value} />
-      {topics.value?.length === 0 && <NoTopics />}
-      {shown && shown.length > 0 && <TopicTable topics={shown} />}
-      {shown?.length === 0 && filter.value && <p class="muted">No topic has “{filter.value}” in its name.</p>}
-      {isCut.value && <p class="muted">These are the first {pageSize}. See all with: hotswap topic list</p>}
-      {shown && shown.length > 0 && (
+        </>
+      }
+    >
+      {topics?.length === 0 && <NoTopics />}
+      {shown.length > 0 && (
+        <Table
+          rows={shown}
+          columns={columns}
+          keyOf={({ name }) => name}
+          to={({ name }) => ["topics", name]}
+        />
+      )}
+      {topics && topics.length > 0 && shown.length === 0 && <NothingFits what="topic" />}
+      {answer.value?.next && (
+        <p class="muted">These are the first {pageSize}. See all with: hotswap topic list</p>
+      )}
+      {shown.length > 0 && (
         <TwinPanel twin={{ cli: "hotswap topic list", curl: curl("GET", "/api/v1/topics") }} />
       )}
       {isCreating.value && (
@@ -91,91 +76,38 @@ export function TopicsPage() {
           }}
         />
       )}
-    </section>
+    </Page>
   );
 }
 
-function TopicTable({ topics }: { topics: readonly Topic[] }) {
-  return (
-    <div class="panel table-panel">
-      <table class="topics">
-        <thead>
-          <tr>
-            <th scope="col">Topic</th>
-            <th scope="col">Type</th>
-            <th scope="col" class="number">
-              Partitions
-            </th>
-            <th scope="col">Durability</th>
-            <th scope="col" class="number">
-              Backlog
-            </th>
-            <th scope="col" class="number">
-              In flight
-            </th>
-            <th scope="col" class="number">
-              Published
-            </th>
-            <th scope="col">
-              <span class="visually-hidden">Published in the last minutes</span>
-            </th>
-            <th scope="col" class="number">
-              Delivered
-            </th>
-            <th scope="col" class="number">
-              Stored
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {topics.map((topic) => (
-            <TopicRow key={topic.name} topic={topic} />
-          ))}
-        </tbody>
-      </table>
-    </div>
-  );
-}
-
-function TopicRow({ topic }: { topic: Topic }) {
-  const { series, stats } = numbersOf(topic.name);
+/** The newest of a topic's numbers; reading it draws again with each sample. */
+function latest(topic: Topic, name: "depth" | "inFlight" | "published" | "delivered") {
+  const { series } = numbersOf(topic.name);
   series.revision.value; // subscribes
-  const number = (value: number | null | undefined, format: (value: number) => string, unit = "") =>
-    value === null || value === undefined ? <span class="muted">–</span> : `${format(value)}${unit}`;
-  return (
-    <tr onClick={() => go("topics", topic.name)}>
-      <th scope="row">
-        <a href={href("topics", topic.name)} onClick={(event) => event.stopPropagation()}>
-          {topic.name}
-        </a>
-        {topic.description && <small>{topic.description}</small>}
-      </th>
-      <td data-label="Type">{topic.type}</td>
-      <td data-label="Partitions" class="number">
-        {topic.partitions}
-      </td>
-      <td data-label="Durability">{topic.durability}</td>
-      <td data-label="Backlog" class="number">
-        {number(series.latest("depth"), count)}
-      </td>
-      <td data-label="In flight" class="number">
-        {number(series.latest("inFlight"), count)}
-      </td>
-      <td data-label="Published" class="number">
-        {number(series.latest("published"), rate, "/s")}
-      </td>
-      <td class="spark">
-        <Sparkline series={series} name="published" />
-      </td>
-      <td data-label="Delivered" class="number">
-        {number(series.latest("delivered"), rate, "/s")}
-      </td>
-      <td data-label="Stored" class="number">
-        {number(stats.value?.bytes, bytes)}
-      </td>
-    </tr>
-  );
+  return series.latest(name);
 }
+
+const columns: readonly Column<Topic>[] = [
+  { head: "Topic", cell: ({ name }) => name, note: ({ description }) => description },
+  { head: "Type", cell: ({ type }) => type },
+  { head: "Partitions", isNumber: true, cell: ({ partitions }) => partitions },
+  { head: "Durability", cell: ({ durability }) => durability },
+  { head: "Backlog", isNumber: true, cell: (topic) => number(latest(topic, "depth"), count) },
+  { head: "In flight", isNumber: true, cell: (topic) => number(latest(topic, "inFlight"), count) },
+  { head: "Published", isNumber: true, cell: (topic) => number(latest(topic, "published"), rate, "/s") },
+  {
+    head: "Published in the last minutes",
+    isHeadHidden: true,
+    class: "spark",
+    cell: ({ name }) => <Sparkline series={numbersOf(name).series} name="published" />,
+  },
+  { head: "Delivered", isNumber: true, cell: (topic) => number(latest(topic, "delivered"), rate, "/s") },
+  {
+    head: "Stored",
+    isNumber: true,
+    cell: ({ name }) => number(numbersOf(name).stats.value?.bytes, bytes),
+  },
+];
 
 function NoTopics() {
   return (

@@ -1,0 +1,118 @@
+/** Goes to any page, topic or subscription by a few letters of its name; Ctrl+K opens it from anywhere. */
+import { signal, useSignal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+import { systems } from "./navigation.tsx";
+import { Dialog } from "./parts/dialog.tsx";
+import { href } from "./route.ts";
+import { hotswap } from "./session.ts";
+
+interface Place {
+  label: string;
+  /** What kind of place it is. */
+  kind: string;
+  address: string;
+}
+
+/** Names asked of the server; with more, typing the address is faster than reading a list. */
+const namesMax = 200;
+const shownMax = 12;
+
+const pages: readonly Place[] = systems.flatMap(({ label = "HotSwap", sections }) =>
+  sections.map((section) => ({
+    label: section.label,
+    kind: label,
+    address: href(...(section.path ? [section.path] : [])),
+  })),
+);
+
+export const isJumping = signal(false);
+
+const close = () => {
+  isJumping.value = false;
+};
+
+export function Jump() {
+  const text = useSignal("");
+  const named = useSignal<readonly Place[]>([]);
+  const index = useSignal(0);
+  useEffect(() => {
+    const ended = new AbortController();
+    // Without the names the pages are still there; the page behind says what is wrong with the server.
+    namedPlaces(ended.signal).then(
+      (places) => {
+        named.value = places;
+      },
+      () => {},
+    );
+    return () => ended.abort();
+  }, []);
+  const words = text.value.toLowerCase().split(/\s+/);
+  const found = [...pages, ...named.value]
+    .filter(({ label, kind }) => words.every((word) => `${label} ${kind}`.toLowerCase().includes(word)))
+    .slice(0, shownMax);
+  const at = Math.min(index.value, found.length - 1);
+  const open = (place: Place | undefined) => {
+    if (!place) return;
+    location.hash = place.address;
+    close();
+  };
+  const onKeyDown = (event: KeyboardEvent) => {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (step) index.value = Math.max(0, Math.min(found.length - 1, at + step));
+    else if (event.key === "Enter") open(found[at]);
+    else return;
+    event.preventDefault();
+  };
+  return (
+    <Dialog title="Go to" onClose={close}>
+      <input
+        type="text"
+        role="combobox"
+        aria-label="Page, topic or subscription"
+        aria-expanded="true"
+        aria-controls="jump-list"
+        aria-activedescendant={found[at] ? `jump-${at}` : undefined}
+        placeholder="Page, topic or subscription"
+        autocomplete="off"
+        spellcheck={false}
+        value={text.value}
+        onKeyDown={onKeyDown}
+        onInput={(event) => {
+          text.value = event.currentTarget.value;
+          index.value = 0;
+        }}
+      />
+      <div id="jump-list" class="jump-list" role="listbox" aria-label="Places" tabIndex={-1}>
+        {found.map((place, position) => (
+          // biome-ignore lint/a11y/useKeyWithClickEvents: keys are heard by the box above, which keeps the focus
+          <div
+            key={place.address}
+            id={`jump-${position}`}
+            role="option"
+            tabIndex={-1}
+            aria-selected={position === at}
+            onClick={() => open(place)}
+          >
+            {place.label} <span class="muted">{place.kind}</span>
+          </div>
+        ))}
+      </div>
+      {found.length === 0 && <p class="muted">Nothing has “{text.value}” in its name.</p>}
+    </Dialog>
+  );
+}
+
+async function namedPlaces(signal: AbortSignal): Promise<Place[]> {
+  const [topics, subscriptions] = await Promise.all([
+    hotswap().topics.list({ limit: namesMax, signal }),
+    hotswap().subscriptions.list({ limit: namesMax, signal }),
+  ]);
+  return [
+    ...topics.items.map(({ name }) => ({ label: name, kind: "topic", address: href("topics", name) })),
+    ...subscriptions.items.map(({ id, name, topic }) => ({
+      label: name,
+      kind: `subscription of ${topic}`,
+      address: href("subscriptions", id),
+    })),
+  ];
+}

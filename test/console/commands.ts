@@ -1,0 +1,18 @@
+/** Whether a command that the console shows is one that `hotswap` has. */
+import { createProgram } from "../../src/cli/program.ts";
+
+/** The command and options of a line that `hotswap` does not have. */
+export function unknownWords(text: string): string[] {
+  if (text.startsWith("curl ")) return [];
+  const [name, ...words] = text.split(" ");
+  if (name !== "hotswap") return [`${name}`];
+  let command = createProgram({ version: "0", description: "" });
+  while (command.commands.length > 0) {
+    const next = command.commands.find((candidate) => candidate.name() === words[0]);
+    if (!next) return words.slice(0, 1);
+    command = next;
+    words.shift();
+  }
+  const options = words.filter((word) => word.startsWith("--"));
+  return options.filter((option) => !command.options.some(({ long }) => long === option));
+}

@@ -1,0 +1,59 @@
+/** Subscriptions in the console. */
+import { after, before, describe, it } from "node:test";
+import { openShop } from "./shop.ts";
+import { options, Stage } from "./stage.ts";
+
+describe("subscriptions in the console", options, () => {
+  let stage: Stage;
+  before(async () => {
+    stage = await Stage.open();
+  });
+  after(() => stage?.close());
+
+  it("creates a subscription, watches its backlog grow, and deletes it", () =>
+    stage.visit(async (page) => {
+      await stage.hotswap.topics.create({ name: "events", type: "pubsub" });
+      await stage.at(page, "/subscriptions");
+      await page.getByText("There are no subscriptions yet").waitFor();
+      await page.getByRole("button", { name: "Create subscription" }).click();
+      const dialog = page.getByRole("dialog");
+      await dialog.getByLabel("Name").fill("billing");
+      await dialog.getByLabel("Topic").fill("events");
+      await dialog.getByLabel("Ack deadline").fill("60");
+      await dialog.getByText("hotswap subscription create events billing --ack-deadline 60s").waitFor();
+      await dialog.getByRole("button", { name: "Create subscription" }).click();
+      await page.getByRole("heading", { name: "billing" }).waitFor();
+      await page.getByText("ack deadline 1 min").waitFor();
+
+      await stage.hotswap.messages.publishBatch("events", [{ payload: 1 }, { payload: 2 }, { payload: 3 }]);
+      await page.locator(".tile", { hasText: "Backlog" }).getByText("3", { exact: true }).waitFor();
+      await stage.run("hotswap sub events --subscription billing --count 2");
+      await page.locator(".tile", { hasText: "Backlog" }).getByText("1", { exact: true }).waitFor();
+
+      await page.getByRole("button", { name: "Delete" }).click();
+      await page.getByLabel("Type billing to confirm").fill("billing");
+      await page.getByRole("button", { name: "Delete subscription" }).click();
+      await page.getByText("There are no subscriptions yet").waitFor();
+    }));
+
+  it("is fit to be read", async () => {
+    await openShop(stage.hotswap);
+    await stage.look({
+      subscriptions: async (page) => {
+        await stage.at(page, "/subscriptions");
+        await page.getByRole("row", { name: /ledger/ }).waitFor();
+        await page.waitForResponse(/orders\/stats/);
+      },
+      "subscription-create": async (page) => {
+        await page.getByRole("button", { name: "Create subscription" }).click();
+        await page.getByLabel("Name").fill("billing");
+      },
+      subscription: async (page) => {
+        await page.reload();
+        await page.getByRole("link", { name: "default" }).click();
+        await page.locator(".uplot").first().waitFor();
+        await page.waitForResponse(/orders\/stats/);
+      },
+    });
+  });
+});

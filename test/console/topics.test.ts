@@ -1,0 +1,107 @@
+/** Topics in the console: create, publish, look at messages, delete. */
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { openShop } from "./shop.ts";
+import { options, Stage } from "./stage.ts";
+
+describe("topics in the console", options, () => {
+  let stage: Stage;
+  before(async () => {
+    stage = await Stage.open();
+  });
+  after(() => stage?.close());
+
+  it("creates a topic, publishes, looks at the message, and deletes the topic", () =>
+    stage.visit(async (page) => {
+      await stage.at(page, "/topics");
+      await page.getByRole("button", { name: "Create topic" }).click();
+      const dialog = page.getByRole("dialog");
+      await dialog.getByLabel("Name").fill("shop.orders");
+      await dialog.getByLabel("Partitions").fill("2");
+      await dialog.getByText("hotswap topic create shop.orders --partitions 2").waitFor();
+      await dialog.getByRole("button", { name: "Create topic" }).click();
+      await page.getByRole("heading", { name: "shop.orders" }).waitFor();
+
+      await page.getByRole("link", { name: "Publish" }).click();
+      await page.getByLabel("Payload (JSON)").fill(`{"id": `);
+      await page.getByText(/^Not JSON yet/).waitFor();
+      assert.ok(await page.getByRole("button", { name: "Publish" }).isDisabled());
+      await page.getByLabel("Payload (JSON)").fill(`{"id": 7, "customer": "Ada's"}`);
+      await page.getByLabel("Key").fill("c-1");
+      await page.getByLabel("Headers").fill("source: shop");
+      await page.getByRole("button", { name: "Publish" }).click();
+      const receipt = (await page.locator(".receipt").first().textContent())!;
+      const [, partition] = /partition (\d+), offset 0 fsync/.exec(receipt)!;
+
+      await page.getByLabel("Headers").fill("");
+      for (const kind of ["hotswap", "curl"]) {
+        await page.getByRole("button", { name: kind, exact: true }).click();
+        await stage.run((await page.locator(".twin .command").textContent())!);
+      }
+      await page.getByRole("link", { name: "See the messages" }).click();
+      await page.locator("#peek-partition").selectOption(partition!);
+      await page.locator(".message-row").nth(2).waitFor(); // the terminal's twins of the first
+      await stage.run((await page.locator(".twin .command").textContent())!);
+      await page.locator(".message-row").nth(2).click();
+      const detail = page.locator(".message-detail");
+      const json = (await detail.locator(".json").textContent())!;
+      assert.deepEqual(JSON.parse(json), { id: 7, customer: "Ada's" });
+      assert.match((await detail.textContent())!, /Keyc-1sourceshop/);
+
+      await page.getByRole("button", { name: "Delete" }).click();
+      const remove = page.getByRole("dialog").getByRole("button", { name: "Delete topic" });
+      assert.ok(await remove.isDisabled());
+      await page.getByLabel("Type shop.orders to confirm").fill("shop.orders");
+      await remove.click();
+      await page.getByText("There are no topics yet").waitFor();
+    }));
+
+  it("shows what the server says against a request: code, place and request id", () =>
+    stage.visit(
+      async (page) => {
+        await stage.at(page, "/topics");
+        await page.getByRole("button", { name: "Create topic" }).click();
+        await page.getByLabel("Name").fill("no/slash");
+        await page.getByRole("dialog").getByRole("button", { name: "Create topic" }).click();
+        const alert = page.getByRole("alert");
+        await alert.getByRole("link", { name: "validation_failed" }).waitFor();
+        assert.match((await alert.textContent())!, /\/name.*request \S+/);
+      },
+      { mayComplain: true },
+    ));
+
+  it("is fit to be read", async () => {
+    await openShop(stage.hotswap);
+    await stage.look({
+      topics: async (page) => {
+        await stage.at(page, "/topics");
+        await page.getByRole("row", { name: /orders/ }).waitFor();
+        await page.waitForResponse(/orders\/stats/);
+      },
+      "topic-create": async (page) => {
+        await page.getByRole("button", { name: "Create topic" }).click();
+        await page.getByLabel("Name").fill("orders.created");
+      },
+      "topic-activity": async (page) => {
+        await page.reload();
+        await stage.at(page, "/topics/orders");
+        await page.getByRole("heading", { name: "Partitions" }).waitFor();
+        for (let samples = 0; samples < 2; samples++) await page.waitForResponse(/orders\/stats/);
+      },
+      "topic-messages": async (page) => {
+        await stage.at(page, "/topics/orders/messages");
+        await page.locator(".message-row").nth(1).click();
+        await page.locator(".message-detail").waitFor();
+      },
+      "topic-publish": async (page) => {
+        await stage.at(page, "/topics/orders/publish");
+        await page.getByRole("button", { name: "Publish" }).click();
+        await page.locator(".receipt").first().waitFor();
+      },
+      "topic-nobody": async (page) => {
+        await stage.at(page, "/topics/clickstream");
+        await page.getByText("Nobody has subscribed yet").waitFor();
+      },
+    });
+  });
+});
