@@ -1,18 +1,20 @@
 /**
  * Speed of the message log on this machine: records of 1 KB, a window of 500 in flight, appended in batches, then
- * read back. `node bench/log.ts [folder]`, SECONDS=3 per line. Each figure states its durability; the first line
- * is what the disk does for a bare write and fdatasync of 500 KB, to tell its share from ours.
+ * read back. `node bench/log.ts [folder]`, SECONDS=3 per line, LOG=redis://… for Redis instead of the disk. Each
+ * figure states its durability; the first line is what the disk does for a bare write and fdatasync of 500 KB, to
+ * tell its share from ours.
  */
 import { closeSync, fdatasyncSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { sleep, systemClock } from "../src/core/clock.ts";
 import { hasCode } from "../src/core/errors.ts";
-import { type Durability, type LogPartition, openLog } from "../src/stores/log/index.ts";
+import { type Durability, type LogPartition, openLog, openRedisLog } from "../src/stores/log/index.ts";
 
 const recordBytes = 1024;
 const windowRecords = 500;
 const seconds = Number(process.env.SECONDS ?? 3);
+const url = process.env.LOG;
 const folder = process.argv[2] ?? mkdtempSync(join(tmpdir(), "hotswap-log-bench-"));
 
 function percentile(sorted: readonly number[], share: number): string {
@@ -85,10 +87,10 @@ async function readAll(partition: LogPartition, done: (records: number, ms: numb
 console.log(
   `${cpus().length} × ${cpus()[0]?.model}, Node ${process.version}, 1 KB records, ${windowRecords} in flight`,
 );
-await measure("bare write + fdatasync", bare);
+if (!url) await measure("bare write + fdatasync", bare);
 for (const durability of ["fsync", "os", "memory"] as const) {
   for (const batch of [1, 50, 500]) {
-    const log = openLog({ folder });
+    const log = url ? await openRedisLog({ url }) : openLog({ folder });
     await log.start();
     const partition = await log.partition("bench");
     const leave = partition.onAppend(() => {

@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import { systemClock } from "../core/clock.ts";
 import { HotSwapError } from "../core/errors.ts";
 import { loadSettings, type Mode, type Settings } from "../platform/settings/index.ts";
+import { openRedisLog } from "../stores/log/index.ts";
 import { readMarker } from "./marker.ts";
 import { requireFreePort } from "./port-owner.ts";
 
@@ -26,7 +27,7 @@ export async function examine(options: ExamineOptions): Promise<Finding[]> {
   const node = checkNode();
   try {
     const { settings } = await loadSettings(options);
-    const checks = [checkFolder, checkDisk, checkPort, checkSql, checkKv];
+    const checks = [checkFolder, checkDisk, checkPort, checkSql, checkKv, checkLog];
     const findings: Finding[] = [node, { name: "settings", status: "ok", detail: `fit for ${options.mode}` }];
     // One after the other: the disk is timed, and nothing else should be at work meanwhile.
     for (const check of checks) findings.push(...(await check(settings)));
@@ -175,6 +176,22 @@ async function checkKv({ kv }: Settings): Promise<Finding[]> {
     return [failed(name, `Redis cannot be used (${code}).`, "Look at HOTSWAP_KV and at Redis.")];
   } finally {
     client.destroy();
+  }
+}
+
+/** By opening it as the server does: what Redis is set to keep is a part of the answer. */
+async function checkLog({ log: { url, durability } }: Settings): Promise<Finding[]> {
+  const name = "log";
+  if (url === "disk") return [{ name, status: "ok", detail: "on the disk" }];
+  const log = await openRedisLog({ url, durability });
+  try {
+    await log.start();
+    return [{ name, status: "ok", detail: `Redis, keeps ${durability}` }];
+  } catch (error) {
+    const detail = error instanceof HotSwapError ? error.message : "Redis cannot be used.";
+    return [failed(name, detail, "Look at HOTSWAP_LOG and at Redis.")];
+  } finally {
+    await log.stop();
   }
 }
 

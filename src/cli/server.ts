@@ -24,7 +24,7 @@ import { httpObserver, type Log, Metrics, ProcessUsage, Traces } from "../platfo
 import { openBlob } from "../stores/blob/index.ts";
 import { type FolderLock, lockFolder } from "../stores/folderlock.ts";
 import { openKv } from "../stores/kv/index.ts";
-import { openLog } from "../stores/log/index.ts";
+import { type LogStore, openLog, openRedisLog } from "../stores/log/index.ts";
 import { openSecrets } from "../stores/secrets/index.ts";
 import { loadMigrations, openSql } from "../stores/sql/index.ts";
 import { serverRoutes } from "./route-list.ts";
@@ -164,7 +164,7 @@ async function openHttp(
 }
 
 async function startStores(settings: Settings, lifecycle: Lifecycle, log: Log) {
-  const { data, kv: kvSettings, log: logSettings, secrets: secretSettings } = settings;
+  const { data, kv: kvSettings, secrets: secretSettings } = settings;
   const sql = openSql({ sql: settings.sql.url, data: data.folder, poolSize: settings.sql.poolSize, clock });
   // First of all: one process per data folder. The embedded database takes the lock itself.
   if (settings.sql.url !== "embedded") await lifecycle.start(folderLock(data.folder));
@@ -182,18 +182,27 @@ async function startStores(settings: Settings, lifecycle: Lifecycle, log: Log) {
   await lifecycle.start(secrets);
   const blob = openBlob({ folder: blobFolder(settings) });
   await lifecycle.start(blob);
-  const messageLog = openLog({
-    folder: join(data.folder, "log"),
-    clock,
-    limits: {
-      segmentBytes: logSettings.segmentBytes,
-      cacheBytes: logSettings.tailCacheBytes,
-      pendingTotalBytes: logSettings.pendingBytesMax,
-    },
-    onFault: (error) => log.error({ room: "log", err: error }, "failed in the background"),
-  });
+  const messageLog = await openMessageLog(settings, log);
   await lifecycle.start(messageLog);
   return { sql, kv, secrets, blob, log: messageLog };
+}
+
+function openMessageLog({ data, log: settings }: Settings, log: Log): Promise<LogStore> | LogStore {
+  const limits = {
+    segmentBytes: settings.segmentBytes,
+    cacheBytes: settings.tailCacheBytes,
+    pendingTotalBytes: settings.pendingBytesMax,
+  };
+  if (settings.url !== "disk") {
+    const report = (event: object) => log.warn({ ...event }, "message log");
+    return openRedisLog({ url: settings.url, clock, limits, durability: settings.durability, report });
+  }
+  return openLog({
+    folder: join(data.folder, "log"),
+    clock,
+    limits,
+    onFault: (error) => log.error({ room: "log", err: error }, "failed in the background"),
+  });
 }
 
 function folderLock(folder: string): Service {
@@ -240,7 +249,7 @@ function limitOf({ limits }: Settings, limiter: Limits) {
 }
 
 function openHealth(
-  { sql, kv }: Awaited<ReturnType<typeof startStores>>,
+  { sql, kv, log: messages }: Awaited<ReturnType<typeof startStores>>,
   log: Log,
   metrics: Metrics,
 ): Health {
@@ -256,6 +265,7 @@ function openHealth(
     },
   });
   health.register({ name: "sql", needed: true, probe: (timeoutMs) => sql.ping(timeoutMs) });
+  if (messages.shared) health.register({ name: "log", needed: true, probe: () => messages.ping() });
   health.register({ name: "kv", needed: false, probe: () => kv.get("health") });
   return health;
 }

@@ -275,6 +275,21 @@ const entries = {
     title: "It is not certain whether the records were stored",
     help: "The disk failed while it wrote. Look whether they are there, or repeat the request and expect doubles, once the disk works again.",
   },
+  log_fenced: {
+    kind: "unavailable",
+    title: "Another node has taken over",
+    help: "Nothing of this request was accepted here. Repeat it; it goes to the node that serves the topic now.",
+  },
+  log_records_lost: {
+    kind: "unavailable",
+    title: "The store of the message log has lost records",
+    help: "It no longer has what it had acknowledged: it was restored, failed over, or does not keep what it promised. The topic goes on from what is left; see `appendfsync` of Redis and the page on Redis.",
+  },
+  durability_unavailable: {
+    kind: "unprocessable",
+    title: "The message log does not keep this durability",
+    help: "Give the topic a weaker durability, or a store that keeps it: for Redis `appendonly yes` and `appendfsync always`.",
+  },
   disk_full: {
     kind: "insufficient_storage",
     title: "A disk of the server is full",

@@ -4,7 +4,7 @@
  * servers with a log each would both accept messages for the same offsets. The first start binds the two;
  * every later one refuses a stranger with `log_foreign`.
  */
-import { HotSwapError } from "../core/errors.ts";
+import { HotSwapError, hasCode } from "../core/errors.ts";
 import type { MakeId } from "../core/ids.ts";
 import type { LogStore } from "../stores/log/port.ts";
 import type { Sql, Tx } from "../stores/sql/port.ts";
@@ -12,7 +12,18 @@ import type { MessagingTables } from "./tables.ts";
 
 const partitionName = "identity";
 
+/** Nodes that start at the same moment on the same log meet here; one of them wins, the others look again. */
+const attemptsMax = 5;
+
 export async function bindLog(sql: Sql, log: LogStore, makeId: MakeId): Promise<void> {
+  for (let attempt = 1; !(await bind(sql, log, makeId)); attempt++) {
+    if (log.shared && attempt < attemptsMax) continue;
+    throw new HotSwapError("log_foreign");
+  }
+}
+
+/** Resolves to false when another process was faster. */
+async function bind(sql: Sql, log: LogStore, makeId: MakeId): Promise<boolean> {
   const others = (await log.list()).filter((name) => name !== partitionName);
   const partition = await log.partition(partitionName);
   const [known] = partition.end > 0 ? await partition.read(0, { records: 1, bytes: 1 }) : [];
@@ -20,15 +31,19 @@ export async function bindLog(sql: Sql, log: LogStore, makeId: MakeId): Promise<
   const bound = await sql.system((tx: Tx<MessagingTables>) =>
     tx.selectFrom("messaging_log").select("log_id").executeTakeFirst(),
   );
-  if (bound) {
-    if (bound.log_id !== own) throw new HotSwapError("log_foreign");
-    return;
-  }
+  if (bound?.log_id === own && own !== undefined) return true;
+  if (bound && log.shared && own === undefined) return false; // bound between the two looks, or a foreign one
+  if (bound) throw new HotSwapError("log_foreign");
   // A log that was used with a database that is gone: its numbers would be given out again.
   if (others.length > 0)
     throw new HotSwapError("log_foreign", "The message log was used with another database.");
   const id = own ?? makeId();
-  if (!own) await partition.append([Buffer.from(id)], "fsync");
+  try {
+    if (!own) await partition.append([Buffer.from(id)], log.durability);
+  } catch (error) {
+    if (hasCode(error, "log_fenced")) return false;
+    throw error;
+  }
   const inserted = await sql.system((tx: Tx<MessagingTables>) =>
     tx
       .insertInto("messaging_log")
@@ -37,6 +52,5 @@ export async function bindLog(sql: Sql, log: LogStore, makeId: MakeId): Promise<
       .returning("log_id")
       .executeTakeFirst(),
   );
-  if (!inserted)
-    throw new HotSwapError("log_foreign", "Another server bound this database at the same moment.");
+  return inserted !== undefined;
 }

@@ -42,7 +42,15 @@ function publishRoutes(messages: Messages): Route[] {
       status: 201,
       response: Type.Union([publishReceipt, Type.Object({ messages: Type.Array(publishReceipt) })]),
       responseContent: { [ndjson]: publishedLine },
-      errors: ["topic_not_found", "message_too_large", "log_write_failed", "disk_full"],
+      errors: [
+        "topic_not_found",
+        "message_too_large",
+        "log_write_failed",
+        "log_outcome_unknown",
+        "log_fenced",
+        "log_records_lost",
+        "disk_full",
+      ],
       handler: (context) => publish(messages, context),
     }),
   ];

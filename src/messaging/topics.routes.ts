@@ -28,7 +28,7 @@ function changeRoutes(topics: Topics): Route[] {
       body: newTopic,
       status: 201,
       response: topic,
-      errors: ["topic_exists"],
+      errors: ["topic_exists", "durability_unavailable"],
       idempotent: true,
       handler: async (context) => shown(await topics.create(actorOf(context), context.body), 201),
     }),
@@ -45,7 +45,13 @@ function changeRoutes(topics: Topics): Route[] {
       params: byName,
       body: topicUpdate,
       response: topic,
-      errors: ["topic_not_found", "topic_change_refused", "if_match_required", "etag_mismatch"],
+      errors: [
+        "topic_not_found",
+        "topic_change_refused",
+        "durability_unavailable",
+        "if_match_required",
+        "etag_mismatch",
+      ],
       handler: async (context) => {
         const check = (row: TopicRow) => requireMatch(context.headers, row.version);
         return shown(await topics.update(actorOf(context), context.params.name, context.body, check));

@@ -8,7 +8,7 @@ import { HotSwapError } from "../core/errors.ts";
 import type { MakeId } from "../core/ids.ts";
 import type { Audit } from "../platform/audit/index.ts";
 import { type Actor, change } from "../platform/http/change.ts";
-import type { LogStore } from "../stores/log/port.ts";
+import { type Durability, keeps, type LogStore } from "../stores/log/port.ts";
 import type { Sql, Tx } from "../stores/sql/port.ts";
 import type { Registry } from "./delivery/registry.ts";
 import { journalName, partitionName } from "./delivery/topic.ts";
@@ -47,6 +47,7 @@ export class Topics {
       topics: await tx.selectFrom("messaging_topics").selectAll().execute(),
       subscriptions: await tx.selectFrom("messaging_subscriptions").selectAll().execute(),
     }));
+    this.#refuseWeakLog(topics);
     for (const row of topics) registry.add(toSpec(row));
     for (const row of subscriptions) {
       registry.addSubscription(registry.topic(row.tenant_id, row.topic), toSubscriptionSpec(row));
@@ -61,6 +62,7 @@ export class Topics {
     this.#refuseTooMany(input.partitions);
     const values = withDefaults(input);
     const { name, type } = values;
+    this.#refuseUnkept(values.durability);
     const now = new Date(clock.now());
     const work = async (tx: MessagingTx) => {
       const row = await rows.insertTopic(tx, tenant, toColumns(values), now);
@@ -112,6 +114,7 @@ export class Topics {
     const { sql, audit, clock, registry } = this.#parts;
     const { tenant } = principal;
     this.#refuseTooMany(wanted.partitions);
+    if (wanted.durability) this.#refuseUnkept(wanted.durability);
     const work = async (tx: MessagingTx) => {
       const before = found(await rows.lockTopic(tx, tenant, name), name);
       check(before);
@@ -192,6 +195,27 @@ export class Topics {
     throw new HotSwapError("validation_failed", `A topic may have ${partitionsMax} partitions here.`, {
       fields,
     });
+  }
+
+  #refuseUnkept(durability: Durability): void {
+    const { durability: kept } = this.#parts.log;
+    if (keeps(kept, durability)) return;
+    const fields = [{ pointer: "/durability", message: `the message log keeps ${kept} at most` }];
+    throw new HotSwapError("durability_unavailable", `The message log does not keep ${durability}.`, {
+      fields,
+    });
+  }
+
+  /** A log that was replaced by one that keeps less must not go on as if nothing had changed. */
+  #refuseWeakLog(topics: readonly rows.TopicRow[]): void {
+    const { durability: kept } = this.#parts.log;
+    const broken = topics.filter(({ durability }) => !keeps(kept, durability));
+    if (broken.length === 0) return;
+    const [first] = broken;
+    const detail =
+      `The message log keeps ${kept} at most, and ${broken.length} topics ask for more, such as ` +
+      `${first?.name}: ${first?.durability}. Set HOTSWAP_LOG_DURABILITY to what they ask for.`;
+    throw new HotSwapError("setting_invalid", detail);
   }
 
   /** Deletes from the log what SQL has given up. Done again at every start until it succeeds. */

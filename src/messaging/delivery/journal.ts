@@ -9,7 +9,7 @@
  */
 import type { Clock } from "../../core/clock.ts";
 import { HotSwapError } from "../../core/errors.ts";
-import type { LogPartition } from "../../stores/log/port.ts";
+import { type Durability, keeps, type LogPartition } from "../../stores/log/port.ts";
 import { Cursor, type OutstandingRecord } from "./cursor.ts";
 
 /** Records after which a snapshot is worth its bytes, unless the journal is told another number. */
@@ -54,13 +54,21 @@ export class Journal {
   readonly #log: LogPartition;
   readonly #clock: Clock;
   readonly #snapshotEvery: number;
+  /** The log may keep less than a journal asks for; topics that need more were refused. */
+  readonly #strongest: Durability;
   #sinceSnapshot = 0;
   #isSnapshotting = false;
 
-  constructor(log: LogPartition, clock: Clock, snapshotEvery = usualSnapshotEvery) {
+  constructor(
+    log: LogPartition,
+    clock: Clock,
+    snapshotEvery = usualSnapshotEvery,
+    strongest: Durability = "fsync",
+  ) {
     this.#log = log;
     this.#clock = clock;
     this.#snapshotEvery = snapshotEvery;
+    this.#strongest = strongest;
   }
 
   /**
@@ -161,7 +169,8 @@ export class Journal {
 
   #append(record: JournalRecord, durability: "os" | "fsync"): Promise<number> {
     this.#sinceSnapshot += 1;
-    return this.#log.append([Buffer.from(JSON.stringify(record))], durability);
+    const kept = keeps(this.#strongest, durability) ? durability : this.#strongest;
+    return this.#log.append([Buffer.from(JSON.stringify(record))], kept);
   }
 
   #load({ p, next, outstanding }: CursorState): Cursor {

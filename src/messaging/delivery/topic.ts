@@ -217,7 +217,12 @@ export class LiveTopic {
       outstandingMax,
       meter: metrics.subscription(this.spec, spec.name),
       clock,
-      journal: new Journal(await log.partition(journalName(spec.number)), clock, snapshotEvery),
+      journal: new Journal(
+        await log.partition(journalName(spec.number)),
+        clock,
+        snapshotEvery,
+        log.durability,
+      ),
       partitions,
       startOf: (partition) => Math.max(spec.startOffsets[partition] ?? 0, partitions[partition]?.start ?? 0),
       onError,

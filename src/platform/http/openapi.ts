@@ -20,7 +20,7 @@ function errorsOf(route: Route): ErrorCode[] {
 
 /** Codes that any route may answer, by what the route has. */
 function commonErrors(route: Route): ErrorCode[] {
-  const codes: ErrorCode[] = ["internal", "overloaded", "shutting_down"];
+  const codes: ErrorCode[] = ["internal", "overloaded", "shutting_down", "store_unavailable"];
   if (route.permission !== "public") {
     codes.push("token_missing", "token_invalid", "token_expired", "permission_denied", "rate_limited");
   }

@@ -6,7 +6,7 @@ import { HotSwapError } from "../../core/errors.ts";
 import { seededRandom, systemRandom } from "../../core/random.ts";
 import { type GcraLimit, type GcraResult, type Kv, openKv } from "../../stores/kv/index.ts";
 import { MemoryKv } from "../../stores/kv/memory.ts";
-import { redisServerMissing, startRedisServer } from "../../stores/kv/redis.server.ts";
+import { redisServerMissing, startRedisServer } from "../../stores/redis.server.ts";
 import { Limits, type LimitsEvent, limitPolicy } from "./index.ts";
 
 /** A store that other nodes see too: the one in this process, behind a network that takes `delayMs`. */

@@ -6,7 +6,7 @@ import { HotSwapError, hasCode } from "../../core/errors.ts";
 import { type Random, seededRandom, systemRandom } from "../../core/random.ts";
 import { type Kv, openKv } from "../../stores/kv/index.ts";
 import { MemoryKv } from "../../stores/kv/memory.ts";
-import { redisServerMissing, startRedisServer } from "../../stores/kv/redis.server.ts";
+import { redisServerMissing, startRedisServer } from "../../stores/redis.server.ts";
 import { KvLock, type Lease, type Lock } from "./index.ts";
 
 function setUp() {

@@ -122,11 +122,18 @@ export const schema = {
     variable: "HOTSWAP_KV",
     flag: "kv",
   }),
-  "log.url": setting(store("disk"), {
-    meaning: "The message log: `disk` keeps segment files in the data folder.",
+  "log.url": setting(store("disk", ["redis", "rediss", "unix"]), {
+    meaning:
+      "The message log: `disk` keeps segment files in the data folder, a URL names a Redis (≥ 7) that several nodes share.",
     default: "disk",
     variable: "HOTSWAP_LOG",
     flag: "log",
+  }),
+  "log.durability": setting(choice(["memory", "os", "fsync"]), {
+    meaning:
+      "What the Redis of the message log has to keep: `fsync` survives a power cut, `os` the death of Redis, `memory` neither. " +
+      "The start looks whether it does, and refuses otherwise. A disk always keeps all three.",
+    default: "fsync",
   }),
   "log.segmentBytes": setting(integer(MiB, GiB, "bytes"), {
     meaning:

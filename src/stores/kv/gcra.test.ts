@@ -3,11 +3,11 @@ import { after, before, suite, test } from "node:test";
 import fc from "fast-check";
 import { createClient } from "redis";
 import { ManualClock } from "../../core/clock.ts";
+import { type RedisServer, redisServerMissing, startRedisServer } from "../redis.server.ts";
 import { gcra } from "./gcra.ts";
 import { MemoryKv } from "./memory.ts";
 import type { GcraResult } from "./port.ts";
 import { gcraOf } from "./redis.scripts.ts";
-import { type RedisServer, redisServerMissing, startRedisServer } from "./redis.server.ts";
 import { gcraReply } from "./redis.ts";
 
 /** Whole numbers of microseconds, so that the model can count exactly. */

@@ -2,17 +2,8 @@
  * The operations that Redis has no command for, as Lua: each runs whole or not at all, on one key. They are
  * sent by their hash and in full only when the server does not know them yet.
  */
-import { createHash } from "node:crypto";
+import { script } from "../redis.connection.ts";
 import { roundingMs } from "./gcra.ts";
-
-export interface Script {
-  text: string;
-  sha1: string;
-}
-
-function script(text: string): Script {
-  return { text, sha1: createHash("sha1").update(text).digest("hex") };
-}
 
 /** ARGV: expected value, new value, time to live in ms or "". */
 export const setIfEquals = script(`

@@ -4,10 +4,10 @@ import { createServer } from "node:net";
 import { after, before, suite, type TestContext, test } from "node:test";
 import { sleep, systemClock } from "../../core/clock.ts";
 import { hasCode } from "../../core/errors.ts";
+import { type RedisServer, redisServerMissing, startRedisServer } from "../redis.server.ts";
 import { kvConformance } from "./conformance.ts";
 import { openKv } from "./index.ts";
 import type { KvEvent } from "./port.ts";
-import { type RedisServer, redisServerMissing, startRedisServer } from "./redis.server.ts";
 import { RedisKv, type RedisKvOptions } from "./redis.ts";
 
 const skip = redisServerMissing();

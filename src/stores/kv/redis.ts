@@ -4,12 +4,15 @@
  */
 import type { Clock } from "../../core/clock.ts";
 import { HotSwapError } from "../../core/errors.ts";
+import { RedisConnection, type RedisConnectionOptions } from "../redis.connection.ts";
 import { checkKey, checkLimit, checkStep, checkValue, wholeTtlMs } from "./arguments.ts";
-import type { GcraLimit, GcraResult, Kv, SetOptions, SubscribeOptions } from "./port.ts";
-import { RedisConnection, type RedisConnectionOptions } from "./redis.connection.ts";
+import { Channels } from "./channels.ts";
+import type { GcraLimit, GcraResult, Kv, KvEvent, SetOptions, SubscribeOptions } from "./port.ts";
 import { deleteIfEquals, gcraScript, incrementWithTtl, setIfEquals } from "./redis.scripts.ts";
 
-export interface RedisKvOptions extends RedisConnectionOptions {
+export interface RedisKvOptions
+  extends Pick<RedisConnectionOptions, "url" | "clock" | "timeoutMs" | "pendingMax"> {
+  report?: (event: KvEvent) => void;
   /** Before every key and channel, so that several systems can share a server. */
   prefix?: string;
 }
@@ -21,11 +24,22 @@ export class RedisKv implements Kv {
   readonly shared = true;
   readonly #clock: Clock;
   readonly #connection: RedisConnection;
+  readonly #channels: Channels;
   readonly #prefix: string;
 
   constructor(options: RedisKvOptions) {
     this.#clock = options.clock;
-    this.#connection = new RedisConnection(options);
+    this.#channels = new Channels(options.report ?? (() => {}));
+    const { url, clock, timeoutMs, pendingMax, report } = options;
+    this.#connection = new RedisConnection({
+      url,
+      clock,
+      ...(timeoutMs !== undefined && { timeoutMs }),
+      ...(pendingMax !== undefined && { pendingMax }),
+      ...(report && { report }),
+      what: "key-value store",
+      subscriptions: this.#channels,
+    });
     this.#prefix = options.prefix ?? "hotswap:";
   }
 
@@ -68,7 +82,7 @@ export class RedisKv implements Kv {
     const { when } = options;
     if (typeof when === "object") {
       const args = [when.equals, value, ttlMs === undefined ? "" : String(ttlMs)];
-      return (await this.#connection.script(setIfEquals, this.#key(key), args)) === 1;
+      return (await this.#connection.script(setIfEquals, [this.#key(key)], args)) === 1;
     }
     const command = ["SET", this.#key(key), value];
     if (ttlMs !== undefined) command.push("PX", String(ttlMs));
@@ -80,7 +94,7 @@ export class RedisKv implements Kv {
     const removed =
       options.equals === undefined
         ? await this.#connection.command(["DEL", this.#key(key)])
-        : await this.#connection.script(deleteIfEquals, this.#key(key), [options.equals]);
+        : await this.#connection.script(deleteIfEquals, [this.#key(key)], [options.equals]);
     return removed === 1;
   }
 
@@ -90,14 +104,14 @@ export class RedisKv implements Kv {
     const sum =
       ttlMs === undefined
         ? await this.#connection.command(["INCRBY", this.#key(key), String(by)])
-        : await this.#connection.script(incrementWithTtl, this.#key(key), [String(by), String(ttlMs)]);
+        : await this.#connection.script(incrementWithTtl, [this.#key(key)], [String(by), String(ttlMs)]);
     return sum as number;
   }
 
   async gcra(key: string, limit: GcraLimit): Promise<GcraResult> {
     checkLimit(limit);
     const args = [String(limit.burst), String(limit.intervalMs), String(limit.cost)];
-    const reply = await this.#connection.script(gcraScript, this.#key(key), args);
+    const reply = await this.#connection.script(gcraScript, [this.#key(key)], args);
     return gcraReply(reply);
   }
 
@@ -111,7 +125,19 @@ export class RedisKv implements Kv {
     listener: (message: string) => void,
     options?: SubscribeOptions,
   ): Promise<() => Promise<void>> {
-    return this.#connection.subscribe(this.#key(channel), listener, options);
+    const name = this.#key(channel);
+    const remove = this.#channels.add(name, listener, options);
+    try {
+      // Also when others subscribed before: their SUBSCRIBE may still be under way, this one comes after it.
+      await this.#connection.subscribe(name);
+    } catch (error) {
+      remove();
+      throw error;
+    }
+    return async () => {
+      remove();
+      if (!this.#channels.has(name)) await this.#connection.unsubscribe(name);
+    };
   }
 
   #key(key: string): string {

@@ -232,6 +232,20 @@ export function logConformance(
       await log.remove("never was");
     });
 
+    test("a partition that was let go can be opened again as it was; who still holds the old one is told", async () => {
+      const p = await log.partition("let go");
+      const appended = p.append(text("a", "b"), "fsync");
+      await Promise.all([log.letGo("let go"), log.letGo("let go")]);
+      assert.equal(await appended, 0, "an append under way is finished first");
+      await refuses(p.append(text("c"), "fsync"), "log_fenced");
+      await refuses(p.read(0, everything), "log_fenced");
+      const again = await log.partition("let go");
+      assert.notEqual(again, p);
+      assert.deepEqual(await readAll(again), ["a", "b"]);
+      assert.equal(await again.append(text("c"), "fsync"), 2);
+      await log.letGo("never was");
+    });
+
     test("after a stop everything acknowledged is there again, of every durability", async () => {
       const p = await log.partition("kept/over/stops");
       for (const durability of durabilities) await p.append(text(durability), durability);

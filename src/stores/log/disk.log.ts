@@ -50,9 +50,12 @@ function nameOf(folder: string): string | undefined {
 
 export class DiskLog implements LogStore {
   readonly name = "log";
+  readonly shared = false;
+  readonly durability = "fsync";
   readonly #context: LogContext;
   readonly #onFault: (error: unknown) => void;
   readonly #partitions = new Map<string, Promise<Partition>>();
+  /** Partitions that are being removed or let go. */
   readonly #removing = new Map<string, Promise<void>>();
   /** Partitions opening, settling or closing: each holds descriptors meanwhile. */
   readonly #gate = new Gate(32);
@@ -126,6 +129,21 @@ export class DiskLog implements LogStore {
       this.#context.disk.list(""),
     );
     return folders.map(nameOf).filter((name) => name !== undefined);
+  }
+
+  async ping(): Promise<void> {
+    this.#checkStarted();
+  }
+
+  async letGo(name: string): Promise<void> {
+    const opening = this.#partitions.get(name);
+    if (!opening || this.#removing.has(name)) return this.#removing.get(name);
+    this.#partitions.delete(name);
+    const closing = opening
+      .then((partition) => partition.close(new HotSwapError("log_fenced", `Partition ${name} was let go.`)))
+      .finally(() => this.#removing.delete(name));
+    this.#removing.set(name, closing); // whoever opens it next waits
+    await closing;
   }
 
   async remove(name: string): Promise<void> {

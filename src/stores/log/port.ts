@@ -7,12 +7,18 @@
  *   error is `log_outcome_unknown`: the store failed while it wrote and could not take it back.
  * - What an append with `fsync` acknowledged survives power loss; with `os` the death of the process; with
  *   `memory` neither.
+ * - A partition has one writer at a time. Where several processes share the store, a writer that was replaced is
+ *   refused with `log_fenced`, and what it had on the way is never seen.
  * - A damaged record is never skipped: `read` rejects with `log_corrupt`, naming partition, segment and offset.
  */
 import type { Service } from "../../core/lifecycle.ts";
 
 export const durabilities = ["memory", "os", "fsync"] as const;
 export type Durability = (typeof durabilities)[number];
+
+/** Whether a store that keeps `kept` keeps `asked` as well. */
+export const keeps = (kept: Durability, asked: Durability) =>
+  durabilities.indexOf(asked) <= durabilities.indexOf(kept);
 
 export interface LogRecord {
   offset: number;
@@ -37,7 +43,8 @@ export interface LogPartition {
   /**
    * Appends the bodies (each 1 byte to the driver's record limit) and resolves to the offset of the first. They are
    * not copied and must not change until then. Rejects with `overloaded` when more is pending than the driver
-   * accepts, `message_too_large`, `disk_full`, `log_write_failed`, `log_outcome_unknown`, `shutting_down`.
+   * accepts, `message_too_large`, `durability_unavailable`, `disk_full`,
+   * `log_write_failed`, `log_outcome_unknown`, `log_fenced`, `log_records_lost`, `store_unavailable`, `shutting_down`.
    */
   append(bodies: readonly Uint8Array[], durability: Durability): Promise<number>;
 
@@ -55,9 +62,25 @@ export interface LogPartition {
   onAppend(listener: () => void): () => void;
 }
 
+export interface PartitionOptions {
+  /**
+   * Of the writer, for a shared store: takes the partition over from one with a smaller epoch, and rejects with
+   * `log_fenced` when there is one with a larger. Without it the opener takes it over from whoever has it.
+   */
+  epoch?: number | undefined;
+}
+
 export interface LogStore extends Service {
+  /** True when other processes use this log too; false when it is this process's own. */
+  readonly shared: boolean;
+  /** The strongest durability that it keeps; an append that asks for more rejects with `durability_unavailable`. */
+  readonly durability: Durability;
+  /** Resolves when the store answers; rejects with `store_unavailable`. */
+  ping(): Promise<void>;
   /** Opens the partition, creating it when it does not exist. The same name gives the same object. */
-  partition(name: string): Promise<LogPartition>;
+  partition(name: string, options?: PartitionOptions): Promise<LogPartition>;
+  /** Finishes the appends under way and closes the partition, which stays as it is. Idempotent. */
+  letGo(name: string): Promise<void>;
   /** Names of all partitions that exist. */
   list(): Promise<string[]>;
   /** Closes the partition and deletes its records. Idempotent. */

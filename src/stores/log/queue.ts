@@ -3,10 +3,17 @@
  * durability with nothing hidden before it is visible from the start and is here only to be written.
  */
 import { HotSwapError } from "../../core/errors.ts";
-import type { LogContext } from "./context.ts";
+import type { LogLimits } from "./context.ts";
 import type { Durability, LogRecord } from "./port.ts";
 import type { ReadRange } from "./range.ts";
 import { recordHeaderBytes } from "./record.ts";
+
+/** What all queues of a store share. */
+export interface Budget {
+  readonly limits: Pick<LogLimits, "recordBytes" | "pendingBytes" | "pendingTotalBytes">;
+  /** Waiting to be written, over all partitions. */
+  pendingBytes: number;
+}
 
 export interface Waiting {
   readonly bodies: readonly Uint8Array[];
@@ -22,12 +29,12 @@ export interface Waiting {
 const nobody = () => {};
 
 export class AppendQueue {
-  readonly #context: LogContext;
+  readonly #context: Budget;
   #waiting: Waiting[] = [];
   #sizeBytes = 0;
   #hidden = 0;
 
-  constructor(context: LogContext) {
+  constructor(context: Budget) {
     this.#context = context;
   }
 
@@ -60,7 +67,7 @@ export class AppendQueue {
       this.#sizeBytes + sizeBytes <= limits.pendingBytes &&
       pendingBytes + sizeBytes <= limits.pendingTotalBytes;
     if (fits) return sizeBytes;
-    const detail = "As much is waiting to be written to the disk as the message log accepts.";
+    const detail = "As much is waiting to be written as the message log accepts.";
     return new HotSwapError("overloaded", detail, { retryAfterMs: 100 });
   }
 

@@ -8,15 +8,36 @@
  * there is nobody. It looks twice, so that a pause of this process is not taken for one of the server. The
  * client's own reconnecting is off, so that there is one path for every kind of loss.
  *
- * Commands and subscriptions share the connection (RESP3). All commands touch one key: Cluster and Sentinel
- * need another client here and nothing else.
+ * Commands and subscriptions share the connection (RESP3). The keys of a command lie in one slot: Cluster and
+ * Sentinel need another client here and nothing else.
  */
-import { createClient, ErrorReply } from "redis";
-import type { Clock, Timer } from "../../core/clock.ts";
-import { HotSwapError } from "../../core/errors.ts";
-import { Channels } from "./channels.ts";
-import type { KvEvent, SubscribeOptions } from "./port.ts";
-import type { Script } from "./redis.scripts.ts";
+import { createHash } from "node:crypto";
+import { createClient, ErrorReply, RESP_TYPES } from "redis";
+import type { Clock, Timer } from "../core/clock.ts";
+import { HotSwapError } from "../core/errors.ts";
+
+/** An operation that Redis has no command for, as Lua: it runs whole or not at all. */
+export interface Script {
+  text: string;
+  sha1: string;
+}
+
+export function script(text: string): Script {
+  return { text, sha1: createHash("sha1").update(text).digest("hex") };
+}
+
+export type ConnectionEvent = { kind: "lost"; error: unknown } | { kind: "restored" };
+
+/** What is to be subscribed on every new connection, and who is told. */
+export interface Subscriptions {
+  readonly names: string[];
+  deliver(channel: string, message: string): void;
+  /** The subscriptions are live again; messages in between are lost. */
+  resumed(): void;
+}
+
+export type Argument = string | Buffer;
+export type Command = (args: Argument[]) => Promise<unknown>;
 
 export interface RedisConnectionOptions {
   /** redis://[user:password@]host[:port][/database], rediss:// for TLS, unix:///path[?db=number]. */
@@ -26,16 +47,23 @@ export interface RedisConnectionOptions {
   timeoutMs?: number;
   /** Calls that may wait for their replies at once; beyond it they are refused. */
   pendingMax?: number;
-  report?: (event: KvEvent) => void;
+  report?: (event: ConnectionEvent) => void;
+  /** What errors call it: "key-value store". */
+  what: string;
+  /** Text in replies comes as bytes. */
+  binary?: boolean;
+  subscriptions?: Subscriptions;
+  /** Looks at the server behind each new connection, and rejects when it will not do. */
+  inspect?: (command: Command) => Promise<void>;
 }
 
-const makeClient = (url: string, connectTimeout: number, commandsQueueMaxLength: number) =>
+const makeClient = (url: string, connectTimeout: number, commandsQueueMaxLength: number, binary: boolean) =>
   createClient({
     url,
     RESP: 3,
     name: "hotswap",
     socket: { connectTimeout, reconnectStrategy: false },
-    commandOptions: { timeout: 0 },
+    commandOptions: { timeout: 0, ...(binary && { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } }) },
     commandsQueueMaxLength,
     disableOfflineQueue: true,
     maintNotifications: "disabled",
@@ -46,12 +74,11 @@ type Client = ReturnType<typeof makeClient>;
 const reopenDelayMaxMs = 2000;
 
 export class RedisConnection {
+  readonly #options: RedisConnectionOptions;
   readonly #clock: Clock;
-  readonly #url: string;
   readonly #timeoutMs: number;
   readonly #pendingMax: number;
-  readonly #report: (event: KvEvent) => void;
-  readonly #channels: Channels;
+  readonly #report: (event: ConnectionEvent) => void;
   /** Defined exactly while ready. */
   #client: Client | undefined;
   #stopped = false;
@@ -61,12 +88,11 @@ export class RedisConnection {
   #watchdog: Timer | undefined;
 
   constructor(options: RedisConnectionOptions) {
+    this.#options = options;
     this.#clock = options.clock;
-    this.#url = options.url;
     this.#timeoutMs = options.timeoutMs ?? 2000;
     this.#pendingMax = options.pendingMax ?? 10_000;
     this.#report = options.report ?? (() => {});
-    this.#channels = new Channels(this.#report);
   }
 
   /** Rejects when the server cannot be reached now; it does not go on trying then. */
@@ -84,11 +110,15 @@ export class RedisConnection {
     this.#client = undefined;
   }
 
+  get isReady(): boolean {
+    return this.#client !== undefined;
+  }
+
   /** Rejects with `store_unavailable`, or with a plain error for a command that the server calls wrong. */
-  async command(args: string[]): Promise<unknown> {
+  async command(args: Argument[]): Promise<unknown> {
     const client = this.#client;
-    if (!client) throw unavailable("The connection to the key-value store is lost.");
-    if (this.#pending >= this.#pendingMax) throw unavailable("Too many calls wait for the key-value store.");
+    if (!client) throw this.#unavailable("The connection to the store is lost.");
+    if (this.#pending >= this.#pendingMax) throw this.#unavailable("Too many calls wait for the store.");
     this.#pending++;
     if (!this.#watchdog) this.#watch(0);
     try {
@@ -101,55 +131,53 @@ export class RedisConnection {
     }
   }
 
-  async script(script: Script, key: string, args: string[]): Promise<unknown> {
+  async script({ sha1, text }: Script, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
+    const rest = [String(keys.length), ...keys, ...args];
     try {
-      return await this.command(["EVALSHA", script.sha1, "1", key, ...args]);
+      return await this.command(["EVALSHA", sha1, ...rest]);
     } catch (error) {
       if (!(error instanceof ErrorReply && error.message.startsWith("NOSCRIPT"))) throw error;
-      return await this.command(["EVAL", script.text, "1", key, ...args]);
+      return await this.command(["EVAL", text, ...rest]);
     }
   }
 
-  async subscribe(
-    channel: string,
-    listener: (message: string) => void,
-    options?: SubscribeOptions,
-  ): Promise<() => Promise<void>> {
+  /** Resolves when the channel is subscribed. It has to be among the names of `subscriptions` by then. */
+  async subscribe(channel: string): Promise<void> {
     const client = this.#client;
-    if (!client) throw unavailable("The connection to the key-value store is lost.");
-    const remove = this.#channels.add(channel, listener, options);
+    if (!client) throw this.#unavailable("The connection to the store is lost.");
     try {
-      // Also when others subscribed before: their SUBSCRIBE may still be under way, this one comes after it.
       await this.#guarded(client, client.subscribe(channel, this.#onMessage));
     } catch (error) {
-      remove();
       throw this.#translated(client, error);
     }
-    return async () => {
-      remove();
-      const current = this.#client;
-      // Without a connection there is nothing to take back: only what is in #channels is subscribed again.
-      if (!current || this.#channels.has(channel)) return;
-      await this.#guarded(current, current.unsubscribe(channel, this.#onMessage)).catch(() => {});
-    };
   }
 
-  readonly #onMessage = (message: string, channel: string): void => this.#channels.deliver(channel, message);
+  /** Without a connection there is nothing to take back. */
+  async unsubscribe(channel: string): Promise<void> {
+    const client = this.#client;
+    if (client) await this.#guarded(client, client.unsubscribe(channel, this.#onMessage)).catch(() => {});
+  }
+
+  readonly #onMessage = (message: string, channel: string): void =>
+    this.#options.subscriptions?.deliver(channel, message);
 
   async #connect(): Promise<Client> {
-    const client = makeClient(this.#url, this.#timeoutMs, this.#pendingMax);
+    const { url, binary = false, subscriptions, inspect, what } = this.#options;
+    const client = makeClient(url, this.#timeoutMs, this.#pendingMax, binary);
     client.on("error", () => {}); // every loss comes as "terminated" too
     client.on("terminated", (cause) => this.#lost(client, cause));
     try {
       await this.#guarded(client, client.connect());
-      const channels = this.#channels.names;
+      await inspect?.((args) => this.#guarded(client, client.sendCommand(args)));
+      const channels = subscriptions?.names ?? [];
       if (channels.length > 0) await this.#guarded(client, client.subscribe(channels, this.#onMessage));
       return client;
     } catch (error) {
       client.destroy();
+      if (error instanceof HotSwapError) throw error;
       const refused = error instanceof ErrorReply && /^(WRONGPASS|NOAUTH|NOPERM)/.test(error.message);
-      const what = refused ? "refuses the user or password of its URL" : "cannot be reached";
-      throw unavailable(`The key-value store ${what}.`, error);
+      const why = refused ? "refuses the user or password of its URL" : "cannot be reached";
+      throw this.#unavailable(`The ${what} ${why}.`, error);
     }
   }
 
@@ -187,9 +215,12 @@ export class RedisConnection {
         if (this.#stopped || this.#client) return client.destroy(); // closed, and perhaps opened, meanwhile
         this.#client = client;
         this.#report({ kind: "restored" });
-        this.#channels.resumed();
-      } catch {
-        // The loss has been reported; that it lasts is seen in `ping`.
+        this.#options.subscriptions?.resumed();
+      } catch (error) {
+        // The loss has been reported, and that it lasts is seen by every call; not so what is wrong now.
+        if (error instanceof HotSwapError && error.code !== "store_unavailable") {
+          this.#report({ kind: "lost", error });
+        }
         if (!this.#stopped) this.#reopen(attempt + 1);
       }
     });
@@ -208,11 +239,25 @@ export class RedisConnection {
   }
 
   #translated(client: Client, error: unknown): unknown {
-    if (!(error instanceof ErrorReply)) return unavailable("The key-value store did not answer.", error);
+    const { what } = this.#options;
+    if (!(error instanceof ErrorReply)) return this.#unavailable(`The ${what} did not answer.`, error);
     const reason = /^[A-Z]+/.exec(error.message)?.[0] ?? "";
     // A primary that became a replica: the address may lead to another server now.
     if (reason === "READONLY") this.#drop(client, "the server is a replica now");
-    return refusals.has(reason) ? unavailable("The key-value store refuses to work.", error) : error;
+    if (!refusals.has(reason)) return error;
+    return this.#unavailable(`The ${what} refuses to work.`, new Refusal(error));
+  }
+
+  #unavailable(detail: string, cause?: unknown): HotSwapError {
+    const text = detail.replace("the store", `the ${this.#options.what}`);
+    return new HotSwapError("store_unavailable", text, { retryAfterMs: 1000, cause });
+  }
+}
+
+/** The cause of `store_unavailable` when the server itself has said no, so that nothing has happened. */
+export class Refusal extends Error {
+  constructor(reply: Error) {
+    super(reply.message, { cause: reply });
   }
 }
 
@@ -220,7 +265,3 @@ export class RedisConnection {
 const refusals = new Set(
   "READONLY LOADING OOM MISCONF MASTERDOWN NOREPLICAS CLUSTERDOWN TRYAGAIN BUSY NOAUTH NOPERM".split(" "),
 );
-
-function unavailable(detail: string, cause?: unknown): HotSwapError {
-  return new HotSwapError("store_unavailable", detail, { retryAfterMs: 1000, cause });
-}

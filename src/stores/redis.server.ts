@@ -35,9 +35,9 @@ export class RedisServer {
   }
 
   /** Starts it, or starts it again on the same folder after `kill`. Resolves when it accepts connections. */
-  async start(): Promise<void> {
+  async start(more: readonly string[] = []): Promise<void> {
     const socket = ["--port", "0", "--unixsocket", join(this.folder, "redis.sock")];
-    const child = spawn(binary, [...socket, "--dir", this.folder, ...this.#args], {
+    const child = spawn(binary, [...socket, "--dir", this.folder, ...this.#args, ...more], {
       stdio: ["ignore", "pipe", "inherit"],
     });
     this.#child = child;
