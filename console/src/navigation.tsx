@@ -1,5 +1,9 @@
 /** All pages, by the system that they belong to: what the navigation shows and where each address leads. */
+import type { ReadonlySignal } from "@preact/signals";
 import type { JSX } from "preact";
+import { ApprovalPage } from "./approvals/approval.page.tsx";
+import { ApprovalsPage } from "./approvals/approvals.page.tsx";
+import { waiting } from "./approvals/live.ts";
 import { OverviewPage } from "./overview/overview.page.tsx";
 import type { IconName } from "./parts/icon.tsx";
 import { SubscriptionPage } from "./subscriptions/subscription.page.tsx";
@@ -12,6 +16,8 @@ export interface Section {
   path: string;
   label: string;
   icon: IconName;
+  /** How many things wait for somebody there. */
+  waiting?: ReadonlySignal<number>;
   page(rest: readonly string[]): JSX.Element;
 }
 
@@ -39,6 +45,18 @@ export const systems: readonly System[] = [
         icon: "subscriptions",
         page: ([id, tab]) =>
           id === undefined ? <SubscriptionsPage /> : <SubscriptionPage key={id} id={id} tab={tab} />,
+      },
+    ],
+  },
+  {
+    label: "All systems",
+    sections: [
+      {
+        path: "approvals",
+        label: "Approvals",
+        icon: "approvals",
+        waiting,
+        page: ([id]) => (id === undefined ? <ApprovalsPage /> : <ApprovalPage key={id} id={id} />),
       },
     ],
   },

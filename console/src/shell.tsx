@@ -109,7 +109,8 @@ function Side({ current }: { current: Section | undefined }) {
 }
 
 function SectionLink({ section, isCurrent }: { section: Section; isCurrent: boolean }) {
-  const { path, label, icon } = section;
+  const { path, label, icon, waiting } = section;
+  const count = waiting?.value ?? 0;
   return (
     <li>
       <a
@@ -119,6 +120,12 @@ function SectionLink({ section, isCurrent }: { section: Section; isCurrent: bool
       >
         <Icon name={icon} />
         {label}
+        {count > 0 && (
+          <span class="side-count">
+            {count}
+            <span class="visually-hidden"> waiting</span>
+          </span>
+        )}
       </a>
     </li>
   );

@@ -4,12 +4,13 @@
  * audit, in both themes and at both sizes; with SCREENSHOTS set to a folder it leaves a picture of each.
  */
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { accessSync, constants } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 import type { HotSwap } from "../../client/src/index.ts";
 import { connect } from "../../client/src/node.ts";
@@ -37,6 +38,7 @@ export const options = { timeout: 180_000, skip: browserPath ? false : "chromium
 const quiet = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"].concat(
   ["background-networking", "component-update", "sync"].map((name) => `--disable-${name}`),
 );
+const execute = promisify(execFile);
 const audit = fileURLToPath(new URL("./audit.js", import.meta.url));
 const launcher = fileURLToPath(new URL("../../bin/hotswap.js", import.meta.url));
 const sizes = { desktop: { width: 1360, height: 900 }, phone: { width: 380, height: 780 } };
@@ -96,6 +98,12 @@ export class Stage {
   /** Goes to a page by its address, such as `/topics/orders`. */
   at(page: Page, path: string): Promise<unknown> {
     return page.goto(`${this.server.api}/#${path}`);
+  }
+
+  /** A token of somebody else than the person at the console. */
+  async token(subject: string, role: string): Promise<string> {
+    const args = [launcher, "token", "--data", this.server.data, "--subject", subject, "--role", role];
+    return (await execute(process.execPath, args)).stdout.trim();
   }
 
   /** What somebody does who pastes a command into a terminal. */

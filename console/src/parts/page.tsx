@@ -74,23 +74,24 @@ export function Tabs({ label, base, tabs }: TabsProps) {
 }
 
 /** Links that choose one value of a question of this page, such as the state of what a list shows. */
-export function Choices({
-  question,
-  options,
-}: {
+interface ChoicesProps {
   question: string;
-  options: readonly (readonly [string, string])[];
-}) {
-  const chosen = query.value[question] ?? options[0]![0];
+  label: string;
+  /** The first one is the default and leaves no trace in the address. */
+  options: readonly (readonly [value: string, label: string])[];
+}
+
+export function Choices({ question, label, options }: ChoicesProps) {
+  const current = chosen(question, options[0]![0]);
   return (
-    <nav class="segments" aria-label={question}>
-      {options.map(([value, label], index) => (
+    <nav class="segments" aria-label={label}>
+      {options.map(([value, name], index) => (
         <a
           key={value}
           href={hrefWith({ ...query.value, [question]: index === 0 ? "" : value }, ...route.value)}
-          aria-current={value === chosen ? "true" : undefined}
+          aria-current={value === current ? "true" : undefined}
         >
-          {label}
+          {name}
         </a>
       ))}
     </nav>

@@ -39,21 +39,22 @@ export function TwinPanel({ twin, title = "From a terminal" }: { twin: Twin; tit
     <div class="twin">
       <div class="twin-head">
         <span>{title}</span>
-        <fieldset class="segments small" aria-label="Kind of command">
-          {(["cli", "curl"] as const).map((name) => (
-            <button
-              key={name}
-              type="button"
-              aria-pressed={shown === name}
-              disabled={twin[name] === undefined}
-              onClick={() => {
-                kind.value = name;
-              }}
-            >
-              {name === "cli" ? "hotswap" : "curl"}
-            </button>
-          ))}
-        </fieldset>
+        {twin.cli !== undefined && (
+          <fieldset class="segments small" aria-label="Kind of command">
+            {(["cli", "curl"] as const).map((name) => (
+              <button
+                key={name}
+                type="button"
+                aria-pressed={shown === name}
+                onClick={() => {
+                  kind.value = name;
+                }}
+              >
+                {name === "cli" ? "hotswap" : "curl"}
+              </button>
+            ))}
+          </fieldset>
+        )}
         <CopyButton text={text} label="the command" />
       </div>
       <pre class="command">{text}</pre>
