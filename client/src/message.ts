@@ -29,8 +29,32 @@ export interface Message<Payload = Json> {
   offset: number;
   key: string | null;
   headers: Record<string, string>;
+  /** Absent when the content type is not JSON; then there is `payloadBase64`. */
   payload: Payload;
+  payloadBase64?: string;
   publishedAt: string;
+  /** 0 to 9; higher ones are delivered first. */
+  priority?: number;
+  expiresAt?: string;
+  scheduledFor?: string;
+  idempotencyKey?: string;
+  /** application/json when there is none. */
+  contentType?: string;
+  /** The publisher's trace, by W3C Trace Context. */
+  traceparent?: string;
+  tracestate?: string;
+  /** Where a dead letter comes from. */
+  origin?: MessageOrigin;
+}
+
+export interface MessageOrigin {
+  messageId: string;
+  topic: string;
+  subscription: string;
+  reason: string;
+  attempts: number;
+  publishedAt: string;
+  deadLetteredAt: string;
 }
 
 /** A message on lease: until `leaseExpiresAt` nobody else of the subscription gets it. */

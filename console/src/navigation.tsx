@@ -4,6 +4,7 @@ import type { JSX } from "preact";
 import { ApprovalPage } from "./approvals/approval.page.tsx";
 import { ApprovalsPage } from "./approvals/approvals.page.tsx";
 import { waiting } from "./approvals/live.ts";
+import { MessagePage } from "./messages/message.page.tsx";
 import { OverviewPage } from "./overview/overview.page.tsx";
 import type { IconName } from "./parts/icon.tsx";
 import { SubscriptionPage } from "./subscriptions/subscription.page.tsx";
@@ -62,4 +63,14 @@ export const systems: readonly System[] = [
   },
 ];
 
-export const sections: readonly Section[] = systems.flatMap(({ sections }) => sections);
+/** Pages that are reached from others. */
+const unlisted: readonly Section[] = [
+  {
+    path: "messages",
+    label: "Message",
+    icon: "topics",
+    page: ([id]) => <MessagePage key={id ?? ""} id={id ?? ""} />,
+  },
+];
+
+export const sections: readonly Section[] = [...systems.flatMap(({ sections }) => sections), ...unlisted];

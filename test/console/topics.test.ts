@@ -56,6 +56,19 @@ describe("topics in the console", options, () => {
       await page.getByText("There are no topics yet").waitFor();
     }));
 
+  it("gives a message an address of its own", () =>
+    stage.visit(async (page) => {
+      await stage.hotswap.topics.create({ name: "linked" });
+      const { messageId } = await stage.hotswap.messages.publish("linked", { payload: { id: 1 }, key: "k" });
+      await stage.at(page, `/topics/linked/messages?open=${encodeURIComponent(messageId)}`);
+      await page.locator(".message-row", { hasText: "k" }).waitFor();
+      await page.locator(".message-detail").getByRole("link", { name: messageId }).click();
+      await page.getByRole("heading", { name: "Message", exact: true }).waitFor();
+      await page.getByRole("link", { name: "what lies beside it" }).click();
+      await page.locator(".message-detail").waitFor();
+      await stage.hotswap.topics.delete("linked");
+    }));
+
   it("shows what the server says against a request: code, place and request id", () =>
     stage.visit(
       async (page) => {
@@ -92,6 +105,11 @@ describe("topics in the console", options, () => {
         await stage.at(page, "/topics/orders/messages");
         await page.locator(".message-row").nth(1).click();
         await page.locator(".message-detail").waitFor();
+      },
+      message: async (page) => {
+        await page.locator(".message-detail a").first().click();
+        await page.getByRole("heading", { name: "Message", exact: true }).waitFor();
+        await page.locator(".json").waitFor();
       },
       "topic-publish": async (page) => {
         await stage.at(page, "/topics/orders/publish");
