@@ -133,7 +133,7 @@ describe("client", { timeout: 120_000 }, () => {
     await messages.publish("again", { payload: "x" });
     await using consumer = messages.consume("again");
     const { value: first } = await consumer.next();
-    await first!.nack({ reason: "not yet" });
+    await first!.nack({ reason: "not yet", delayMs: 0 });
     const { value: second } = await consumer.next();
     assert.deepEqual([first!.attempt, second!.attempt], [1, 2]);
     await second!.ack();

@@ -86,7 +86,7 @@ export class Delivery<Payload = Json> implements LeasedMessage<Payload> {
     return this.#settler.ack(this.receipt);
   }
 
-  /** Not done: deliver it again after `delayMs`, at once by default. */
+  /** Not done: deliver it again after `delayMs`, by default after the subscription's back-off. */
   nack(options: Omit<Nack, "receipt"> = {}): Promise<void> {
     return this.#settler.nack({ receipt: this.receipt, ...options });
   }
@@ -196,7 +196,7 @@ export class Consumer<Payload = Json> implements AsyncIterableIterator<Delivery<
     const coming = (await this.#coming?.catch(() => [])) ?? [];
     const unseen = this.#page.slice(this.#position).concat(coming);
     this.#page = [];
-    for (const { receipt } of unseen) void this.#settler.nack({ receipt, delayMs: 0, reason: "released" });
+    for (const { receipt } of unseen) void this.#settler.nack({ receipt, release: true });
     await this.flush();
     this.#endKeeping?.();
   }

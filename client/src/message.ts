@@ -68,9 +68,13 @@ export interface LeasedMessage<Payload = Json> extends Message<Payload> {
 
 export interface Nack {
   receipt: string;
-  /** Before the next delivery; at once by default. */
+  /** Before the next delivery; by default the subscription's back-off. */
   delayMs?: number | undefined;
   reason?: string | undefined;
+  /** It will never do: straight to the topic's dead-letter queue. */
+  deadLetter?: boolean | undefined;
+  /** It was not tried: back at once, and the delivery does not count as an attempt. */
+  release?: boolean | undefined;
 }
 
 /** Each receipt of a call has its own outcome. */

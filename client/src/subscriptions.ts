@@ -8,19 +8,34 @@ import {
   type Transport,
 } from "./transport.ts";
 
-export interface Subscription {
+/** The delay after each failed attempt, of which the last repeats; or a base that doubles up to a maximum. */
+export type Backoff = { delaysMs: number[] } | { baseMs: number; maxMs: number };
+
+export interface SubscriptionSettings {
+  /** 1..43,200, default 30: after this a message that was not acknowledged counts as failed. */
+  ackDeadlineSeconds: number;
+  /** Default at-least-once. At most once: settled before it is handed out. */
+  ackMode: "at-least-once" | "at-most-once";
+  /** Deliveries after which a failed message becomes a dead letter; default 6, 0 sets no limit. */
+  maxAttempts: number;
+  /** Default 2, 4, 8, 16, 32 seconds. */
+  backoff: Backoff;
+  /** Whether messages behind a dead letter of their key wait until it was replayed or discarded. */
+  blockKeyOnDeadLetter: boolean;
+}
+
+export interface Subscription extends SubscriptionSettings {
   id: string;
   name: string;
   topic: string;
-  ackDeadlineSeconds: number;
+  version: number;
   createdAt: string;
+  updatedAt: string;
 }
 
-export interface NewSubscription {
+export interface NewSubscription extends Partial<SubscriptionSettings> {
   name: string;
   topic: string;
-  /** 1..43,200, default 30: after this a message that was not acknowledged is delivered again. */
-  ackDeadlineSeconds?: number;
   /** Where it begins. Default latest: only what is published from now on. */
   from?: "earliest" | "latest";
 }
@@ -62,6 +77,22 @@ export class Subscriptions {
 
   get(id: string, options: CallOptions = {}): Promise<Subscription> {
     return this.#transport.json({ method: "GET", path: path`/api/v1/subscriptions/${id}`, ...options });
+  }
+
+  /** What is not named stays. Fails with `etag_mismatch` when somebody else has changed it since `version`. */
+  update(
+    id: string,
+    version: number,
+    change: Partial<SubscriptionSettings>,
+    options: CallOptions = {},
+  ): Promise<Subscription> {
+    return this.#transport.json({
+      method: "PUT",
+      path: path`/api/v1/subscriptions/${id}`,
+      body: change,
+      headers: { "if-match": `"${version}"` },
+      ...options,
+    });
   }
 
   delete(id: string, options: CallOptions = {}): Promise<void> {

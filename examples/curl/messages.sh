@@ -20,7 +20,7 @@ echo "two more at once:";     api POST /messages/publish "{\"topic\": \"$topic\"
 echo "take two:";             taken=$(api GET "/messages/consume/$topic?limit=2&wait=5"); echo "$taken"
 { read -r first; read -r second; } < <(receipts <<< "$taken")
 echo "the first is done:";    api POST /messages/ack "{\"receipts\": [\"$first\"]}"
-echo "the second is not:";    api POST /messages/nack "{\"items\": [{\"receipt\": \"$second\"}]}"
+echo "the second is not:";    api POST /messages/nack "{\"items\": [{\"receipt\": \"$second\", \"delayMs\": 0}]}"
 echo "so it comes again:";    rest=$(api GET "/messages/consume/$topic?wait=5"); echo "$rest"
 all=$(receipts <<< "$rest" | sed 's/.*/"&"/' | paste -sd,)
 echo "all done:";             api POST /messages/ack "{\"receipts\": [$all]}"

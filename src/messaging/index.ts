@@ -3,6 +3,7 @@ import type { Service } from "../core/lifecycle.ts";
 import type { Route } from "../platform/http/route.ts";
 import type { Metrics } from "../platform/telemetry/index.ts";
 import { bindLog } from "./binding.ts";
+import { DeadLetterTopics } from "./dead-letter-topics.ts";
 import { Registry } from "./delivery/registry.ts";
 import type { LiveSubscription } from "./delivery/subscription.ts";
 import { messageRoutes } from "./messages.routes.ts";
@@ -60,9 +61,11 @@ export class Messaging implements Service {
       metrics: new MessagingMetrics(metrics),
       outstandingMax,
       dedupKeysMax,
+      openDeadLetters: async (of) => (await deadLetterTopics.open(of)).deadLetterQueue(),
       onError,
     });
     const whole: MessagingParts = { ...parts, registry: this.#registry, ackDeadlineSeconds, partitionsMax };
+    const deadLetterTopics = new DeadLetterTopics(whole);
     this.#parts = whole;
     this.#topics = new Topics(whole);
     this.routes = [

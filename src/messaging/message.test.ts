@@ -16,6 +16,8 @@ import {
   publishedAtOf,
   scheduleOf,
   traceOf,
+  withOrigin,
+  withoutOrigin,
   withSchedule,
 } from "./message.ts";
 
@@ -24,12 +26,18 @@ const text = fc.string({ unit: "grapheme", minLength: 1, maxLength: 40 });
 const hex = (length: number) => fc.stringMatching(new RegExp(`^[0-9a-f]{${length}}$`));
 const time = fc.integer({ min: 0, max: 4e12 });
 const origin = fc.record({
+  deadLetterId: text,
   messageId: text,
   topic: text,
+  partition: fc.nat(),
+  offset: fc.nat(),
   subscription: text,
+  cause: fc.constantFrom("attempts" as const, "rejected" as const),
   reason: text,
   attempts: fc.nat(),
   publishedAt: text,
+  firstFailedAt: text,
+  lastFailedAt: text,
   deadLetteredAt: text,
 });
 const trace = fc.record(
@@ -55,6 +63,22 @@ const message: fc.Arbitrary<NewMessage> = fc.record({
 });
 
 describe("message", () => {
+  it("becomes a dead letter and is itself again, byte for byte", () => {
+    const live = message.map((given) => ({ ...given, origin: undefined }));
+    fc.assert(
+      fc.property(live, origin, time, time, (given, from, publishedAt, deadLetteredAt) => {
+        const body = encodeMessage(given, publishedAt);
+        const dead = withOrigin(body, from, deadLetteredAt);
+        assert.equal(originOf(dead), JSON.stringify(from));
+        assert.equal(publishedAtOf(dead), deadLetteredAt);
+        assert.deepEqual(decodeMessage(dead).payload, decodeMessage(body).payload);
+        assert.deepEqual(decodeMessage(dead).headers, decodeMessage(body).headers);
+        assert.deepEqual([keyOf(dead), traceOf(dead)], [keyOf(body), traceOf(body)]);
+        assert.deepEqual(withoutOrigin(dead, publishedAt), body);
+      }),
+    );
+  });
+
   it("keeps every field, and each is read without the others", () => {
     fc.assert(
       fc.property(message, time, (given, publishedAt) => {

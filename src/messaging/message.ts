@@ -36,18 +36,24 @@ const flag = {
 /** Bounds of what a publisher gives; the layout has room for them. */
 export const fieldLimits = { priority: 9, contentType: 255, idempotencyKey: 255 } as const;
 
-/** Where a dead letter comes from. */
+/** Where a dead letter comes from. Times are ISO 8601. */
 export interface Origin {
+  /** The same however often its move was begun. */
+  deadLetterId: string;
   messageId: string;
   topic: string;
+  partition: number;
+  offset: number;
   subscription: string;
+  /** It was tried as often as allowed, or a consumer said at once that it is not for this world. */
+  cause: "attempts" | "rejected";
+  /** What the last consumer said. */
   reason: string;
   attempts: number;
-  /** ISO 8601. */
   publishedAt: string;
+  firstFailedAt: string;
+  lastFailedAt: string;
   deadLetteredAt: string;
-  /** What the last consumer said. */
-  detail?: string;
 }
 
 /** What a publisher gives. Headers are an object of strings. */
@@ -257,9 +263,13 @@ export function idempotencyKeyOf(body: Buffer): string | undefined {
 /** JSON text of where a dead letter comes from. */
 export function originOf(body: Buffer): string | undefined {
   if (!(flagsIn(body) & flag.origin)) return undefined;
-  const before = idempotencyKeyStart(body);
-  const at = flagsIn(body) & flag.idempotencyKey ? textEnd(body, before) : before;
+  const at = originStart(body);
   return body.toString("utf8", at + 4, at + 4 + body.readUInt32LE(at));
+}
+
+function originStart(body: Buffer): number {
+  const before = idempotencyKeyStart(body);
+  return flagsIn(body) & flag.idempotencyKey ? textEnd(body, before) : before;
 }
 
 /** Where the fields of variable length begin. */
@@ -282,3 +292,34 @@ function idempotencyKeyStart(body: Buffer): number {
 
 const textEnd = (body: Buffer, at: number): number => at + 2 + body.readUInt16LE(at);
 const textAt = (body: Buffer, at: number): string => body.toString("utf8", at + 2, textEnd(body, at));
+
+/** The message as a dead letter: all its bytes, and where it comes from. It has none yet. */
+export function withOrigin(body: Buffer, origin: Origin, deadLetteredAt: number): Buffer {
+  const start = headersEnd(body);
+  const payload = payloadStart(body);
+  const fields = payload > start ? body.subarray(start + lengthBytes, payload) : noBytes;
+  const added = sizedLong(JSON.stringify(origin));
+  const head = Buffer.from(body.subarray(0, start));
+  head[0] = version;
+  head[1] = flagsIn(body) | flag.origin;
+  head.writeDoubleLE(deadLetteredAt, 2);
+  const length = Buffer.allocUnsafe(lengthBytes);
+  length.writeUInt32LE(fields.length + added.length, 0);
+  return Buffer.concat([head, length, fields, added, body.subarray(payload)]);
+}
+
+/** The very message that `withOrigin` was given. */
+export function withoutOrigin(body: Buffer, publishedAt: number): Buffer {
+  const flags = flagsIn(body) & ~flag.origin;
+  const start = headersEnd(body);
+  const head = Buffer.from(body.subarray(0, start));
+  head[0] = flags === 0 ? plainVersion : version;
+  head[1] = flags;
+  head.writeDoubleLE(publishedAt, 2);
+  const payload = body.subarray(payloadStart(body));
+  if (flags === 0) return Buffer.concat([head, payload]);
+  const fields = body.subarray(start + lengthBytes, originStart(body));
+  const length = Buffer.allocUnsafe(lengthBytes);
+  length.writeUInt32LE(fields.length, 0);
+  return Buffer.concat([head, length, fields, payload]);
+}

@@ -21,14 +21,21 @@ export const receipt = Type.String({
 
 /** Where a dead letter comes from. */
 export const origin = Type.Object({
+  deadLetterId: Type.String({ description: "The same however often its move was begun." }),
   messageId,
   topic: topicName,
+  partition: Type.Integer({ minimum: 0 }),
+  offset: Type.Integer({ minimum: 0 }),
   subscription: topicName,
-  reason: Type.String(),
+  cause: Type.Enum(["attempts", "rejected"], {
+    description: "`attempts`: tried as often as allowed. `rejected`: by a nack with `deadLetter`.",
+  }),
+  reason: Type.String({ description: "What the last consumer said, or that its lease expired." }),
   attempts: Type.Integer({ minimum: 0 }),
   publishedAt: timestamp,
+  firstFailedAt: timestamp,
+  lastFailedAt: timestamp,
   deadLetteredAt: timestamp,
-  detail: Type.Optional(Type.String({ description: "What the last consumer said." })),
 });
 
 const place = { messageId, topic: topicName, partition: Type.Integer(), offset: Type.Integer() };
@@ -78,14 +85,28 @@ export const receivedMessages = Type.Object({
 
 export const settleMax = 10_000;
 const receipts = Type.Array(receipt, { minItems: 1, maxItems: settleMax });
-const delayMs = Type.Integer({ minimum: 0, maximum: 86_400_000, description: "Until the next delivery." });
+const delayMs = Type.Integer({
+  minimum: 0,
+  maximum: 86_400_000,
+  description: "Until the next delivery; by default the subscription's back-off.",
+});
 const reason = Type.String({ maxLength: 1024 });
 const seconds = Type.Integer({ minimum: 1, maximum: 43_200, description: "From now on." });
 
 export const ackOne = Type.Object({ receipt }, strict);
 export const ackMany = Type.Object({ receipts }, strict);
 export const nackOne = Type.Object(
-  { receipt, delayMs: Type.Optional(delayMs), reason: Type.Optional(reason) },
+  {
+    receipt,
+    delayMs: Type.Optional(delayMs),
+    reason: Type.Optional(reason),
+    deadLetter: Type.Optional(
+      Type.Boolean({ description: "It will never do: straight to the topic's dead-letter queue." }),
+    ),
+    release: Type.Optional(
+      Type.Boolean({ description: "It was not tried: back at once, and it does not count as an attempt." }),
+    ),
+  },
   strict,
 );
 export const nackMany = Type.Object(

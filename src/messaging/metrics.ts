@@ -15,6 +15,7 @@ export interface SubscriptionMeter {
   acked: Counter;
   redelivered: Counter;
   failed: Counter;
+  deadLettered: Counter;
   /** Observed for the oldest first delivery of each receive, so that a batch costs one observation. */
   deliverySeconds: Histogram;
 }
@@ -54,6 +55,7 @@ export class MessagingMetrics {
       acked: this.#metrics.counter("messages_acked_total").labels(labels),
       redelivered: this.#metrics.counter("messages_redelivered_total").labels(labels),
       failed: this.#metrics.counter("messages_failed_total").labels(labels),
+      deadLettered: this.#metrics.counter("messages_dead_lettered_total").labels(labels),
       deliverySeconds: this.#metrics.histogram("message_delivery_duration_seconds").labels(labels),
     };
   }

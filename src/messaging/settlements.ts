@@ -21,6 +21,8 @@ export interface Nack {
   receipt: string;
   delayMs?: number;
   reason?: string;
+  deadLetter?: boolean;
+  release?: boolean;
 }
 
 interface Claim<Item> {
@@ -52,10 +54,7 @@ export class Settlements {
       tenant,
       items,
       ({ receipt }) => receipt,
-      (live, claims) =>
-        live.nack(
-          claims.map(({ receipt, item }) => ({ receipt, delayMs: item.delayMs ?? 0, reason: item.reason })),
-        ),
+      (live, claims) => live.nack(claims.map(({ receipt, item }) => ({ ...item, receipt }))),
     );
   }
 

@@ -65,12 +65,18 @@ describe("messages as JSON", () => {
 describe("messages with fields as JSON", () => {
   const trace = { traceId: "a".repeat(32), spanId: "b".repeat(16), flags: 1, state: "x=1" };
   const origin = {
+    deadLetterId: "8-0-1",
     messageId: "7-0-1",
     topic: "orders",
+    partition: 0,
+    offset: 1,
     subscription: "s",
-    reason: "attempts",
+    cause: "attempts" as const,
+    reason: "card declined",
     attempts: 6,
     publishedAt: "1970-01-01T00:00:00.000Z",
+    firstFailedAt: "1970-01-01T00:00:00.500Z",
+    lastFailedAt: "1970-01-01T00:00:00.900Z",
     deadLetteredAt: "1970-01-01T00:00:01.000Z",
   };
   const fields = { priority: 7, ttlMs: 1000, deliverAt: 5000, idempotencyKey: 'i"1', trace, origin };

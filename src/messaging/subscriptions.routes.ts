@@ -1,15 +1,22 @@
 /** /api/v1/subscriptions */
 import { Type } from "typebox";
 import { actorOf, dryRunQuery } from "../platform/http/change.ts";
+import { etagOf, requireMatch } from "../platform/http/etag.ts";
 import { decodeCursor, pageOf, pageQuery, toPage } from "../platform/http/page.ts";
-import { type Route, route } from "../platform/http/route.ts";
+import { Reply, type Route, route } from "../platform/http/route.ts";
+import { policyOf } from "./delivery/policy.ts";
+import { newSubscription, subscription, subscriptionUpdate } from "./subscriptions.schema.ts";
 import type { SubscriptionRow } from "./subscriptions.sql.ts";
 import type { Subscriptions } from "./subscriptions.ts";
-import { newSubscription, subscription, topicName } from "./topics.schema.ts";
+import { topicName } from "./topics.schema.ts";
 
 const byId = Type.Object({ id: Type.String({ format: "uuid" }) });
 
 export function subscriptionRoutes(subscriptions: Subscriptions): Route[] {
+  return [...changeRoutes(subscriptions), ...readRoutes(subscriptions)];
+}
+
+function changeRoutes(subscriptions: Subscriptions): Route[] {
   return [
     route({
       id: "messaging.subscriptions.create",
@@ -24,8 +31,45 @@ export function subscriptionRoutes(subscriptions: Subscriptions): Route[] {
       response: subscription,
       errors: ["topic_not_found", "subscription_exists", "subscription_fixed"],
       idempotent: true,
-      handler: async (context) => toSubscription(await subscriptions.create(actorOf(context), context.body)),
+      handler: async (context) => shown(await subscriptions.create(actorOf(context), context.body), 201),
     }),
+    route({
+      id: "messaging.subscriptions.update",
+      method: "PUT",
+      path: "/api/v1/subscriptions/{id}",
+      summary: "Change a subscription",
+      description:
+        "What is not named stays. It counts from the next delivery on. Needs If-Match with the ETag that was read, " +
+        "or `*`.",
+      permission: "subscriptions.write",
+      query: dryRunQuery,
+      audit: { action: "subscription.update" },
+      params: byId,
+      body: subscriptionUpdate,
+      response: subscription,
+      errors: ["subscription_not_found", "if_match_required", "etag_mismatch"],
+      handler: async (context) => {
+        const check = (row: SubscriptionRow) => requireMatch(context.headers, row.version);
+        return shown(await subscriptions.update(actorOf(context), context.params.id, context.body, check));
+      },
+    }),
+    route({
+      id: "messaging.subscriptions.delete",
+      method: "DELETE",
+      path: "/api/v1/subscriptions/{id}",
+      summary: "Delete a subscription; the messages stay in the topic",
+      permission: "subscriptions.write",
+      query: dryRunQuery,
+      audit: { action: "subscription.delete" },
+      params: byId,
+      errors: ["subscription_not_found", "subscription_fixed"],
+      handler: (context) => subscriptions.delete(actorOf(context), context.params.id),
+    }),
+  ];
+}
+
+function readRoutes(subscriptions: Subscriptions): Route[] {
+  return [
     route({
       id: "messaging.subscriptions.list",
       method: "GET",
@@ -52,25 +96,17 @@ export function subscriptionRoutes(subscriptions: Subscriptions): Route[] {
       params: byId,
       response: subscription,
       errors: ["subscription_not_found"],
-      handler: async ({ principal, params }) =>
-        toSubscription(await subscriptions.get(principal.tenant, params.id)),
-    }),
-    route({
-      id: "messaging.subscriptions.delete",
-      method: "DELETE",
-      path: "/api/v1/subscriptions/{id}",
-      summary: "Delete a subscription; the messages stay in the topic",
-      permission: "subscriptions.write",
-      query: dryRunQuery,
-      audit: { action: "subscription.delete" },
-      params: byId,
-      errors: ["subscription_not_found", "subscription_fixed"],
-      handler: (context) => subscriptions.delete(actorOf(context), context.params.id),
+      handler: async ({ principal, params }) => shown(await subscriptions.get(principal.tenant, params.id)),
     }),
   ];
 }
 
+function shown(row: SubscriptionRow, status = 200): Reply {
+  return new Reply(toSubscription(row), { status, headers: { etag: etagOf(row.version) } });
+}
+
 function toSubscription(row: SubscriptionRow) {
-  const { id, name, topic, ack_deadline_seconds: ackDeadlineSeconds, created_at } = row;
-  return { id, name, topic, ackDeadlineSeconds, createdAt: created_at.toISOString() };
+  const { id, name, topic, ack_deadline_seconds: ackDeadlineSeconds, version } = row;
+  const times = { createdAt: row.created_at.toISOString(), updatedAt: row.updated_at.toISOString() };
+  return { id, name, topic, ackDeadlineSeconds, ...policyOf(row.policy), version, ...times };
 }

@@ -1,6 +1,7 @@
 /** Rows of subscriptions. Each function runs inside the caller's transaction, which knows its tenant. */
-import type { Selectable } from "kysely";
+import { type Selectable, sql } from "kysely";
 import type { Tx } from "../stores/sql/port.ts";
+import type { SubscriptionPolicy } from "./delivery/policy.ts";
 import type { MessagingTables, SubscriptionsTable } from "./tables.ts";
 
 export type SubscriptionRow = Selectable<SubscriptionsTable>;
@@ -11,6 +12,7 @@ export interface SubscriptionValues {
   topic: string;
   name: string;
   ackDeadlineSeconds: number;
+  policy: SubscriptionPolicy;
   startOffsets: number[];
 }
 
@@ -24,8 +26,10 @@ export function insertSubscription(tx: MessagingTx, tenant: string, values: Subs
       topic: values.topic,
       name: values.name,
       ack_deadline_seconds: values.ackDeadlineSeconds,
+      policy: JSON.stringify(values.policy),
       start_offsets: JSON.stringify(values.startOffsets),
       created_at: now,
+      updated_at: now,
     })
     .onConflict((conflict) => conflict.columns(["tenant_id", "topic", "name"]).doNothing())
     .returningAll()
@@ -39,6 +43,38 @@ export function selectSubscription(tx: MessagingTx, tenant: string, id: string) 
     .where("tenant_id", "=", tenant)
     .where("id", "=", id)
     .executeTakeFirst();
+}
+
+/** As `selectSubscription`, and nobody else changes the row before this transaction ends. */
+export function lockSubscription(tx: MessagingTx, tenant: string, id: string) {
+  return tx
+    .selectFrom("messaging_subscriptions")
+    .selectAll()
+    .where("tenant_id", "=", tenant)
+    .where("id", "=", id)
+    .forUpdate()
+    .executeTakeFirst();
+}
+
+export function updateSubscription(
+  tx: MessagingTx,
+  tenant: string,
+  id: string,
+  values: Pick<SubscriptionValues, "ackDeadlineSeconds" | "policy">,
+  now: Date,
+) {
+  return tx
+    .updateTable("messaging_subscriptions")
+    .set({
+      ack_deadline_seconds: values.ackDeadlineSeconds,
+      policy: JSON.stringify(values.policy),
+      updated_at: now,
+      version: sql<number>`version + 1`,
+    })
+    .where("tenant_id", "=", tenant)
+    .where("id", "=", id)
+    .returningAll()
+    .executeTakeFirstOrThrow();
 }
 
 export interface SubscriptionFilter {

@@ -2,16 +2,20 @@
 import { HotSwapError } from "../core/errors.ts";
 import { type Actor, change } from "../platform/http/change.ts";
 import type { Tx } from "../stores/sql/port.ts";
+import { policyOf, type SubscriptionPolicy } from "./delivery/policy.ts";
 import { journalName } from "./delivery/topic.ts";
 import * as rows from "./subscriptions.sql.ts";
 import type { MessagingTables } from "./tables.ts";
 import { addGarbage, lockTopic } from "./topics.sql.ts";
 import { type MessagingParts, queueSubscription, toSubscriptionSpec } from "./topics.ts";
 
-export interface NewSubscription {
+export interface SubscriptionSettings extends Partial<SubscriptionPolicy> {
+  ackDeadlineSeconds?: number;
+}
+
+export interface NewSubscription extends SubscriptionSettings {
   name: string;
   topic: string;
-  ackDeadlineSeconds?: number;
   from?: "earliest" | "latest";
 }
 
@@ -28,7 +32,8 @@ export class Subscriptions {
     const { principal, requestId } = actor;
     const { sql, audit, clock, makeId, registry, ackDeadlineSeconds: usual } = this.#parts;
     const { tenant } = principal;
-    const { name, topic, ackDeadlineSeconds = usual, from = "latest" } = input;
+    const { name, topic, ackDeadlineSeconds = usual, from = "latest", ...given } = input;
+    const policy = policyOf(given);
     const live = registry.topic(tenant, topic);
     const partitions = await live.partitions();
     // Taken before the commit: a message published in between is delivered, never missed.
@@ -43,7 +48,7 @@ export class Subscriptions {
           `The queue ${topic} has the subscription ${queueSubscription} only.`,
         );
       }
-      const values = { id: makeId(), topic, name, ackDeadlineSeconds, startOffsets };
+      const values = { id: makeId(), topic, name, ackDeadlineSeconds, policy, startOffsets };
       const inserted = await rows.insertSubscription(tx, tenant, values, new Date(clock.now()));
       if (!inserted)
         throw new HotSwapError(
@@ -51,7 +56,7 @@ export class Subscriptions {
           `The topic ${topic} has a subscription ${name} already.`,
         );
       const resource = `topics/${topic}/subscriptions/${name}`;
-      const after = { ackDeadlineSeconds, from };
+      const after = { ackDeadlineSeconds, ...policy, from };
       await audit.record(tx, { principal, action: "subscription.create", resource, requestId, after });
       return inserted;
     };
@@ -62,6 +67,33 @@ export class Subscriptions {
     return this.#parts.sql.tenant(tenant, async (tx: MessagingTx) =>
       found(await rows.selectSubscription(tx, tenant, id)),
     );
+  }
+
+  /** `check` sees the row under its lock and throws when the caller's precondition fails. */
+  async update(
+    actor: Actor,
+    id: string,
+    wanted: SubscriptionSettings,
+    check: (row: rows.SubscriptionRow) => void,
+  ): Promise<rows.SubscriptionRow> {
+    const { principal, requestId } = actor;
+    const { sql, audit, clock, registry } = this.#parts;
+    const { tenant } = principal;
+    const work = async (tx: MessagingTx) => {
+      const before = found(await rows.lockSubscription(tx, tenant, id));
+      check(before);
+      const { ackDeadlineSeconds = before.ack_deadline_seconds, ...given } = wanted;
+      const after = { ackDeadlineSeconds, policy: policyOf({ ...before.policy, ...given }) };
+      const row = await rows.updateSubscription(tx, tenant, id, after, new Date(clock.now()));
+      const resource = `topics/${row.topic}/subscriptions/${row.name}`;
+      const was = { ackDeadlineSeconds: before.ack_deadline_seconds, policy: before.policy };
+      const action = "subscription.update";
+      await audit.record(tx, { principal, action, resource, requestId, before: was, after });
+      return row;
+    };
+    return change(sql, actor, work, (row) => {
+      registry.find(tenant, row.topic)?.changeSubscription(toSubscriptionSpec(row));
+    });
   }
 
   list(tenant: string, filter: rows.SubscriptionFilter): Promise<rows.SubscriptionRow[]> {

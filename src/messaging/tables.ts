@@ -1,6 +1,7 @@
 /** The tables of messaging as Kysely sees them; migrations/ is the truth. */
 import type { ColumnType, Generated } from "kysely";
 import type { Durability } from "../stores/log/port.ts";
+import type { SubscriptionPolicy } from "./delivery/policy.ts";
 
 export type TopicType = "queue" | "pubsub";
 
@@ -15,6 +16,7 @@ export interface TopicsTable {
   description: Generated<string>;
   dedup_window_seconds: Generated<number>;
   message_ttl_seconds: Generated<number | null>;
+  dead_letters_of: Generated<string | null>;
   version: Generated<number>;
   created_at: Date;
   updated_at: Date;
@@ -28,7 +30,11 @@ export interface SubscriptionsTable {
   name: string;
   ack_deadline_seconds: number;
   start_offsets: ColumnType<number[], string, never>;
+  /** What differs from the usual policy; may be empty. */
+  policy: ColumnType<Partial<SubscriptionPolicy>, string, string>;
+  version: Generated<number>;
   created_at: Date;
+  updated_at: Date;
 }
 
 export interface MessagingTables {

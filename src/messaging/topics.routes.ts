@@ -123,5 +123,6 @@ function shown(row: TopicRow, status = 200): Reply {
 
 function toTopic(row: TopicRow) {
   const times = { createdAt: row.created_at.toISOString(), updatedAt: row.updated_at.toISOString() };
-  return { ...toValues(row), version: row.version, ...times };
+  const deadLetters = row.dead_letters_of === null ? {} : { deadLettersOf: row.dead_letters_of };
+  return { ...toValues(row), ...deadLetters, version: row.version, ...times };
 }

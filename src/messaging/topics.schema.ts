@@ -69,39 +69,12 @@ export const topic = Type.Object({
   durability,
   ...policies,
   description,
+  deadLettersOf: Type.Optional(
+    Type.String({ description: "The topic whose dead letters it holds; made by HotSwap itself." }),
+  ),
   version: Type.Integer(),
   createdAt: Type.String({ format: "date-time" }),
   updatedAt: Type.String({ format: "date-time" }),
-});
-
-export const subscriptionName = topicName;
-
-const ackDeadlineSeconds = Type.Integer({
-  minimum: 1,
-  maximum: 43_200,
-  description: "How long a consumer has for a message before it goes to another.",
-});
-
-export const newSubscription = Type.Object(
-  {
-    name: subscriptionName,
-    topic: topicName,
-    ackDeadlineSeconds: Type.Optional(ackDeadlineSeconds),
-    from: Type.Optional(
-      Type.Enum(["earliest", "latest"], {
-        description: "Where it begins; default latest: what is published from now on.",
-      }),
-    ),
-  },
-  { additionalProperties: false },
-);
-
-export const subscription = Type.Object({
-  id: Type.String(),
-  name: subscriptionName,
-  topic: topicName,
-  ackDeadlineSeconds,
-  createdAt: Type.String({ format: "date-time" }),
 });
 
 const count = Type.Integer({ minimum: 0 });
@@ -115,7 +88,7 @@ export const topicStats = Type.Object({
   subscriptions: Type.Array(
     Type.Object({
       id: Type.String(),
-      name: subscriptionName,
+      name: topicName,
       depth: count,
       inFlight: count,
       delayed: count,
@@ -123,6 +96,7 @@ export const topicStats = Type.Object({
       deliveredTotal: count,
       ackedTotal: count,
       redeliveredTotal: count,
+      deadLetteredTotal: count,
     }),
   ),
 });

@@ -16,6 +16,7 @@ export interface TopicColumns {
   description: string;
   dedup_window_seconds: number;
   message_ttl_seconds: number | null;
+  dead_letters_of?: string;
 }
 
 /** Undefined when the name is taken. */

@@ -10,6 +10,7 @@ import type { Audit } from "../platform/audit/index.ts";
 import { type Actor, change } from "../platform/http/change.ts";
 import { type Durability, keeps, type LogStore } from "../stores/log/port.ts";
 import type { Sql, Tx } from "../stores/sql/port.ts";
+import { policyOf, usualPolicy } from "./delivery/policy.ts";
 import type { Registry } from "./delivery/registry.ts";
 import { journalName, partitionName } from "./delivery/topic.ts";
 import { insertSubscription, type SubscriptionRow, selectSubscriptions } from "./subscriptions.sql.ts";
@@ -29,6 +30,9 @@ export interface MessagingParts {
 }
 
 type MessagingTx = Tx<MessagingTables>;
+
+/** Of the queue for a topic's dead letters. */
+export const deadLetterSuffix = ".dlq";
 
 /** A queue's only subscription. */
 export const queueSubscription = "default";
@@ -60,6 +64,7 @@ export class Topics {
     const { sql, audit, clock, makeId, registry, ackDeadlineSeconds } = this.#parts;
     const { tenant } = principal;
     this.#refuseTooMany(input.partitions);
+    refuseReserved(input.name);
     const values = withDefaults(input);
     const { name, type } = values;
     this.#refuseUnkept(values.durability);
@@ -81,6 +86,7 @@ export class Topics {
         topic: name,
         name: queueSubscription,
         ackDeadlineSeconds,
+        policy: usualPolicy,
         startOffsets: [],
       };
       return { row, subscription: await insertSubscription(tx, tenant, first, now) };
@@ -229,6 +235,16 @@ export class Topics {
   }
 }
 
+/** The names of dead-letter queues, and what would leave no room for one. */
+function refuseReserved(name: string): void {
+  const longest = 128 - deadLetterSuffix.length;
+  if (!name.endsWith(deadLetterSuffix) && name.length <= longest) return;
+  const message = `must not end in ${deadLetterSuffix}, and have ${longest} characters at most`;
+  throw new HotSwapError("validation_failed", `HotSwap makes ${deadLetterSuffix} topics by itself.`, {
+    fields: [{ pointer: "/name", message }],
+  });
+}
+
 function found(row: rows.TopicRow | undefined, name: string): rows.TopicRow {
   if (!row) throw new HotSwapError("topic_not_found", `There is no topic named ${JSON.stringify(name)}.`);
   return row;
@@ -253,6 +269,7 @@ export function toSubscriptionSpec(row: SubscriptionRow) {
     name: row.name,
     number: Number(row.number),
     ackDeadlineSeconds: row.ack_deadline_seconds,
+    policy: policyOf(row.policy),
     startOffsets: row.start_offsets,
   };
 }

@@ -57,5 +57,6 @@ export function toSpec(row: TopicRow): TopicSpec {
     dedupWindowMs: row.dedup_window_seconds * 1000,
     messageTtlMs: row.message_ttl_seconds === null ? undefined : row.message_ttl_seconds * 1000,
     version,
+    deadLettersOf: row.dead_letters_of ?? undefined,
   };
 }

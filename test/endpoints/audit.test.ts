@@ -30,6 +30,14 @@ const changes: Record<string, { resource: RegExp; change: Change }> = {
     resource: /^topics\/one\/subscriptions\/s$/,
     change: (caller, options) => caller.post("/subscriptions", { topic: "one", name: "s" }, options),
   },
+  "messaging.subscriptions.update": {
+    resource: /^topics\/one\/subscriptions\/s$/,
+    change: async (caller, options) => {
+      const { items } = await caller.ok(caller.get("/subscriptions?topic=one"));
+      const headers = { "if-match": "*", ...options.headers };
+      return caller.put(`/subscriptions/${items[0].id}`, { maxAttempts: 3 }, { ...options, headers });
+    },
+  },
   "messaging.subscriptions.delete": {
     resource: /^topics\/one\/subscriptions\/s$/,
     change: async (caller, options) => {

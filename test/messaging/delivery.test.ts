@@ -136,7 +136,7 @@ describe("consuming", () => {
     assert.equal(a1.payload, "a1");
     assert.deepEqual(payloads(await consume(ann, topic, { limit: 10 })), ["b1", "b2"]);
     assert.deepEqual(await consume(ann, topic), []);
-    await ann.ok(nack(a1));
+    await ann.ok(nack(a1, { delayMs: 0 }));
     const again = await one(topic);
     assert.deepEqual([again.payload, again.attempt], ["a1", 2]);
     const waiting = one(topic, { wait: 25 });
@@ -182,12 +182,16 @@ describe("a lease", () => {
 });
 
 describe("giving back", () => {
-  it("makes the message available at once", async () => {
+  it("makes the message available after the back-off, and at once when the consumer says so", async () => {
     const topic = await queue("x");
-    const first = await one(topic);
-    assert.equal((await ann.ok(nack(first, { reason: "not now" }))).settled, 1);
+    const usual = await one(topic);
+    const started = performance.now();
+    await ann.ok(nack(usual));
+    const first = await one(topic, { wait: 25 });
+    assert.ok(performance.now() - started >= 1999);
+    assert.equal((await ann.ok(nack(first, { reason: "not now", delayMs: 0 }))).settled, 1);
     const second = await one(topic, { wait: 0 });
-    assert.equal(second.attempt, 2);
+    assert.equal(second.attempt, 3);
     assertRefused(await ack(first), 409, "lease_lost");
     await ann.ok(ack(second));
   });
@@ -204,12 +208,18 @@ describe("giving back", () => {
     assert.equal(second.attempt, 2);
   });
 
+  it("untried does not count as an attempt", async () => {
+    const topic = await queue("x");
+    await ann.ok(nack(await one(topic), { release: true }));
+    assert.equal((await one(topic, { wait: 0 })).attempt, 1);
+  });
+
   it("works for many at once, each with its own outcome", async () => {
     const topic = await queue(1, 2, 3);
     const [a, b, c] = await take(ann, topic, 3);
     await ann.ok(ack(c!));
     const items = [
-      { receipt: a!.receipt },
+      { receipt: a!.receipt, delayMs: 0 },
       { receipt: b!.receipt, delayMs: 60_000 },
       { receipt: c!.receipt },
     ];

@@ -14,34 +14,16 @@
  *   messages of a key are seen in order while other keys go on in parallel.
  */
 import { Heap } from "../../core/heap.ts";
-
-/** What one receive took of one partition, under one fence and deadline. */
-export interface Lease {
-  readonly fence: number;
-  /** Monotonic milliseconds. */
-  readonly deadline: number;
-  /** All that it took; emptied when nothing is held any more, so that a settled lease pins no memory. */
-  entries: Entry[];
-  /** Messages still held by it. */
-  held: number;
-}
-
-export function newLease(fence: number, deadline: number): Lease {
-  return { fence, deadline, entries: [], held: 0 };
-}
-
-export interface Entry {
-  readonly offset: number;
-  readonly key: string | undefined;
-  /** Deliveries so far. */
-  attempt: number;
-  state: "leased" | "delayed" | "blocked" | "ready";
-  lease: Lease | undefined;
-  /** While delayed: monotonic milliseconds at which it becomes ready. */
-  dueAt: number;
-  /** What the consumer said who gave it back last. */
-  reason: string | undefined;
-}
+import {
+  type Entry,
+  type Fate,
+  type Lease,
+  newEntry,
+  newLease,
+  noteFailure,
+  type OutstandingRecord,
+  recordOf,
+} from "./entry.ts";
 
 /**
  * ok: recorded. stale: the fence is not that of the current lease. done: the message was settled before.
@@ -49,14 +31,8 @@ export interface Entry {
  */
 export type Settlement = "ok" | "stale" | "done" | "never";
 
-/** An outstanding message as the journal keeps it. */
-export interface OutstandingRecord {
-  offset: number;
-  attempt: number;
-  /** Monotonic milliseconds; 0 when it is not delayed. */
-  dueAt: number;
-  reason: string | undefined;
-}
+/** Of a message whose consumer did not come back to it. */
+export const expiredReason = "lease expired";
 
 export class Cursor {
   #next: number;
@@ -65,6 +41,8 @@ export class Cursor {
   readonly #ready = new Heap<Entry>();
   readonly #delayed = new Heap<Entry>();
   readonly #leases = new Heap<Lease>();
+  /** Beyond `next`: what was claimed or settled before anybody looked at it. Most cursors never have one. */
+  #early: Map<number, "claimed" | "done"> | undefined;
   #leased = 0;
   #delayedCount = 0;
 
@@ -85,6 +63,11 @@ export class Cursor {
 
   get outstanding(): number {
     return this.#outstanding.size;
+  }
+
+  /** Beyond `next` and done. */
+  get early(): number {
+    return this.#early?.size ?? 0;
   }
 
   get leased(): number {
@@ -129,22 +112,25 @@ export class Cursor {
    * whether it was added. Call `begin` when the lease has all it takes.
    */
   leaseNext(lease: Lease, key: string | undefined): boolean {
-    const offset = this.#next;
-    const entry: Entry = {
-      offset,
-      key,
-      attempt: 0,
-      state: "blocked",
-      lease: undefined,
-      dueAt: 0,
-      reason: undefined,
-    };
+    const early = this.#early === undefined ? undefined : this.#takeEarly();
+    if (early === "done") {
+      this.#next += 1;
+      return false;
+    }
+    const entry = newEntry(this.#next, key);
     this.#next += 1;
-    this.#outstanding.set(offset, entry);
+    this.#outstanding.set(entry.offset, entry);
+    if (early === "claimed") entry.state = "claimed";
     if (key !== undefined) this.#remember(key, entry);
-    if (!this.#mayLease(entry, lease)) return false;
+    if (early !== undefined || !this.#mayLease(entry, lease)) return false;
     this.#hold(entry, lease);
     return true;
+  }
+
+  /** Passes over the message at `next`: nobody needs to see it, and it counts as done. */
+  pass(): void {
+    if (this.#early !== undefined) this.#takeEarly();
+    this.#next += 1;
   }
 
   /** From now on the lease can expire. */
@@ -161,7 +147,9 @@ export class Cursor {
       if (entry.offset >= offset) break;
       this.#finish(entry);
     }
-    if (offset > this.#next) this.#next = offset;
+    if (offset <= this.#next) return;
+    this.#next = offset;
+    this.#dropEarly((early) => early < offset);
   }
 
   ack(offset: number, fence: number): Settlement {
@@ -172,15 +160,32 @@ export class Cursor {
     return "ok";
   }
 
-  /** Gives the message back; it is ready at `dueAt` (monotonic ms; in the past means at once). */
-  nack(offset: number, fence: number, dueAt: number, now: number, reason?: string): Settlement {
+  /** Gives the message back as failed. `failedAt` is wall time. */
+  nack(
+    offset: number,
+    fence: number,
+    fate: Fate,
+    now: number,
+    failedAt: number,
+    reason?: string,
+  ): Settlement {
     const entry = this.#outstanding.get(offset);
     if (!entry) return offset < this.#next ? "done" : "never";
     if (entry.lease?.fence !== fence) return "stale";
     this.#release(entry);
-    entry.reason = reason;
-    if (dueAt > now) this.#delay(entry, dueAt);
-    else this.#makeReady(entry);
+    noteFailure(entry, failedAt, reason);
+    this.#meet(entry, fate, now);
+    return "ok";
+  }
+
+  /** Gives the message back untried: it is ready, and the delivery does not count. */
+  giveBack(offset: number, fence: number): Settlement {
+    const entry = this.#outstanding.get(offset);
+    if (!entry) return offset < this.#next ? "done" : "never";
+    if (entry.lease?.fence !== fence) return "stale";
+    this.#release(entry);
+    entry.attempt -= 1;
+    this.#makeReady(entry);
     return "ok";
   }
 
@@ -197,15 +202,19 @@ export class Cursor {
     return "ok";
   }
 
-  /** Takes back what is past its deadline, wakes what is no longer delayed; returns the entries whose lease ended. */
-  advance(now: number): Entry[] {
+  /**
+   * Takes back what is past its deadline, wakes what is no longer delayed; returns the entries whose lease ended.
+   * `failedAt` is wall time; `fateOf` is asked with the attempt that failed.
+   */
+  advance(now: number, failedAt: number, fateOf: (attempt: number, now: number) => Fate): Entry[] {
     const expired: Entry[] = [];
     for (let top = this.#leases.peek(); top && top.deadline <= now; top = this.#leases.peek()) {
       this.#leases.pop();
       for (const entry of top.entries) {
         if (entry.lease !== top) continue; // settled, or extended
         this.#release(entry);
-        this.#makeReady(entry);
+        noteFailure(entry, failedAt, expiredReason);
+        this.#meet(entry, fateOf(entry.attempt, now), now);
         expired.push(entry);
       }
     }
@@ -233,6 +242,76 @@ export class Cursor {
     return Math.min(lease, delay);
   }
 
+  /** The doomed message is in the dead-letter queue, or gone: it is done here. */
+  bury(offset: number): void {
+    const entry = this.#outstanding.get(offset);
+    if (entry?.state === "doomed" || entry?.state === "parked") this.#finish(entry);
+  }
+
+  /** The doomed message is in the dead-letter queue, and its key waits for what becomes of it. */
+  park(offset: number): void {
+    const entry = this.#outstanding.get(offset);
+    if (entry?.state === "doomed") entry.state = "parked";
+  }
+
+  /** A parked message is tried again, as if for the first time. Returns its entry. */
+  revive(offset: number): Entry | undefined {
+    const entry = this.#outstanding.get(offset);
+    if (entry?.state !== "parked") return undefined;
+    entry.attempt = 0;
+    entry.failure = undefined;
+    this.#makeReady(entry);
+    return entry;
+  }
+
+  isDone(offset: number): boolean {
+    if (offset >= this.#next) return this.#early?.get(offset) === "done";
+    return !this.#outstanding.has(offset);
+  }
+
+  /** Takes a message out of the hands of receivers, whatever its turn is. `stale`: a receiver or another has it. */
+  claim(offset: number): "ok" | "stale" | "done" {
+    if (this.isDone(offset)) return "done";
+    const entry = this.#outstanding.get(offset);
+    if (!entry) {
+      if (this.#early?.has(offset)) return "stale";
+      this.#setEarly(offset, "claimed");
+      return "ok";
+    }
+    if (entry.state !== "ready" && entry.state !== "blocked" && entry.state !== "delayed") return "stale";
+    if (entry.state === "delayed") this.#delayedCount -= 1;
+    entry.state = "claimed";
+    return "ok";
+  }
+
+  /** Ends a claim, with the message done or as it was. */
+  endClaim(offset: number, isDone: boolean): void {
+    const entry = this.#outstanding.get(offset);
+    if (entry && entry.state !== "claimed") return;
+    if (entry) {
+      if (isDone) this.#finish(entry);
+      else this.#makeReady(entry);
+    } else if (this.#early?.get(offset) === "claimed") {
+      if (isDone) this.#early.set(offset, "done");
+      else this.#early.delete(offset);
+    }
+  }
+
+  /** The leased message is done as soon as the journal has it. Its key waits, and a snapshot takes it for done. */
+  beginSettling(entry: Entry): void {
+    this.#release(entry);
+    entry.state = "settling";
+  }
+
+  endSettling(entry: Entry, isDone: boolean): void {
+    if (this.#outstanding.get(entry.offset) !== entry) return; // the log has given it up meanwhile
+    if (isDone) this.#finish(entry);
+    else {
+      entry.attempt -= 1;
+      this.#makeReady(entry);
+    }
+  }
+
   /** Applies a `done` range of the journal, both ends included; what is skipped below it is outstanding. */
   replayDone(from: number, to: number): void {
     for (let offset = from; offset <= to && offset < this.#next; offset++) {
@@ -242,6 +321,7 @@ export class Cursor {
     if (to < this.#next) return;
     for (; this.#next < from; this.#next++) this.#addReplayed(this.#next);
     this.#next = to + 1;
+    this.#dropEarly((early) => early <= to);
   }
 
   /** Applies a retry of the journal: how often the message was delivered, and until when it is held back. */
@@ -250,10 +330,18 @@ export class Cursor {
     const entry = this.#outstanding.get(record.offset);
     if (!entry) return;
     entry.attempt = record.attempt;
-    entry.reason = record.reason;
+    entry.failure = record.failure;
     if (entry.state === "delayed") this.#delayedCount -= 1;
-    if (record.dueAt > now) this.#delay(entry, record.dueAt);
-    else this.#makeReady(entry);
+    if (record.end !== undefined) entry.state = record.end;
+    else this.#meet(entry, record.dueAt, now);
+  }
+
+  /** Applies a range of the journal that was settled ahead of the rest; both ends included. */
+  replayEarly(from: number, to: number): void {
+    for (let offset = from; offset <= to; offset++) {
+      if (offset < this.#next) this.replayDone(offset, offset);
+      else this.#setEarly(offset, "done");
+    }
   }
 
   /**
@@ -261,7 +349,8 @@ export class Cursor {
    * those of other messages. Returns whether there was anything to forget.
    */
   rewind(end: number): boolean {
-    if (this.#next <= end) return false;
+    const forgotten = this.#dropEarly((early) => early >= end);
+    if (this.#next <= end) return forgotten;
     for (const entry of this.#outstanding.values()) if (entry.offset >= end) this.#finish(entry);
     this.#next = end;
     return true;
@@ -282,21 +371,29 @@ export class Cursor {
 
   /** All outstanding messages, in order of offset. */
   *records(): Generator<OutstandingRecord> {
-    for (const entry of this.#outstanding.values()) {
-      yield recordOf(entry);
-    }
+    for (const entry of this.#outstanding.values()) if (entry.state !== "settling") yield recordOf(entry);
+  }
+
+  /** What lies beyond `next` and is done. */
+  *earlyDone(): Generator<number> {
+    for (const [offset, what] of this.#early ?? []) if (what === "done") yield offset;
+  }
+
+  /** Whatever is doomed and not yet moved. */
+  *doomed(): Generator<Entry> {
+    for (const entry of this.#outstanding.values()) if (entry.state === "doomed") yield entry;
+  }
+
+  *parked(): Generator<Entry> {
+    for (const entry of this.#outstanding.values()) if (entry.state === "parked") yield entry;
   }
 
   #addReplayed(offset: number): void {
-    const entry: Entry = {
-      offset,
-      key: undefined,
-      attempt: 0,
-      state: "blocked",
-      lease: undefined,
-      dueAt: 0,
-      reason: undefined,
-    };
+    if (this.#early?.get(offset) === "done") {
+      this.#early.delete(offset);
+      return;
+    }
+    const entry = newEntry(offset, undefined);
     this.#outstanding.set(offset, entry);
     this.#makeReady(entry);
   }
@@ -336,6 +433,32 @@ export class Cursor {
     this.#leased -= 1;
   }
 
+  #meet(entry: Entry, fate: Fate, now: number): void {
+    if (fate === "dead") entry.state = "doomed";
+    else if (fate > now) this.#delay(entry, fate);
+    else this.#makeReady(entry);
+  }
+
+  #setEarly(offset: number, what: "claimed" | "done"): void {
+    this.#early ??= new Map();
+    this.#early.set(offset, what);
+  }
+
+  #dropEarly(isDropped: (offset: number) => boolean): boolean {
+    let dropped = false;
+    for (const offset of this.#early?.keys() ?? []) {
+      if (isDropped(offset)) dropped = this.#early!.delete(offset) || dropped;
+    }
+    return dropped;
+  }
+
+  #takeEarly(): "claimed" | "done" | undefined {
+    const what = this.#early?.get(this.#next);
+    if (what !== undefined) this.#early!.delete(this.#next);
+    if (this.#early?.size === 0) this.#early = undefined;
+    return what;
+  }
+
   #makeReady(entry: Entry): void {
     entry.state = "ready";
     this.#ready.push(entry.offset, entry);
@@ -366,9 +489,4 @@ export class Cursor {
     if (!head) this.#byKey.delete(entry.key);
     else if (head.state === "blocked") this.#makeReady(head);
   }
-}
-
-/** An entry as the journal keeps it. */
-export function recordOf({ offset, attempt, state, dueAt, reason }: Entry): OutstandingRecord {
-  return { offset, attempt, dueAt: state === "delayed" ? dueAt : 0, reason };
 }

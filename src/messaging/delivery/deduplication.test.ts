@@ -45,6 +45,7 @@ class Machine {
         metrics: new MessagingMetrics(this.metrics),
         outstandingMax: 100,
         dedupKeysMax,
+        openDeadLetters: () => assert.fail("nothing is given up here"),
         onError: (error) => assert.fail(String(error)),
       },
     );

@@ -10,22 +10,46 @@
 import type { Clock } from "../../core/clock.ts";
 import { HotSwapError } from "../../core/errors.ts";
 import { type Durability, keeps, type LogPartition } from "../../stores/log/port.ts";
-import { Cursor, type OutstandingRecord } from "./cursor.ts";
+import { Cursor } from "./cursor.ts";
+import type { OutstandingRecord } from "./entry.ts";
 
 /** Records after which a snapshot is worth its bytes, unless the journal is told another number. */
 const usualSnapshotEvery = 4096;
 
-/** Ranges include both ends. A retry is [offset, attempt, due, reason], due in wall-clock ms and 0 for at once. */
-type Retry = [offset: number, attempt: number, due: number, reason?: string];
+/** Times are wall-clock ms; `due` is 0 for at once. What follows `due` is there for what has failed. */
+type Retry = [
+  offset: number,
+  attempt: number,
+  due: number,
+  reason?: string | null,
+  firstFailed?: number,
+  lastFailed?: number,
+  end?: End,
+  mark?: number,
+];
+/** 1: on its way to the dead-letter queue, whose end was at the mark. 2: it is there, and its key waits. */
+type End = 0 | 1 | 2;
+/** Ranges include both ends. `early` lies beyond what was looked at, and leaves what it passes over alone. */
 interface Change {
   p: number;
   done?: [from: number, to: number][];
   retry?: Retry[];
+  early?: [from: number, to: number][];
 }
 interface CursorState {
   p: number;
   next: number;
   outstanding: Retry[];
+  early?: [from: number, to: number][];
+}
+
+/** What happened to messages of one partition. */
+export interface Settled {
+  done?: number[];
+  /** Ranges that no receiver needs to see, both ends included. */
+  passed?: [from: number, to: number][] | undefined;
+  retries?: OutstandingRecord[];
+  early?: number[];
 }
 
 /**
@@ -121,12 +145,16 @@ export class Journal {
     await this.#append({ epoch }, "fsync");
   }
 
-  /** Records settlements of one partition. Resolves when they survive the death of the process. */
-  async settle(partition: number, done: number[], retries: OutstandingRecord[]): Promise<void> {
+  /** Records settlements of one partition. Resolves when they are as durable as asked for. */
+  async settle(partition: number, settled: Settled, durability: "os" | "fsync" = "os"): Promise<void> {
+    const { done = [], passed, retries = [], early = [] } = settled;
     const change: Change = { p: partition };
     if (done.length > 0) change.done = toRanges(done);
+    // What was passed over lies before all that was delivered after it.
+    if (passed) change.done = [...passed, ...(change.done ?? [])];
     if (retries.length > 0) change.retry = retries.map((retry) => this.#toRetry(retry));
-    await this.#append({ changes: [change] }, "os");
+    if (early.length > 0) change.early = toRanges(early);
+    await this.#append({ changes: [change] }, durability);
   }
 
   get needsSnapshot(): boolean {
@@ -150,7 +178,8 @@ export class Journal {
   async #writeSnapshot(epoch: number, cursors: ReadonlyMap<number, Cursor>): Promise<void> {
     const states = [...cursors].map(([p, cursor]): CursorState => {
       const outstanding = Array.from(cursor.records(), (record) => this.#toRetry(record));
-      return { p, next: cursor.next, outstanding };
+      const early = toRanges([...cursor.earlyDone()]);
+      return { p, next: cursor.next, outstanding, ...(early.length > 0 && { early }) };
     });
     const parts = Math.max(1, states.length);
     let first: number | undefined;
@@ -162,9 +191,14 @@ export class Journal {
     await this.#log.trim(first!);
   }
 
-  #toRetry({ offset, attempt, dueAt, reason }: OutstandingRecord): Retry {
+  #toRetry({ offset, attempt, dueAt, failure, end }: OutstandingRecord): Retry {
     const due = this.#toWall(dueAt);
-    return reason === undefined ? [offset, attempt, due] : [offset, attempt, due, reason];
+    if (!failure) return [offset, attempt, due];
+    const { reason = null, first, last, mark } = failure;
+    if (!end) return [offset, attempt, due, reason, first, last];
+    const retry: Retry = [offset, attempt, due, reason, first, last, end === "doomed" ? 1 : 2];
+    if (mark !== undefined) retry.push(mark);
+    return retry;
   }
 
   #append(record: JournalRecord, durability: "os" | "fsync"): Promise<number> {
@@ -173,7 +207,7 @@ export class Journal {
     return this.#log.append([Buffer.from(JSON.stringify(record))], kept);
   }
 
-  #load({ p, next, outstanding }: CursorState): Cursor {
+  #load({ p, next, outstanding, early = [] }: CursorState): Cursor {
     let expected = outstanding[0]?.[0] ?? next;
     const cursor = new Cursor(expected);
     this.#replay({ p, retry: outstanding }, cursor);
@@ -183,16 +217,19 @@ export class Journal {
       expected = offset + 1;
     }
     if (next > expected) cursor.replayDone(expected, next - 1);
+    for (const [from, to] of early) cursor.replayEarly(from, to);
     return cursor;
   }
 
   #replay(change: Change, cursor: Cursor): void {
     for (const [from, to] of change.done ?? []) cursor.replayDone(from, to);
     const now = this.#clock.monotonic();
-    for (const [offset, attempt, due, reason] of change.retry ?? []) {
+    for (const retry of change.retry ?? []) {
+      const [offset, attempt, due] = retry;
       const dueAt = due === 0 ? 0 : now + (due - this.#clock.now());
-      cursor.replayRetry({ offset, attempt, dueAt, reason }, now);
+      cursor.replayRetry({ offset, attempt, dueAt, ...failureOf(retry) }, now);
     }
+    for (const [from, to] of change.early ?? []) cursor.replayEarly(from, to);
   }
 
   /** Delays outlive the process, so they are kept in wall time. */
@@ -208,6 +245,19 @@ function parseRecord(body: Buffer): JournalRecord {
   } catch (cause) {
     throw new HotSwapError("log_corrupt", "A record of a subscription's journal cannot be read.", { cause });
   }
+}
+
+function failureOf([, , , reason, first, last, code, mark]: Retry): Pick<
+  OutstandingRecord,
+  "failure" | "end"
+> {
+  const end = code === 1 ? "doomed" : code === 2 ? "parked" : undefined;
+  if (first === undefined || last === undefined) {
+    // As it was written before failures had times.
+    const failure = typeof reason === "string" ? { reason, first: 0, last: 0 } : undefined;
+    return { failure, end };
+  }
+  return { failure: { reason: reason ?? undefined, first, last, ...(mark !== undefined && { mark }) }, end };
 }
 
 function toRanges(offsets: number[]): [number, number][] {

@@ -5,7 +5,8 @@
 import { hasCode } from "../../core/errors.ts";
 import type { LogPartition, LogRecord } from "../../stores/log/port.ts";
 import { keyOf } from "../message.ts";
-import type { Cursor, Entry } from "./cursor.ts";
+import type { Cursor } from "./cursor.ts";
+import type { Entry } from "./entry.ts";
 
 /** How much is read ahead of the receivers, a partition. */
 const readAhead = { records: 1000, bytes: 2 << 20 };
@@ -18,6 +19,8 @@ export interface Lane {
   ahead: LogRecord[];
   aheadAt: number;
   filling: Promise<void> | undefined;
+  /** Ranges that were passed over and are not journalled yet; both ends included. */
+  passed: [from: number, to: number][] | undefined;
   readonly unlisten: () => void;
 }
 
@@ -25,8 +28,9 @@ export interface Lane {
 export interface Taken {
   lane: Lane;
   entry: Entry;
-  /** At hand when it was read ahead. */
   body: Buffer | undefined;
+  /** Whether it was looked at just now, with its body at hand, and found wanted. */
+  isFresh: boolean;
 }
 
 /** Opens a lane: gives the cursor the keys that its journal does not hold, and listens for new records. */
@@ -38,7 +42,20 @@ export async function openLane(
 ): Promise<Lane> {
   await restoreKeys(cursor, log);
   const unlisten = log.onAppend(onAppend);
-  return { partition, log, cursor, ahead: [], aheadAt: 0, filling: undefined, unlisten };
+  return { partition, log, cursor, ahead: [], aheadAt: 0, filling: undefined, passed: undefined, unlisten };
+}
+
+/**
+ * Passes over the message at the cursor's frontier. The journal is told with the next settlement of the lane: what
+ * it misses in a crash is looked at again, with the same result.
+ */
+export function pass(lane: Lane): void {
+  const offset = lane.cursor.next;
+  lane.cursor.pass();
+  const last = lane.passed?.at(-1);
+  if (last && last[1] + 1 === offset) last[1] = offset;
+  else if (lane.passed) lane.passed.push([offset, offset]);
+  else lane.passed = [[offset, offset]];
 }
 
 /** Reads ahead once for all who wait for it. */
@@ -71,10 +88,12 @@ export async function load(
   const loaded: Taken[] = [];
   const held = new Set<string>();
   let damage: unknown;
-  for (const { lane, entry, body } of taken) {
+  for (const one of taken) {
+    const { lane, entry } = one;
     if (held.size > 0 && held.has(lineOf(lane, entry))) continue;
     try {
-      loaded.push({ lane, entry, body: body ?? (await readOne(lane.log, entry.offset)) });
+      one.body ??= await readOne(lane.log, entry.offset);
+      loaded.push(one);
     } catch (error) {
       damage = error;
       if (entry.key !== undefined) held.add(lineOf(lane, entry));

@@ -66,6 +66,12 @@ export class Publisher {
     return placements;
   }
 
+  /** Appends bodies as they are. */
+  async appendDeadLetters(bodies: Buffer[], log: LogPartition): Promise<void> {
+    const outcome = await this.#appendBodies(log, bodies);
+    if (outcome instanceof Error) throw outcome;
+  }
+
   get #spec(): TopicSpec {
     return this.#options.spec();
   }

@@ -7,9 +7,16 @@
  *   reordered     delivered before an earlier message of its key was done
  *   recovered     delivered although its publish had no outcome
  *
- * Lost, unexpected, duplicated and reordered throw; recovered is counted.
+ * and of dead letters:
+ *
+ *   buried        its copy in the dead-letter queue was confirmed: it is there once, is never delivered again unless
+ *                 somebody revives it, and counts as delivered
+ *
+ * Lost, unexpected, duplicated and reordered throw; recovered and buried are counted.
  */
 import type { Durability } from "../../stores/log/port.ts";
+import type { Origin } from "../message.ts";
+import { backoffMs, type SubscriptionPolicy } from "./policy.ts";
 
 export type End = "stop" | "kill" | "power";
 
@@ -24,14 +31,51 @@ interface Known {
   /** `maybe`: an ack without an outcome, or one that a power cut may have undone. */
   done: "no" | "maybe" | "yes";
   delivered: number;
-  held: { receipt: string; until: number } | undefined;
+  held: Held | undefined;
+  /** In this life: when it may come again at the earliest. */
+  notBefore: number;
+  /** A consumer has said that it will never do. */
+  isRejected: boolean;
+  /** `maybe`: its copy is on the way to the dead-letter queue. */
+  dead: "no" | "maybe" | "yes";
+  /** Tried again after it was dead, and not dead since. */
+  isRevived: boolean;
+  wasRevived: boolean;
+}
+
+interface Held {
+  receipt: string;
+  attempt: number;
+  until: number;
+}
+
+interface Received {
+  id: number;
+  partition: number;
+  offset: number;
+  attempt: number;
+  receipt: string;
 }
 
 export class DeliveryModel {
-  readonly stats = { attempted: 0, acknowledged: 0, recovered: 0, delivered: 0, redelivered: 0, stale: 0 };
+  readonly stats = {
+    attempted: 0,
+    acknowledged: 0,
+    recovered: 0,
+    delivered: 0,
+    redelivered: 0,
+    stale: 0,
+    buried: 0,
+    revived: 0,
+  };
+  readonly #policy: SubscriptionPolicy;
   readonly receipts: string[] = [];
   readonly #messages: Known[] = [];
   readonly #places = new Map<string, Known>();
+
+  constructor(policy: SubscriptionPolicy) {
+    this.#policy = policy;
+  }
 
   attempt(key: string | undefined, durability: Durability): number {
     const id = this.#messages.length;
@@ -46,6 +90,11 @@ export class DeliveryModel {
       done: "no",
       delivered: 0,
       held: undefined,
+      notBefore: 0,
+      isRejected: false,
+      dead: "no",
+      isRevived: false,
+      wasRevived: false,
     });
     this.stats.attempted += 1;
     return id;
@@ -63,38 +112,57 @@ export class DeliveryModel {
   }
 
   /** One receive: checks every message of it, and then holds them under their receipts. */
-  received(
-    batch: { id: number; partition: number; offset: number; attempt: number; receipt: string }[],
-    now: number,
-    until: number,
-  ) {
+  received(batch: readonly Received[], now: number, until: number): void {
     const together = new Set(batch.map(({ id }) => id));
-    for (const { id, partition, offset } of batch) {
+    for (const one of batch) {
+      const { id, partition, offset } = one;
       const message = this.#messages[id];
       if (!message || message.publish === "refused")
         throw new Error(`unexpected: ${id} at ${partition}/${offset}`);
       if (message.publish === "unknown" && message.delivered === 0) this.stats.recovered += 1;
       this.#put(message, partition, offset);
-      if (message.done === "yes") throw new Error(`duplicated: ${id} was acknowledged`);
-      // An answer may come so late that its lease is over; then another may hold the message by right.
-      if (until > now && message.held && message.held.until > now) throw new Error(`leased twice: ${id}`);
+      this.#checkDue(message, one, now, until);
       this.#checkOrder(message, together);
     }
-    for (const { id, receipt } of batch) {
+    for (const { id, receipt, attempt } of batch) {
       const message = this.#messages[id]!;
       if (message.delivered > 0) this.stats.redelivered += 1;
       message.delivered += 1;
-      if (until > now) message.held = { receipt, until };
+      message.held = until > now ? { receipt, attempt, until } : undefined;
       this.stats.delivered += 1;
       this.receipts.push(receipt);
     }
   }
 
+  /** Whether this message may be delivered now. */
+  #checkDue(message: Known, { id, attempt }: Received, now: number, until: number): void {
+    const { maxAttempts, backoff, ackMode } = this.#policy;
+    if (message.done === "yes") throw new Error(`duplicated: ${id} was acknowledged`);
+    if (ackMode === "at-most-once" && message.delivered > 0)
+      throw new Error(`duplicated: ${id} at most once`);
+    if (message.dead !== "no" && !message.isRevived) throw new Error(`duplicated: ${id} is a dead letter`);
+    if (maxAttempts > 0 && attempt > maxAttempts) throw new Error(`${id} is tried ${attempt} times`);
+    const { held } = message;
+    // An answer may come so late that its lease is over; then another may hold the message by right.
+    if (until <= now) return;
+    if (held && held.until > now) throw new Error(`leased twice: ${id}`);
+    const due = held ? held.until + backoffMs(backoff, held.attempt) : message.notBefore;
+    if (now + 2 < due) throw new Error(`${id} comes ${due - now} ms too early`);
+  }
+
+  /** At most once: it was settled before it was handed out. */
+  handedOut(ids: readonly number[]): void {
+    for (const id of ids) Object.assign(this.#messages[id]!, { held: undefined, done: "yes" });
+  }
+
   /** Those whose lease surely lasts at `now`. */
-  held(now: number): { id: number; receipt: string }[] {
-    return this.#messages.flatMap(({ id, held }) =>
-      held && held.until > now ? [{ id, receipt: held.receipt }] : [],
-    );
+  held(now: number): { id: number; receipt: string; attempt: number }[] {
+    return this.#messages.flatMap(({ id, held }) => (held && held.until > now ? [{ id, ...held }] : []));
+  }
+
+  /** Who is at this place. */
+  at(partition: number, offset: number): number | undefined {
+    return this.#places.get(`${partition}/${offset}`)?.id;
   }
 
   /** Whether this receipt may still count at `now`, give or take the resolution of a timer. */
@@ -117,8 +185,54 @@ export class DeliveryModel {
     if (this.#messages[id]!.done === "maybe") this.#messages[id]!.done = "no";
   }
 
-  returned(id: number): void {
-    this.#messages[id]!.held = undefined;
+  returned(id: number, how: { notBefore: number; deadLetter: boolean; release: boolean }): void {
+    const message = this.#messages[id]!;
+    message.held = undefined;
+    message.notBefore = how.notBefore;
+    if (how.deadLetter) message.isRejected = true;
+  }
+
+  burying(ids: readonly number[]): void {
+    for (const id of ids) {
+      const message = this.#messages[id];
+      if (!message) throw new Error(`unexpected dead letter: ${id}`);
+      if (message.dead === "yes" && !message.isRevived) throw new Error(`buried twice: ${id}`);
+      message.dead = "maybe";
+    }
+  }
+
+  buried(ids: readonly number[]): void {
+    for (const id of ids) {
+      Object.assign(this.#messages[id]!, { dead: "yes", isRevived: false });
+      this.stats.buried += 1;
+    }
+  }
+
+  revived(id: number): void {
+    Object.assign(this.#messages[id]!, { isRevived: true, wasRevived: true, notBefore: 0 });
+    this.stats.revived += 1;
+  }
+
+  /** All that the dead-letter queue holds, in its order, when a life begins or all is drained. */
+  deadLettersAre(found: readonly { id: number; origin: Origin }[]): void {
+    const { maxAttempts } = this.#policy;
+    const copies = new Map<number, number>();
+    for (const { id, origin } of found) {
+      const message = this.#messages[id];
+      if (!message || message.publish === "refused") throw new Error(`unexpected dead letter: ${id}`);
+      copies.set(id, (copies.get(id) ?? 0) + 1);
+      const isTired = maxAttempts > 0 && origin.attempts >= maxAttempts;
+      if (!isTired && !message.isRejected)
+        throw new Error(`${id} was given up after ${origin.attempts} attempts`);
+    }
+    for (const message of this.#messages) {
+      const { id, dead } = message;
+      const count = copies.get(id) ?? 0;
+      if (count > 1 && !message.wasRevived) throw new Error(`buried twice: ${id}`);
+      if (count === 0 && dead === "yes") throw new Error(`lost: the dead letter ${id}`);
+      if (count > 0 && dead === "no") throw new Error(`unexpected dead letter: ${id}`);
+      if (dead === "maybe") message.dead = count > 0 ? "yes" : "no";
+    }
   }
 
   extended(id: number, until: number): void {
@@ -130,6 +244,7 @@ export class DeliveryModel {
   ended(end: End): void {
     for (const message of this.#messages) {
       message.held = undefined;
+      message.notBefore = 0;
       if (message.publish === "attempted") message.publish = "unknown";
       if (end === "power" && message.done === "yes") message.done = "maybe"; // acks are not synced
       if (this.#survives(message, end) || message.place === undefined) continue;
@@ -141,8 +256,11 @@ export class DeliveryModel {
 
   /** After everything was drained. */
   finish(): void {
-    for (const { id, publish, delivered } of this.#messages) {
-      if (publish === "acknowledged" && delivered === 0) throw new Error(`lost: ${id}`);
+    for (const { id, publish, delivered, done, dead, wasRevived } of this.#messages) {
+      if (dead === "yes" && done === "yes" && !wasRevived)
+        throw new Error(`${id} is acknowledged and a dead letter`);
+      if (this.#policy.ackMode === "at-most-once") continue; // what was on its way to a consumer may be lost
+      if (publish === "acknowledged" && delivered === 0 && dead !== "yes") throw new Error(`lost: ${id}`);
     }
   }
 
@@ -163,12 +281,19 @@ export class DeliveryModel {
 
   #checkOrder(message: Known, together: ReadonlySet<number>): void {
     if (message.key === undefined) return;
-    for (const earlier of this.#messages) {
+    const { ackMode, blockKeyOnDeadLetter } = this.#policy;
+    for (const other of this.#messages) {
       // A key may change its partition when the topic grows; order is promised within one.
-      if (earlier.key !== message.key || earlier.partition !== message.partition) continue;
-      if (earlier.place === undefined || earlier.offset >= message.offset) continue;
-      if (earlier.done !== "no" || together.has(earlier.id)) continue;
-      throw new Error(`reordered: ${message.id} of key ${message.key} before ${earlier.id}`);
+      if (other.key !== message.key || other.partition !== message.partition) continue;
+      if (other.place === undefined || together.has(other.id)) continue;
+      if (ackMode === "at-most-once") {
+        // An earlier one may have been settled and lost on its way out; a later one must not have come out before.
+        if (other.offset <= message.offset || other.delivered === 0) continue;
+      } else {
+        if (other.offset >= message.offset || other.done !== "no") continue;
+        if (other.dead === "yes" && !blockKeyOnDeadLetter) continue;
+      }
+      throw new Error(`reordered: ${message.id} of key ${message.key} and ${other.id}`);
     }
   }
 }

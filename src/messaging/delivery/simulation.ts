@@ -21,8 +21,10 @@ import {
 import { type Durability, durabilities, openLog } from "../../stores/log/index.ts";
 import type { LogStore } from "../../stores/log/port.ts";
 import { parseReceipt } from "../ids.ts";
-import { decodeMessage } from "../message.ts";
+import { decodeMessage, type Origin, originOf } from "../message.ts";
 import { MessagingMetrics } from "../metrics.ts";
+import type { DeadLetterQueue } from "./dead-letters.ts";
+import { ackModes, type Backoff, backoffMs, type SubscriptionPolicy } from "./policy.ts";
 import { DeliveryModel, type End } from "./simulation.model.ts";
 import type { TopicSpec } from "./spec.ts";
 import type { LiveSubscription, Received } from "./subscription.ts";
@@ -47,17 +49,31 @@ const excuses = [
   "shutting_down",
 ] as const;
 
+const deadLetterSpec: TopicSpec = {
+  tenant: "t",
+  name: "n.dlq",
+  number: 3,
+  partitions: 1,
+  durability: "fsync",
+  dedupWindowMs: 0,
+  messageTtlMs: undefined,
+  version: 1,
+  deadLettersOf: "n",
+};
+
 class History {
-  readonly model = new DeliveryModel();
+  readonly model: DeliveryModel;
   readonly #random: Random;
   readonly #trace: (line: string) => void;
   #spec: TopicSpec;
+  readonly #policy: SubscriptionPolicy;
   readonly #segmentBytes: number;
   readonly #metrics = new MessagingMetrics(new Metrics());
   #clock = new ManualClock();
   #disk: SimulatedDisk;
   #log!: LogStore;
   #topic!: LiveTopic;
+  #deadLetters!: LiveTopic;
   #live!: LiveSubscription;
   #life = 0;
   #underWay = 0;
@@ -71,6 +87,8 @@ class History {
     const policies = { dedupWindowMs: 300_000, messageTtlMs: undefined };
     this.#spec = { tenant: "t", name: "n", number: 1, partitions, durability, ...policies, version: 1 };
     this.#segmentBytes = this.#pick(300, 2000, 50_000);
+    this.#policy = this.#somePolicy();
+    this.model = new DeliveryModel(this.#policy);
     this.#disk = new SimulatedDisk({ random: this.#random, ...(lies && { lies }) });
   }
 
@@ -84,7 +102,23 @@ class History {
     }
     await this.#begin();
     await this.#drain();
+    await this.#lookAtDeadLetters();
     this.model.finish();
+  }
+
+  #somePolicy(): SubscriptionPolicy {
+    const backoffs: Backoff[] = [
+      { delaysMs: [0] },
+      { delaysMs: [0, 500] },
+      { delaysMs: [2000, 4000, 8000] },
+      { baseMs: 100, maxMs: 5000 },
+    ];
+    return {
+      ackMode: this.#random.below(6) === 0 ? ackModes[1] : ackModes[0],
+      maxAttempts: this.#pick(0, 1, 2, 3),
+      backoff: this.#pick(...backoffs),
+      blockKeyOnDeadLetter: this.#random.below(3) === 0,
+    };
   }
 
   #pick<T>(...values: T[]): T {
@@ -137,23 +171,55 @@ class History {
     const onError = (error: unknown) => {
       if (!isExcused(error)) this.#broken.push(error);
     };
-    this.#topic = new LiveTopic(this.#spec, {
+    const parts = {
       log: this.#log,
       clock: this.#clock,
       metrics: this.#metrics,
       dedupKeysMax: 1000,
       outstandingMax: 1 + this.#random.below(60),
       snapshotEvery: this.#pick(2, 10, 1000),
+      openDeadLetters: () => this.#openDeadLetters(),
       onError,
-    });
-    const spec = { id: "s", name: subscriptionName, number: 2, ackDeadlineSeconds, startOffsets: [] };
-    this.#topic.addSubscription(spec);
+    };
+    this.#topic = new LiveTopic(this.#spec, parts);
+    this.#deadLetters = new LiveTopic(deadLetterSpec, parts);
+    await this.#lookAtDeadLetters();
+    const own = { id: "s", name: subscriptionName, number: 2, policy: this.#policy };
+    this.#topic.addSubscription({ ...own, ackDeadlineSeconds, startOffsets: [] });
     this.#live = (await this.#persist(() => this.#topic.subscription(subscriptionName)))!;
     this.#trace(`life ${this.#life} of ${this.#spec.durability}`);
   }
 
+  /** The queue, and the model learns what is moved into it. */
+  async #openDeadLetters(): Promise<DeadLetterQueue> {
+    const life = this.#life;
+    const { log, append } = await this.#deadLetters.deadLetterQueue();
+    return {
+      log,
+      append: async (bodies) => {
+        const ids = bodies.map(idOf);
+        if (life === this.#life) this.model.burying(ids);
+        this.#trace(`bury ${ids}`);
+        await append(bodies);
+        if (life === this.#life) this.model.buried(ids);
+      },
+    };
+  }
+
+  /** What the queue holds after a crash is checked against what was promised. */
+  async #lookAtDeadLetters(): Promise<void> {
+    const { log } = await this.#persist(() => this.#deadLetters.deadLetterQueue());
+    const found: { id: number; origin: Origin }[] = [];
+    for (let at = log.start; at < log.end; ) {
+      const records = await this.#persist(() => log.read(at, { records: 1000, bytes: 1 << 20 }));
+      for (const { body } of records) found.push({ id: idOf(body), origin: JSON.parse(originOf(body)!) });
+      at += records.length;
+    }
+    this.model.deadLettersAre(found);
+  }
+
   async #step(): Promise<void> {
-    const action = this.#random.below(24);
+    const action = this.#random.below(25);
     if (action < 5) this.#publish();
     else if (action < 8) this.#receive();
     else if (action < 12) this.#ack();
@@ -164,6 +230,7 @@ class History {
     else if (action === 16) this.#disk.faults = this.#random.below(3) === 0 ? this.#someFaults() : noFaults;
     else if (action === 17) this.#disk.capacityBytes = this.#pick(2000, 10_000, Number.POSITIVE_INFINITY);
     else if (action === 18) this.#grow();
+    else if (action === 19) this.#revive();
     else for (let n = this.#random.below(6); n >= 0; n--) this.#disk.step();
     await tick();
     if (this.#broken.length > 0) throw this.#broken[0];
@@ -246,16 +313,21 @@ class History {
   }
 
   #take({ deliveries, expiresAt }: Received): number[] {
-    const batch = deliveries.map(({ partition, offset, attempt, receipt, body }) => {
-      return { partition, offset, attempt, receipt, id: Number(decodeMessage(body).payload) };
-    });
+    const batch = deliveries.map(({ body, partition, offset, attempt, receipt }) => ({
+      id: idOf(body),
+      partition,
+      offset,
+      attempt,
+      receipt,
+    }));
     this.#trace(`received ${batch.map(({ id }) => id)}`);
     const until = this.#clock.monotonic() + expiresAt - this.#clock.now();
     this.model.received(batch, this.#clock.monotonic(), until);
+    if (this.#policy.ackMode === "at-most-once") this.model.handedOut(batch.map(({ id }) => id));
     return batch.map(({ id }) => id);
   }
 
-  #someHeld(): { id: number; receipt: string }[] {
+  #someHeld(): { id: number; receipt: string; attempt: number }[] {
     return this.model.held(this.#clock.monotonic()).filter(() => this.#random.below(2) === 0);
   }
 
@@ -276,17 +348,45 @@ class History {
 
   #nack(): void {
     const chosen = this.#someHeld();
-    for (const { id } of chosen) this.model.returned(id);
-    const items = chosen.map(({ receipt }) => ({
-      receipt: parseReceipt(receipt),
-      delayMs: this.#pick(0, 100, 20_000),
-    }));
+    const now = this.#clock.monotonic();
+    const items = chosen.map(({ id, receipt, attempt }) => {
+      const delayMs = this.#pick(undefined, 0, 100, 20_000);
+      const deadLetter = this.#random.below(6) === 0;
+      const release = !deadLetter && this.#random.below(6) === 0;
+      const backoff = release ? 0 : (delayMs ?? backoffMs(this.#policy.backoff, attempt));
+      this.model.returned(id, { notBefore: now + backoff, deadLetter, release });
+      return { receipt: parseReceipt(receipt), delayMs, deadLetter, release, reason: "no" };
+    });
     this.#trace(`nack ${chosen.map(({ id }) => id)}`);
     this.#launch(
       this.#live.nack(items),
       () => {},
       () => {},
     );
+  }
+
+  /** Somebody has a parked message tried again, or its key go on without it. */
+  #revive(): void {
+    const parked = this.#live.parked()[0];
+    if (!parked) return;
+    const { partition, offset } = parked;
+    const id = this.model.at(partition, offset);
+    if (id === undefined) return;
+    if (this.#random.below(2) === 0) {
+      this.model.revived(id);
+      this.#launch(
+        this.#live.revive(partition, offset),
+        () => {},
+        () => {},
+      );
+    } else {
+      this.model.settling(id);
+      this.#launch(
+        this.#live.discard(partition, offset),
+        () => {},
+        () => {},
+      );
+    }
   }
 
   #extend(): void {
@@ -339,7 +439,16 @@ class History {
     for (let rounds = 0; this.#live.state.depth > 0; rounds++) {
       if (rounds > 2000) throw new Error(`${this.#live.state.depth} messages do not come out`);
       this.#clock.advance(30_000);
+      for (const { partition, offset } of this.#live.parked()) {
+        const id = this.model.at(partition, offset);
+        if (id !== undefined) this.model.settling(id);
+        await this.#persist(() => this.#live.discard(partition, offset));
+      }
       const received = await this.#persist(() => this.#live.receive(5, 0));
+      for (let ticks = 0; ticks < 20; ticks++) {
+        this.#disk.step(); // dead letters move by themselves
+        await tick();
+      }
       const ids = this.#take(received);
       for (const id of ids) this.model.settling(id);
       await this.#persist(() =>
@@ -350,6 +459,8 @@ class History {
     if (this.#broken.length > 0) throw this.#broken[0];
   }
 }
+
+const idOf = (body: Buffer) => Number(decodeMessage(body).payload);
 
 function isExcused(error: unknown): boolean {
   return !(error instanceof HotSwapError) ? false : excuses.some((code) => code === error.code);

@@ -12,6 +12,8 @@ export interface TopicSpec {
   dedupWindowMs: number;
   /** Of messages that do not say it themselves; undefined when they never expire. */
   messageTtlMs: number | undefined;
+  /** Name of the topic whose dead letters it holds. */
+  deadLettersOf?: string | undefined;
   /** Of the row; a later change has a larger one. */
   version: number;
 }

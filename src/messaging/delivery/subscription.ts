@@ -9,12 +9,15 @@ import type { Clock } from "../../core/clock.ts";
 import { HotSwapError } from "../../core/errors.ts";
 import type { LogPartition } from "../../stores/log/port.ts";
 import { formatReceipt, type Receipt } from "../ids.ts";
-import { keyOf, publishedAtOf } from "../message.ts";
+import { expiresAtOf, keyOf, publishedAtOf } from "../message.ts";
 import type { SubscriptionMeter } from "../metrics.ts";
 import { Alarm } from "./alarm.ts";
-import { Cursor, type Entry, newLease, recordOf, type Settlement } from "./cursor.ts";
+import { Cursor, type Settlement } from "./cursor.ts";
+import { type DeadLetterQueue, DeadLetters } from "./dead-letters.ts";
+import { type Entry, type Fate, newLease, recordOf } from "./entry.ts";
 import type { Journal } from "./journal.ts";
-import { fill, type Lane, load, openLane, type Taken } from "./lane.ts";
+import { fill, type Lane, load, openLane, pass, type Taken } from "./lane.ts";
+import { backoffMs, type SubscriptionPolicy } from "./policy.ts";
 import { Waiters } from "./waiters.ts";
 
 /** A fence is epoch · 2^32 + count: 2^21 starts of four thousand million leases each fit a double. */
@@ -49,7 +52,7 @@ class Leased implements Delivery {
     this.body = body;
     this.attempt = entry.attempt;
     this.fence = fence;
-    this.lastReason = entry.reason;
+    this.lastReason = entry.failure?.reason;
   }
 
   get receipt(): string {
@@ -59,8 +62,13 @@ class Leased implements Delivery {
 
 export interface Nack {
   receipt: Receipt;
-  delayMs: number;
+  /** Until the next delivery; by default what the policy says. */
+  delayMs?: number | undefined;
   reason?: string | undefined;
+  /** It will never do: it becomes a dead letter without further attempts. */
+  deadLetter?: boolean | undefined;
+  /** It was not tried: it comes back at once, and the delivery does not count as an attempt. */
+  release?: boolean | undefined;
 }
 
 export interface Received {
@@ -70,8 +78,13 @@ export interface Received {
 }
 
 export interface SubscriptionOptions {
+  topic: { readonly name: string; readonly number: number };
+  name: string;
   number: number;
   ackDeadlineMs: number;
+  policy: SubscriptionPolicy;
+  /** Undefined when the topic is a dead-letter queue itself: nothing of it expires or is given up. */
+  openDeadLetters: (() => Promise<DeadLetterQueue>) | undefined;
   /** Messages of a partition that may be outstanding; beyond it the partition waits for settlements. */
   outstandingMax: number;
   meter: SubscriptionMeter;
@@ -85,8 +98,22 @@ export interface SubscriptionOptions {
   onError(error: unknown): void;
 }
 
+interface Change {
+  lane: Lane;
+  done?: number[];
+  retries?: Entry[];
+}
+
 export class LiveSubscription {
-  readonly counters = { delivered: 0, acked: 0, redelivered: 0, nacked: 0, expired: 0 };
+  readonly counters = {
+    delivered: 0,
+    acked: 0,
+    redelivered: 0,
+    nacked: 0,
+    expired: 0,
+    deadLettered: 0,
+    outdated: 0,
+  };
   readonly #options: SubscriptionOptions;
   readonly #lanes: Lane[] = [];
   readonly #recovered: Map<number, Cursor>;
@@ -97,12 +124,18 @@ export class LiveSubscription {
   #turn = 0;
   readonly #waiters: Waiters;
   readonly #alarm: Alarm;
+  #policy: SubscriptionPolicy;
+  #ackDeadlineMs: number;
+  /** Made with the first message that is given up. */
+  #deadLetters: DeadLetters | undefined;
   #closed: HotSwapError | undefined;
 
   private constructor(options: SubscriptionOptions, epoch: number, cursors: Map<number, Cursor>) {
     this.#options = options;
     this.#epoch = epoch;
     this.#recovered = cursors;
+    this.#policy = options.policy;
+    this.#ackDeadlineMs = options.ackDeadlineMs;
     this.#waiters = new Waiters(options.clock);
     this.#alarm = new Alarm(options.clock, () => this.#onTime());
   }
@@ -126,7 +159,9 @@ export class LiveSubscription {
       const log = this.#options.partitions[partition]!;
       const cursor = this.#recovered.get(partition) ?? new Cursor(this.#options.startOf(partition));
       this.#recovered.set(partition, cursor);
-      this.#lanes.push(await openLane(partition, log, cursor, () => this.#waiters.wake()));
+      const lane = await openLane(partition, log, cursor, () => this.#waiters.wake());
+      this.#lanes.push(lane);
+      this.#bury(lane, cursor.doomed()); // an earlier life did not come to the end of it
     }
     this.#arm();
     this.#waiters.wake();
@@ -149,6 +184,7 @@ export class LiveSubscription {
   close(reason = new HotSwapError("shutting_down")): void {
     this.#closed = reason;
     this.#alarm.off();
+    this.#deadLetters?.close();
     for (const lane of this.#lanes) lane.unlisten();
     this.#waiters.wakeAll();
   }
@@ -168,7 +204,9 @@ export class LiveSubscription {
       const { taken, fence, deadline } = this.#take(limit);
       if (taken.length > 0) {
         if (this.#waiters.size > 0) this.#waiters.wake(); // there may be more for the next in line
-        return this.#deliver(taken, fence, deadline);
+        const received = await this.#deliver(taken, fence, deadline);
+        if (received.deliveries.length > 0) return received;
+        continue; // nobody wants any of them by now
       }
       if (await this.#fill()) continue;
       if (clock.monotonic() >= end) return { deliveries: [], expiresAt: clock.now() };
@@ -192,30 +230,73 @@ export class LiveSubscription {
     const acked = outcomes.filter((outcome) => outcome === "ok").length;
     this.counters.acked += acked;
     if (acked > 0) this.#options.meter.acked.inc(acked);
-    await this.#settle([...done].map(([lane, offsets]) => ({ lane, offsets, retries: [] })));
+    await this.#settle([...done].map(([lane, offsets]) => ({ lane, done: offsets })));
     return outcomes;
   }
 
-  /** Gives messages back, each after its delay. */
+  /** Gives messages back, each to its fate. */
   async nack(items: readonly Nack[]): Promise<Settlement[]> {
-    const now = this.#options.clock.monotonic();
-    const retries = new Map<Lane, Entry[]>();
-    const outcomes = items.map(({ receipt, delayMs, reason }): Settlement => {
-      const lane = this.#lanes[receipt.partition];
+    const returned = new Map<Lane, Entry[]>();
+    let failed = 0;
+    const outcomes = items.map((item): Settlement => {
+      const lane = this.#lanes[item.receipt.partition];
       if (!lane) return "never";
-      const entry = lane.cursor.entry(receipt.offset);
-      const outcome = lane.cursor.nack(receipt.offset, receipt.fence, now + delayMs, now, reason);
+      const entry = lane.cursor.entry(item.receipt.offset);
+      const outcome = this.#giveBack(lane.cursor, entry, item);
       if (outcome !== "ok" || !entry) return outcome;
-      const entries = retries.get(lane);
+      if (!item.release) failed += 1;
+      const entries = returned.get(lane);
       if (entries) entries.push(entry);
-      else retries.set(lane, [entry]);
+      else returned.set(lane, [entry]);
       return outcome;
     });
-    const nacked = outcomes.filter((outcome) => outcome === "ok").length;
-    this.counters.nacked += nacked;
-    if (nacked > 0) this.#options.meter.failed.inc(nacked);
-    await this.#settle([...retries].map(([lane, entries]) => ({ lane, offsets: [], retries: entries })));
+    this.counters.nacked += failed;
+    if (failed > 0) this.#options.meter.failed.inc(failed);
+    await this.#settle([...returned].map(([lane, retries]) => ({ lane, retries })));
     return outcomes;
+  }
+
+  #giveBack(cursor: Cursor, entry: Entry | undefined, item: Nack): Settlement {
+    const { offset, fence } = item.receipt;
+    if (item.release) return cursor.giveBack(offset, fence);
+    const { clock } = this.#options;
+    const now = clock.monotonic();
+    const fate =
+      item.deadLetter && this.#options.openDeadLetters
+        ? "dead"
+        : this.#fateOf(entry?.attempt ?? 0, now, item.delayMs);
+    return cursor.nack(offset, fence, fate, now, clock.now(), item.reason);
+  }
+
+  #fateOf(attempt: number, now: number, delayMs?: number): Fate {
+    const { maxAttempts, backoff } = this.#policy;
+    if (maxAttempts > 0 && attempt >= maxAttempts && this.#options.openDeadLetters) return "dead";
+    return now + (delayMs ?? backoffMs(backoff, attempt));
+  }
+
+  /** Dead letters that hold their keys, oldest first in each partition. */
+  parked(): { partition: number; offset: number }[] {
+    return this.#lanes.flatMap(({ partition, cursor }) =>
+      Array.from(cursor.parked(), ({ offset }) => ({ partition, offset })),
+    );
+  }
+
+  /** Tries a parked message again, as if for the first time. Resolves to whether it was parked. */
+  async revive(partition: number, offset: number): Promise<boolean> {
+    const lane = this.#lanes[partition];
+    const entry = lane?.cursor.revive(offset);
+    if (!lane || !entry) return false;
+    await this.#settle([{ lane, retries: [entry] }]);
+    return true;
+  }
+
+  /** Lets the key of a parked message go on without it. Resolves to whether it was parked. */
+  async discard(partition: number, offset: number): Promise<boolean> {
+    const lane = this.#lanes[partition];
+    if (lane?.cursor.entry(offset)?.state !== "parked") return false;
+    lane.cursor.bury(offset);
+    await this.#settle([{ lane, done: [offset] }]);
+    return true;
   }
 
   /** Moves the deadlines to `forMs` from now. */
@@ -229,12 +310,18 @@ export class LiveSubscription {
     return outcomes;
   }
 
+  /** From now on; what is delayed already stays so. */
+  setPolicy(policy: SubscriptionPolicy, ackDeadlineMs: number): void {
+    this.#policy = policy;
+    this.#ackDeadlineMs = ackDeadlineMs;
+  }
+
   get state() {
     let depth = 0;
     let inFlight = 0;
     let delayed = 0;
     for (const { cursor, log } of this.#lanes) {
-      depth += cursor.outstanding + Math.max(0, log.end - cursor.next);
+      depth += cursor.outstanding + Math.max(0, log.end - cursor.next - cursor.early);
       inFlight += cursor.leased;
       delayed += cursor.delayed;
     }
@@ -256,8 +343,7 @@ export class LiveSubscription {
   }
 
   #take(limit: number): { taken: Taken[]; fence: number; deadline: number } {
-    const { clock, ackDeadlineMs } = this.#options;
-    const deadline = clock.monotonic() + ackDeadlineMs;
+    const deadline = this.#options.clock.monotonic() + this.#ackDeadlineMs;
     const fence = this.#epoch * fencesPerEpoch + this.#fenceCount + 1;
     const taken: Taken[] = [];
     for (let i = 0; i < this.#lanes.length && taken.length < limit; i++) {
@@ -277,11 +363,14 @@ export class LiveSubscription {
     const { outstandingMax } = this.#options;
     const lease = newLease(fence, deadline);
     cursor.leaseReady(lease, limit - taken.length);
-    for (const entry of lease.entries) taken.push({ lane, entry, body: undefined });
+    for (const entry of lease.entries) taken.push({ lane, entry, body: undefined, isFresh: false });
+    const now = this.#options.clock.now();
     while (taken.length < limit && lane.aheadAt < lane.ahead.length && cursor.outstanding < outstandingMax) {
       const { body } = lane.ahead[lane.aheadAt]!;
       lane.aheadAt += 1;
-      if (cursor.leaseNext(lease, keyOf(body))) taken.push({ lane, entry: lease.entries.at(-1)!, body });
+      if (this.#isUnwanted(body, now)) pass(lane);
+      else if (cursor.leaseNext(lease, keyOf(body)))
+        taken.push({ lane, entry: lease.entries.at(-1)!, body, isFresh: true });
     }
     cursor.begin(lease);
   }
@@ -290,15 +379,51 @@ export class LiveSubscription {
     const { clock, number } = this.#options;
     const { loaded, damage } = await load(taken, this.#options.onError);
     const deliveries: Delivery[] = [];
-    for (const { lane, entry, body } of loaded) {
+    const handedOut: Taken[] = [];
+    const unwanted: Taken[] = [];
+    const now = clock.now();
+    for (const one of loaded) {
+      const { lane, entry, body } = one;
       // Without a body, retention has removed it. And reading may have taken so long that the lease is over:
       // what another consumer holds by now, or has settled, is not handed out a second time.
       if (!body || entry.lease?.fence !== fence) continue;
+      if (!one.isFresh && this.#isUnwanted(body, now)) {
+        unwanted.push(one);
+        continue;
+      }
       deliveries.push(new Leased(number, lane.partition, entry, body, fence));
+      handedOut.push(one);
     }
     if (damage && deliveries.length === 0) throw damage;
+    if (unwanted.length > 0) await this.#finish(unwanted, "os");
+    if (this.#policy.ackMode === "at-most-once") await this.#finish(handedOut, "fsync");
     this.#countDelivered(deliveries);
     return { deliveries, expiresAt: clock.now() + deadline - clock.monotonic() };
+  }
+
+  /** A message that has expired. A dead letter waits for as long as it takes. */
+  #isUnwanted(body: Buffer, now: number): boolean {
+    const expiresAt = expiresAtOf(body);
+    if (expiresAt === undefined || expiresAt > now || !this.#options.openDeadLetters) return false;
+    this.counters.outdated += 1;
+    return true;
+  }
+
+  /** Settles in the receiver's place. Until that is durable their keys wait; when it fails they are as before. */
+  async #finish(taken: readonly Taken[], durability: "os" | "fsync"): Promise<void> {
+    const changes: Change[] = [];
+    for (const [lane, own] of Map.groupBy(taken, ({ lane }) => lane)) {
+      for (const { entry } of own) lane.cursor.beginSettling(entry);
+      changes.push({ lane, done: own.map(({ entry }) => entry.offset) });
+    }
+    let isDone = false;
+    try {
+      await this.#settle(changes, durability);
+      isDone = true;
+    } finally {
+      for (const { lane, entry } of taken) lane.cursor.endSettling(entry, isDone);
+      this.#waiters.wake();
+    }
   }
 
   #countDelivered(deliveries: readonly Delivery[]): void {
@@ -329,18 +454,46 @@ export class LiveSubscription {
     return true;
   }
 
-  async #settle(changes: { lane: Lane; offsets: number[]; retries: Entry[] }[]): Promise<void> {
+  async #settle(changes: Change[], durability: "os" | "fsync" = "os"): Promise<void> {
     const { journal } = this.#options;
-    const written = changes.map(({ lane, offsets, retries }) =>
-      journal.settle(lane.partition, offsets, retries.map(recordOf)),
-    );
+    const written = changes.map(({ lane, done = [], retries = [] }) => {
+      const { passed } = lane;
+      lane.passed = undefined;
+      const settled = { done, passed, retries: retries.map(recordOf) };
+      return journal.settle(lane.partition, settled, durability);
+    });
     this.#arm();
     this.#waiters.wake();
+    for (const { lane, retries = [] } of changes) this.#bury(lane, retries);
     await Promise.all(written);
     if (!journal.needsSnapshot) return;
     const cursors = new Map(this.#lanes.map(({ partition, cursor }) => [partition, cursor]));
-    // What is settled is in the journal already; a snapshot that fails only leaves it longer.
-    await journal.snapshot(this.#epoch, cursors).catch(this.#options.onError);
+    // What is settled is in the journal already, so nobody waits; a snapshot that fails only leaves it longer.
+    journal.snapshot(this.#epoch, cursors).catch(this.#options.onError);
+  }
+
+  /** Hands those that were given up to the one who moves them. */
+  #bury(lane: Lane, entries: Iterable<Entry>): void {
+    const doomed = Array.from(entries).filter(({ state }) => state === "doomed");
+    const { topic, name, number, journal, clock, openDeadLetters, onError } = this.#options;
+    if (doomed.length === 0 || !openDeadLetters) return;
+    this.#deadLetters ??= new DeadLetters({
+      topic,
+      subscription: { name, number },
+      journal,
+      clock,
+      open: openDeadLetters,
+      policy: () => this.#policy,
+      onMoved: (count) => this.#onMoved(count),
+      onError,
+    });
+    this.#deadLetters.add(lane, doomed);
+  }
+
+  #onMoved(count: number): void {
+    this.counters.deadLettered += count;
+    if (count > 0) this.#options.meter.deadLettered.inc(count);
+    this.#waiters.wake(); // their keys go on
   }
 
   #arm(): void {
@@ -350,12 +503,13 @@ export class LiveSubscription {
   }
 
   #onTime(): void {
-    const now = this.#options.clock.monotonic();
+    const { clock, onError } = this.#options;
+    const now = clock.monotonic();
     for (const lane of this.#lanes) {
-      const expired = lane.cursor.advance(now);
-      if (expired.length === 0) continue;
-      this.counters.expired += expired.length;
-      this.#settle([{ lane, offsets: [], retries: expired }]).catch(this.#options.onError);
+      const retries = lane.cursor.advance(now, clock.now(), (attempt) => this.#fateOf(attempt, now));
+      if (retries.length === 0) continue;
+      this.counters.expired += retries.length;
+      this.#settle([{ lane, retries }]).catch(onError);
     }
     this.#arm();
     this.#waiters.wake();

@@ -6,7 +6,9 @@ import { HotSwapError, hasCode } from "../../core/errors.ts";
 import type { LogPartition, LogStore } from "../../stores/log/port.ts";
 import { decodeMessage, type NewMessage } from "../message.ts";
 import type { MessagingMetrics } from "../metrics.ts";
+import type { DeadLetterQueue } from "./dead-letters.ts";
 import { Journal } from "./journal.ts";
+import type { SubscriptionPolicy } from "./policy.ts";
 import { type Placement, Publisher } from "./publisher.ts";
 import type { TopicSpec } from "./spec.ts";
 import { LiveSubscription } from "./subscription.ts";
@@ -16,6 +18,7 @@ export interface SubscriptionSpec {
   name: string;
   number: number;
   ackDeadlineSeconds: number;
+  policy: SubscriptionPolicy;
   /** Where it begins, by partition; 0 where nothing is said. */
   startOffsets: readonly number[];
 }
@@ -29,6 +32,7 @@ const noSubscriptionStats = {
   deliveredTotal: 0,
   ackedTotal: 0,
   redeliveredTotal: 0,
+  deadLetteredTotal: 0,
 };
 
 export interface TopicParts {
@@ -41,6 +45,8 @@ export interface TopicParts {
   dedupKeysMax: number;
   /** Records of a subscription's journal between two snapshots; the journal knows a good number. */
   snapshotEvery?: number;
+  /** The queue for what a topic gives up; made when there is none. */
+  openDeadLetters: (of: TopicSpec) => Promise<DeadLetterQueue>;
   onError: (error: unknown) => void;
 }
 
@@ -100,9 +106,25 @@ export class LiveTopic {
     return this.#publisher.publishedTotal;
   }
 
+  /** As the queue of another topic's dead letters: all of them lie in the first partition, in the order of moves. */
+  async deadLetterQueue(): Promise<DeadLetterQueue> {
+    const log = (await this.partitions())[0]!;
+    return { log, append: (bodies) => this.#publisher.appendDeadLetters(bodies, log) };
+  }
+
   /** Adds a subscription that exists in SQL. It is opened at first use. */
   addSubscription(spec: SubscriptionSpec): void {
     this.#subscriptions.set(spec.name, { spec, opening: undefined, live: undefined });
+  }
+
+  /** Settings of a subscription have changed. */
+  changeSubscription(spec: SubscriptionSpec): void {
+    const member = this.#subscriptions.get(spec.name);
+    if (!member) return; // removed at the same moment
+    member.spec = spec;
+    const apply = (live: LiveSubscription) => live.setPolicy(spec.policy, spec.ackDeadlineSeconds * 1000);
+    if (member.live) apply(member.live);
+    else member.opening?.then(apply, () => {}); // one that is being opened has the old ones
   }
 
   /** Whoever waits for its messages is told the reason; by default that the server stops. */
@@ -131,7 +153,7 @@ export class LiveTopic {
   async subscriptionStats({ id, name }: SubscriptionSpec) {
     const live = await this.subscription(name);
     if (!live) return { id, name, ...noSubscriptionStats };
-    const { delivered, acked, redelivered } = live.counters;
+    const { delivered, acked, redelivered, deadLettered } = live.counters;
     return {
       id,
       name,
@@ -140,6 +162,7 @@ export class LiveTopic {
       deliveredTotal: delivered,
       ackedTotal: acked,
       redeliveredTotal: redelivered,
+      deadLetteredTotal: deadLettered,
     };
   }
 
@@ -209,11 +232,15 @@ export class LiveTopic {
   }
 
   async #openSubscription(spec: SubscriptionSpec): Promise<LiveSubscription> {
-    const { log, clock, metrics, outstandingMax, snapshotEvery, onError } = this.#parts;
+    const { log, clock, metrics, outstandingMax, snapshotEvery, openDeadLetters, onError } = this.#parts;
     const partitions = this.#partitions;
     return LiveSubscription.open({
+      topic: this.spec,
+      name: spec.name,
       number: spec.number,
       ackDeadlineMs: spec.ackDeadlineSeconds * 1000,
+      policy: spec.policy,
+      openDeadLetters: this.spec.deadLettersOf === undefined ? () => openDeadLetters(this.spec) : undefined,
       outstandingMax,
       meter: metrics.subscription(this.spec, spec.name),
       clock,

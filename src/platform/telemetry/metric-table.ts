@@ -63,6 +63,11 @@ export const metricTable = {
     help: "Messages given back by their consumer (nack).",
     labels: ["tenant", "topic", "subscription"],
   },
+  messages_dead_lettered_total: {
+    type: "counter",
+    help: "Messages that were given up and moved to the dead-letter queue of their topic.",
+    labels: ["tenant", "topic", "subscription"],
+  },
   message_publish_duration_seconds: {
     type: "histogram",
     help: "Time to accept the messages of one publish, until they are as durable as the topic asks for.",

@@ -1,0 +1,75 @@
+/** What a cursor holds of a message that is not done, and of the lease that it is under. */
+
+/** What one receive took of one partition, under one fence and deadline. */
+export interface Lease {
+  readonly fence: number;
+  /** Monotonic milliseconds. */
+  readonly deadline: number;
+  /** All that it took; emptied when nothing is held any more, so that a settled lease pins no memory. */
+  entries: Entry[];
+  /** Messages still held by it. */
+  held: number;
+}
+
+export function newLease(fence: number, deadline: number): Lease {
+  return { fence, deadline, entries: [], held: 0 };
+}
+
+/** Why and since when a message fails. Most messages never have one. */
+export interface Failure {
+  /** What the last consumer said, or that its lease expired. */
+  reason: string | undefined;
+  /** Wall-clock milliseconds. */
+  first: number;
+  last: number;
+  /** Once its move to the dead-letter queue has begun: where that queue ended. A copy lies behind it or nowhere. */
+  mark?: number;
+}
+
+export interface Entry {
+  readonly offset: number;
+  readonly key: string | undefined;
+  /** Deliveries so far. */
+  attempt: number;
+  /**
+   * doomed: given up, on its way to the dead-letter queue. parked: it is there, and its key waits for what becomes
+   * of it. claimed: somebody who manages the queue is working on it; only who claimed it settles it. settling: done
+   * as soon as the journal has it.
+   */
+  state: "leased" | "delayed" | "blocked" | "ready" | "doomed" | "parked" | "claimed" | "settling";
+  lease: Lease | undefined;
+  /** While delayed: monotonic milliseconds at which it becomes ready. */
+  dueAt: number;
+  failure: Failure | undefined;
+}
+
+export function newEntry(offset: number, key: string | undefined): Entry {
+  return { offset, key, attempt: 0, state: "blocked", lease: undefined, dueAt: 0, failure: undefined };
+}
+
+/** What becomes of a failed message: monotonic milliseconds at which it is tried again (past: at once), or the end. */
+export type Fate = number | "dead";
+
+/** An outstanding message as the journal keeps it. */
+export interface OutstandingRecord {
+  offset: number;
+  attempt: number;
+  /** Monotonic milliseconds; 0 when it is not delayed. */
+  dueAt: number;
+  failure: Failure | undefined;
+  end: "doomed" | "parked" | undefined;
+}
+
+/** An entry as the journal keeps it. A delivery that is under way does not count: it may never have arrived. */
+export function recordOf({ offset, attempt, state, dueAt, failure }: Entry): OutstandingRecord {
+  const end = state === "doomed" || state === "parked" ? state : undefined;
+  const ended = state === "leased" ? attempt - 1 : attempt;
+  return { offset, attempt: ended, dueAt: state === "delayed" ? dueAt : 0, failure, end };
+}
+
+/** `at` is wall time. */
+export function noteFailure(entry: Entry, at: number, reason: string | undefined): void {
+  const { failure } = entry;
+  if (!failure) entry.failure = { reason, first: at, last: at };
+  else entry.failure = { reason, first: failure.first, last: at };
+}

@@ -1,0 +1,84 @@
+/** Schemas of subscriptions as the API shows them. */
+import { Type } from "typebox";
+import { ackModes } from "./delivery/policy.ts";
+import { topicName } from "./topics.schema.ts";
+
+const strict = { additionalProperties: false } as const;
+
+export const subscriptionName = topicName;
+
+/** A day: what a message that waits longer needs is a schedule. */
+const delayMaxMs = 86_400_000;
+const delayMs = Type.Integer({ minimum: 0, maximum: delayMaxMs });
+
+const ackDeadlineSeconds = Type.Integer({
+  minimum: 1,
+  maximum: 43_200,
+  description: "How long a consumer has for a message before it goes to another.",
+});
+const backoff = Type.Union(
+  [
+    Type.Object({ delaysMs: Type.Array(delayMs, { minItems: 1, maxItems: 32 }) }, strict),
+    Type.Object({ baseMs: Type.Integer({ minimum: 1, maximum: delayMaxMs }), maxMs: delayMs }, strict),
+  ],
+  {
+    description:
+      "Until the next delivery of a message that failed: the delay after each attempt, of which the last repeats " +
+      "(`[0]` is at once); or a base that doubles up to a maximum. Default 2, 4, 8, 16 and 32 s.",
+  },
+);
+
+/** What can be set when a subscription is made, and changed later. */
+export const subscriptionSettings = {
+  ackDeadlineSeconds: Type.Optional(ackDeadlineSeconds),
+  ackMode: Type.Optional(
+    Type.Enum([...ackModes], {
+      description:
+        "`at-least-once` (default): delivered until acknowledged. `at-most-once`: settled before it is handed out.",
+    }),
+  ),
+  maxAttempts: Type.Optional(
+    Type.Integer({
+      minimum: 0,
+      maximum: 1000,
+      description:
+        "Deliveries after which a failed message becomes a dead letter; default 6, 0 sets no limit.",
+    }),
+  ),
+  backoff: Type.Optional(backoff),
+  blockKeyOnDeadLetter: Type.Optional(
+    Type.Boolean({
+      description: "Messages behind a dead letter of their key wait until it was replayed or discarded.",
+    }),
+  ),
+};
+
+export const newSubscription = Type.Object(
+  {
+    name: subscriptionName,
+    topic: topicName,
+    ...subscriptionSettings,
+    from: Type.Optional(
+      Type.Enum(["earliest", "latest"], {
+        description: "Where it begins; default latest: what is published from now on.",
+      }),
+    ),
+  },
+  strict,
+);
+
+export const subscriptionUpdate = Type.Object(subscriptionSettings, strict);
+
+export const subscription = Type.Object({
+  id: Type.String(),
+  name: subscriptionName,
+  topic: topicName,
+  ackDeadlineSeconds,
+  ackMode: Type.Enum([...ackModes]),
+  maxAttempts: Type.Integer(),
+  backoff,
+  blockKeyOnDeadLetter: Type.Boolean(),
+  version: Type.Integer(),
+  createdAt: Type.String({ format: "date-time" }),
+  updatedAt: Type.String({ format: "date-time" }),
+});

@@ -1,0 +1,202 @@
+/** What fails over HTTP: back-off, the limit of attempts, and the dead-letter queue that makes itself. */
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { type Caller, TestServer } from "../server.ts";
+import { assertRefused, consume, payloads, publish, type Received, take } from "./calls.ts";
+
+let server: TestServer;
+let ann: Caller;
+before(async () => {
+  server = await TestServer.start();
+  ann = await server.as();
+});
+after(() => server?.remove());
+
+let topics = 0;
+/** A pubsub topic with a subscription `s` of these settings. */
+async function topicWith(settings: object): Promise<string> {
+  const name = `failing.${++topics}`;
+  await ann.ok(ann.post("/topics", { name, type: "pubsub" }));
+  await ann.ok(
+    ann.post("/subscriptions", { topic: name, name: "s", backoff: { delaysMs: [0] }, ...settings }),
+  );
+  return name;
+}
+
+const s = { subscription: "s" };
+const one = (topic: string, query: { subscription?: string; wait?: number } = s) =>
+  take(ann, topic, 1, query).then(([message]) => message!);
+const nack = ({ messageId, receipt }: Received, more: object = {}) =>
+  ann.ok(ann.post(`/messages/${messageId}/nack`, { receipt, ...more }));
+const ack = ({ messageId, receipt }: Received) => ann.ok(ann.post(`/messages/${messageId}/ack`, { receipt }));
+/** The queue of dead letters comes to be some time after the first is given up. */
+async function deadLetters(topic: string, count: number): Promise<Received[]> {
+  while ((await ann.get(`/topics/${topic}.dlq`)).status === 404);
+  return take(ann, `${topic}.dlq`, count, {});
+}
+
+describe("a message that keeps failing", () => {
+  it("is tried as often as allowed, and then becomes a dead letter with all it was", async () => {
+    const topic = await topicWith({ maxAttempts: 2 });
+    const sent = { topic, payload: { n: 1 }, key: "k", headers: { h: "v" }, priority: 3 };
+    const { messageId } = await ann.ok(ann.post("/messages/publish", sent));
+    const first = await one(topic);
+    await nack(first, { reason: "no stock" });
+    const second = await one(topic);
+    assert.equal((second as Received & { lastReason: string }).lastReason, "no stock");
+    await nack(second, { reason: "still none" });
+    const [dead] = await deadLetters(topic, 1);
+    assert.deepEqual(
+      { payload: dead!.payload, key: dead!.key, headers: dead!.headers },
+      { payload: { n: 1 }, key: "k", headers: { h: "v" } },
+    );
+    const { origin, priority } = dead as Received & { origin: Record<string, unknown>; priority: number };
+    assert.equal(priority, 3);
+    const { deadLetterId, publishedAt, firstFailedAt, lastFailedAt, deadLetteredAt, ...rest } = origin;
+    assert.deepEqual(rest, {
+      messageId,
+      topic,
+      partition: 0,
+      offset: 0,
+      subscription: "s",
+      cause: "attempts",
+      reason: "still none",
+      attempts: 2,
+    });
+    assert.equal(publishedAt, first.publishedAt);
+    assert.ok(
+      String(firstFailedAt) <= String(lastFailedAt) && String(lastFailedAt) <= String(deadLetteredAt),
+    );
+    assert.match(String(deadLetterId), /^[0-9a-z]+-0-0$/);
+    assert.deepEqual(await consume(ann, topic, s), []);
+    const { subscriptions } = await ann.ok(ann.get(`/topics/${topic}/stats`));
+    assert.deepEqual([subscriptions[0].depth, subscriptions[0].deadLetteredTotal], [0, 1]);
+  });
+
+  it("becomes one at once when its consumer says that it will never do", async () => {
+    const topic = await topicWith({ maxAttempts: 0 });
+    await publish(ann, topic, ["bad", "good"]);
+    await nack(await one(topic), { deadLetter: true, reason: "not for this world" });
+    assert.equal((await one(topic)).payload, "good");
+    const [dead] = await deadLetters(topic, 1);
+    const { cause, reason, attempts } = (dead as Received & { origin: Record<string, unknown> }).origin;
+    assert.deepEqual([dead!.payload, cause, reason, attempts], ["bad", "rejected", "not for this world", 1]);
+  });
+
+  it("is never given up twice: a dead letter waits for as long as it takes", async () => {
+    const topic = await topicWith({ maxAttempts: 1 });
+    await publish(ann, topic, ["x"]);
+    await nack(await one(topic));
+    const [dead] = await deadLetters(topic, 1);
+    await nack(dead!, { deadLetter: true, delayMs: 0 });
+    assert.equal((await one(`${topic}.dlq`, {})).attempt, 2);
+    assertRefused(await ann.get(`/topics/${topic}.dlq.dlq`), 404, "topic_not_found");
+  });
+
+  it("lets its key go on, or holds it back, as the subscription says", async () => {
+    for (const blockKeyOnDeadLetter of [false, true]) {
+      const topic = await topicWith({ maxAttempts: 1, blockKeyOnDeadLetter });
+      const messages = ["a1", "a2", "b1"].map((payload) => ({ payload, key: payload[0] }));
+      await ann.ok(ann.post("/messages/publish", { topic, messages }));
+      const a1 = await one(topic);
+      await nack(a1);
+      await deadLetters(topic, 1);
+      const rest = await take(ann, topic, blockKeyOnDeadLetter ? 1 : 2, s);
+      assert.deepEqual(payloads(rest).sort(), blockKeyOnDeadLetter ? ["b1"] : ["a2", "b1"]);
+    }
+  });
+
+  it("whose lease expires fails as well, with the back-off of its attempt", async () => {
+    const topic = await topicWith({ ackDeadlineSeconds: 1, backoff: { baseMs: 300, maxMs: 500 } });
+    await publish(ann, topic, ["slow"]);
+    const started = performance.now();
+    await one(topic);
+    const again = await one(topic, { ...s, wait: 20 });
+    assert.ok(performance.now() - started >= 1299);
+    assert.equal((again as Received & { lastReason: string }).lastReason, "lease expired");
+  });
+});
+
+describe("the settings of a subscription", () => {
+  it("have defaults, can be changed, and count from the next delivery on", async () => {
+    const topic = `changed.${++topics}`;
+    await ann.ok(ann.post("/topics", { name: topic }));
+    const [subscription] = (await ann.ok(ann.get(`/subscriptions?topic=${topic}`))).items;
+    assert.deepEqual(
+      [
+        subscription.ackMode,
+        subscription.maxAttempts,
+        subscription.backoff,
+        subscription.blockKeyOnDeadLetter,
+      ],
+      ["at-least-once", 6, { delaysMs: [2000, 4000, 8000, 16_000, 32_000] }, false],
+    );
+    const path = `/subscriptions/${subscription.id}`;
+    await publish(ann, topic, ["x"]);
+    const change = { maxAttempts: 1, ackDeadlineSeconds: 90 };
+    assertRefused(await ann.put(path, change), 428, "if_match_required");
+    const headers = { "if-match": (await ann.get(path)).headers.get("etag")! };
+    const changed = await ann.ok(ann.put(path, change, { headers }));
+    assert.deepEqual([changed.maxAttempts, changed.ackDeadlineSeconds, changed.version], [1, 90, 2]);
+    assertRefused(await ann.put(path, change, { headers }), 412, "etag_mismatch");
+    const message = await one(topic, {});
+    assert.ok(Date.parse(message.leaseExpiresAt) - Date.now() > 60_000);
+    await nack(message);
+    assert.equal((await deadLetters(topic, 1))[0]!.payload, "x");
+    assert.deepEqual(await ann.ok(ann.get(path)), changed);
+  });
+
+  it("refuse what makes no sense, with a pointer", async () => {
+    const name = `refused.${++topics}`;
+    await ann.ok(ann.post("/topics", { name, type: "pubsub" }));
+    for (const wrong of [
+      { maxAttempts: -1 },
+      { ackMode: "exactly-once" },
+      { backoff: { delaysMs: [] } },
+      { backoff: { baseMs: 1 } },
+      { retries: 3 },
+    ]) {
+      const problem = assertRefused(
+        await ann.post("/subscriptions", { topic: name, name: "s", ...wrong }),
+        400,
+        "validation_failed",
+      );
+      assert.match(problem.errors?.[0]?.pointer ?? "", new RegExp(`^/${Object.keys(wrong)[0]}`));
+    }
+  });
+
+  it("leave the names of dead-letter queues to HotSwap", async () => {
+    for (const name of ["orders.dlq", "x".repeat(125)]) {
+      const problem = assertRefused(await ann.post("/topics", { name }), 400, "validation_failed");
+      assert.equal(problem.errors?.[0]?.pointer, "/name");
+    }
+    await ann.ok(ann.post("/topics", { name: "x".repeat(124) }));
+  });
+});
+
+describe("at most once", () => {
+  it("settles before it hands out, and nothing comes again, not even after a restart", async () => {
+    const topic = await topicWith({ ackMode: "at-most-once", ackDeadlineSeconds: 1 });
+    await publish(ann, topic, [1, 2, 3]);
+    const [first] = await take(ann, topic, 1, s);
+    assert.deepEqual(await ack(first!), { settled: 0, alreadySettled: 1, failed: [] });
+    assert.deepEqual(payloads(await take(ann, topic, 1, s)), [2]);
+    await server.restart();
+    assert.deepEqual(payloads(await consume(ann, topic, { ...s, wait: 2, limit: 10 })), [3]);
+    assert.deepEqual(await consume(ann, topic, { ...s, wait: 1.2 }), []);
+  });
+});
+
+describe("dead letters over a restart", () => {
+  it("stay where they are, and parked keys stay parked", async () => {
+    const topic = await topicWith({ maxAttempts: 1, blockKeyOnDeadLetter: true });
+    const messages = ["a1", "a2"].map((payload) => ({ payload, key: "a" }));
+    await ann.ok(ann.post("/messages/publish", { topic, messages }));
+    await nack(await one(topic));
+    await deadLetters(topic, 1);
+    await server.restart();
+    assert.deepEqual(await consume(ann, topic, s), []);
+    assert.deepEqual(payloads(await take(ann, `${topic}.dlq`, 1, {})), ["a1"]);
+    assert.equal((await ann.ok(ann.get(`/topics/${topic}.dlq`))).deadLettersOf, topic);
+  });
+});
