@@ -55,6 +55,7 @@ const groupTitles: Record<string, string> = {
   telemetry: "Logs and traces",
   metrics: "Metrics",
   messaging: "Messaging",
+  gateway: "Gateway",
   shutdown: "Stopping",
 };
 

@@ -137,7 +137,7 @@ const rawOf = (body: unknown) =>
   typeof body === "string" || Buffer.isBuffer(body) ? (body as string) : JSON.stringify(body);
 
 async function run(data: string, flags: Record<string, string>): Promise<RunningServer> {
-  const given = { data, port: "0", "log-level": "error", ...flags };
+  const given = { data, port: "0", "gateway-port": "0", "log-level": "error", ...flags };
   const { settings } = await loadSettings({ mode: "development", flags: given, env: {}, cwd: data });
   const log = createLog({ level: settings.telemetry.logLevel });
   return startServer({ mode: "development", settings, log, version: "test" });

@@ -21,6 +21,14 @@ export interface Overview {
     inFlight: number;
     bytes: number;
   };
+  gateway: {
+    /** Where clients reach it; null when it is off. */
+    url: string | null;
+    tlsUrl: string | null;
+    status: "ok" | "stale" | "off";
+    routes: number;
+    revision: number;
+  };
   process: { cpuSeconds: number; rssBytes: number; eventLoopDelayP99Ms: number };
 }
 

@@ -7,12 +7,13 @@ export interface ServerFacts {
   mode: "development" | "production";
   api: string;
   console: string;
+  gateway?: string;
   token?: string;
   data: string;
   readyMs: number;
 }
 
-export function banner({ version, mode, api, console, token, data, readyMs }: ServerFacts): string {
+export function banner({ version, mode, api, console, gateway, token, data, readyMs }: ServerFacts): string {
   const name = styleText("bold", `HotSwap ${version}`);
   const mark =
     mode === "development" ? styleText("yellow", "development: fixed key, loopback only") : "production";
@@ -20,6 +21,7 @@ export function banner({ version, mode, api, console, token, data, readyMs }: Se
   const rows: [string, string][] = [
     ["Console", console], // in development with an admin token, which signs in
     ["API", `${api}/api/v1   reference ${api}/docs   ${api}/openapi.json`],
+    ...(gateway ? ([["Gateway", gateway]] as [string, string][]) : []),
     ["Metrics", `${api}/metrics`],
     ["Data", token ? `${data}   (delete this folder to start anew)` : data],
     ...(token

@@ -1,6 +1,7 @@
 /** GET /api/v1/overview: the state of the whole system on one page, as the console draws it. */
 import { Type } from "typebox";
 import type { Clock } from "../core/clock.ts";
+import type { Gateway } from "../gateway/index.ts";
 import type { Messaging } from "../messaging/index.ts";
 import type { Health } from "../platform/health/index.ts";
 import { type Route, route } from "../platform/http/route.ts";
@@ -34,6 +35,15 @@ const overview = Type.Object({
     inFlight: count,
     bytes: count,
   }),
+  gateway: Type.Object({
+    url: Type.Union([Type.String(), Type.Null()], {
+      description: "Where clients reach it; null when it is off.",
+    }),
+    tlsUrl: Type.Union([Type.String(), Type.Null()]),
+    status: Type.Enum(["ok", "stale", "off"]),
+    routes: count,
+    revision: count,
+  }),
   process: Type.Object({ cpuSeconds: Type.Number(), rssBytes: count, eventLoopDelayP99Ms: Type.Number() }),
 });
 
@@ -43,10 +53,19 @@ export interface OverviewParts {
   clock: Clock;
   health: Health;
   messaging: Messaging;
+  gateway: Gateway;
   usage: ProcessUsage;
 }
 
-export function overviewRoutes({ version, mode, clock, health, messaging, usage }: OverviewParts): Route[] {
+export function overviewRoutes({
+  version,
+  mode,
+  clock,
+  health,
+  messaging,
+  gateway,
+  usage,
+}: OverviewParts): Route[] {
   const startedAt = new Date(clock.now()).toISOString();
   return [
     route({
@@ -64,6 +83,7 @@ export function overviewRoutes({ version, mode, clock, health, messaging, usage 
         now: new Date(clock.now()).toISOString(),
         health: await health.report(),
         messaging: await messaging.overview(principal.tenant),
+        gateway: gateway.overview(principal.tenant),
         process: usage.read(),
       }),
     }),

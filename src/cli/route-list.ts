@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { systemClock } from "../core/clock.ts";
 import { idMaker } from "../core/ids.ts";
 import { systemRandom } from "../core/random.ts";
+import { Gateway, type GatewayOptions, IdlePlane, Listener } from "../gateway/index.ts";
 import { Messaging } from "../messaging/index.ts";
 import { Approvals, approvalRoutes } from "../platform/approvals/index.ts";
 import { Audit, auditRoutes } from "../platform/audit/index.ts";
@@ -15,6 +16,7 @@ import { referenceRoutes } from "../platform/http/reference.routes.ts";
 import type { Route } from "../platform/http/route.ts";
 import type { Settings } from "../platform/settings/index.ts";
 import { Metrics, metricsRoutes, ProcessUsage } from "../platform/telemetry/index.ts";
+import { MemoryKv } from "../stores/kv/memory.ts";
 import { openLog } from "../stores/log/index.ts";
 import { openSecrets } from "../stores/secrets/index.ts";
 import { openSql, type Sql } from "../stores/sql/index.ts";
@@ -34,6 +36,7 @@ export interface RouteParts extends OverviewParts {
 export function serverRoutes(parts: RouteParts): Route[] {
   const routes = [
     ...parts.messaging.routes,
+    ...parts.gateway.routes,
     ...authRoutes(parts.issuer),
     ...auditRoutes(parts.audit, parts.onError),
     ...approvalRoutes(parts.approvals, parts.sql),
@@ -72,10 +75,45 @@ export function describeRoutes(settings: Settings, version: string): Route[] {
       settings: { ...settings.messaging, ...settings.http },
       onError: () => {},
     }),
+    gateway: describedGateway(settings, { sql, audit, clock, makeId, metrics }),
     metrics,
     metricsPublic: settings.metrics.public,
     health: new Health({ clock }),
     usage,
     onError: () => {},
+  });
+}
+
+function describedGateway(
+  settings: Settings,
+  parts: Pick<GatewayOptions, "sql" | "audit" | "clock" | "makeId" | "metrics">,
+): Gateway {
+  const nobody = () => {};
+  const listener = new Listener({
+    ...{
+      plane: new IdlePlane(),
+      settings: settings.gateway,
+      mode: "development",
+      folder: settings.data.folder,
+    },
+    ...{
+      clock: parts.clock,
+      drainMs: 0,
+      recordShare: 0,
+      onRecords: nobody,
+      onBackend: nobody,
+      onError: nobody,
+    },
+  });
+  return new Gateway({
+    ...parts,
+    ...{
+      kv: new MemoryKv({ clock: parts.clock }),
+      random: systemRandom,
+      listener,
+      ownIssuers: [],
+      onError: nobody,
+    },
+    settings: { ...settings.gateway, jsonDepthLimit: settings.http.jsonDepthLimit },
   });
 }

@@ -25,7 +25,7 @@ export async function runServer({ mode, version, json, configFile, flags }: RunO
   const { folder } = settings.data;
   await requireFreePort(settings.http.host, settings.http.port);
   const log = createLog({ level: settings.telemetry.logLevel });
-  const server = await startServer({ mode, settings, log, version });
+  const server = await startServer({ mode, settings, log, version, stopped });
   const startedAt = new Date(systemClock.now()).toISOString();
   await writeMarker(folder, { pid: process.pid, url: server.url, mode, startedAt });
   const token = mode === "development" ? await developmentToken(server) : undefined;
@@ -33,6 +33,7 @@ export async function runServer({ mode, version, json, configFile, flags }: RunO
     version,
     mode,
     api: server.url,
+    ...(server.gateway && { gateway: server.gateway }),
     console: token ? `${server.url}/#token=${token}` : `${server.url}/`,
     ...(token && { token }),
     data: folder,

@@ -4,16 +4,18 @@
  */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { systemClock } from "../core/clock.ts";
+import { type Clock, sleep, systemClock } from "../core/clock.ts";
+import { HotSwapError, hasCode } from "../core/errors.ts";
 import { idMaker } from "../core/ids.ts";
 import { Lifecycle, type Service } from "../core/lifecycle.ts";
 import { systemRandom } from "../core/random.ts";
+import * as gateway from "../gateway/index.ts";
 import * as messaging from "../messaging/index.ts";
 import { authorize } from "../platform/access/index.ts";
 import * as approvals from "../platform/approvals/index.ts";
 import * as audit from "../platform/audit/index.ts";
-import { Issuer, oidcIssuer, Verifier } from "../platform/auth/index.ts";
-import { Health } from "../platform/health/index.ts";
+import { Issuer, isLoopback, oidcIssuer, Verifier } from "../platform/auth/index.ts";
+import { type Check, Health } from "../platform/health/index.ts";
 import type { Route } from "../platform/http/route.ts";
 import { type HttpOptions, HttpServer } from "../platform/http/server.ts";
 import { loadStaticFiles } from "../platform/http/static.ts";
@@ -34,10 +36,14 @@ export interface ServerOptions {
   settings: Settings;
   log: Log;
   version: string;
+  /** Resolves when waiting for a store makes no sense any more. */
+  stopped?: Promise<void>;
 }
 
 export interface RunningServer {
   url: string;
+  /** Of the API gateway; undefined when it is switched off. */
+  gateway: string | undefined;
   routes: readonly Route[];
   issuer: Issuer;
   /** Stops accepting, drains, and closes every store. Idempotent. */
@@ -69,7 +75,12 @@ async function start(options: ServerOptions, lifecycle: Lifecycle): Promise<Runn
   const metrics = new Metrics({ seriesMax: settings.metrics.seriesMax, process: true });
   const traces = openTraces(settings, version, onError);
   await lifecycle.start(traces);
-  const stores = await startStores(settings, lifecycle, log);
+  const listener = openListener(
+    options,
+    (records) => traces.record(records.flatMap((one) => proxy.spans(one))),
+    onError,
+  );
+  const stores = await startStores(options, lifecycle, listener);
   await stores.sql.migrate(await allMigrations());
   const platform = await startPlatform(options, stores, lifecycle, onError);
   const broker = new messaging.Messaging({
@@ -83,8 +94,11 @@ async function start(options: ServerOptions, lifecycle: Lifecycle): Promise<Runn
     onError: onError("messaging"),
   });
   await lifecycle.start(broker);
+  const proxy = openGateway(options, stores, platform, { listener, metrics, onError: onError("gateway") });
+  await lifecycle.start(proxy);
 
   const health = openHealth(stores, log, metrics);
+  if (settings.gateway.enabled) health.register(gatewayCheck(proxy));
   const routes = serverRoutes({
     version,
     mode,
@@ -94,6 +108,7 @@ async function start(options: ServerOptions, lifecycle: Lifecycle): Promise<Runn
     audit: platform.audit,
     approvals: platform.approvals,
     messaging: broker,
+    gateway: proxy,
     metrics,
     metricsPublic: settings.metrics.public,
     health,
@@ -106,7 +121,67 @@ async function start(options: ServerOptions, lifecycle: Lifecycle): Promise<Runn
     health.drain();
     return lifecycle.stop();
   };
-  return { url: http.url, routes, issuer: platform.issuer, stop };
+  return { url: http.url, gateway: listener.url, routes, issuer: platform.issuer, stop };
+}
+
+type OnRecords = gateway.ListenerOptions["onRecords"];
+
+function openListener(
+  { mode, settings, log }: ServerOptions,
+  onRecords: OnRecords,
+  onError: OnError,
+): gateway.Listener {
+  const { otlpEndpoint, sampleRatio } = settings.telemetry;
+  return new gateway.Listener({
+    plane: new gateway.IdlePlane(),
+    ...{ settings: settings.gateway, mode, folder: settings.data.folder, clock, onRecords },
+    drainMs: settings.shutdown.drainTimeoutMs,
+    recordShare: otlpEndpoint === undefined ? 0 : Math.round(sampleRatio * 10_000),
+    onBackend: ({ backend, what, reason }) => log.info({ backend, what, reason }, "a backend turned"),
+    onError: onError("gateway"),
+  });
+}
+
+interface GatewayParts {
+  listener: gateway.Listener;
+  metrics: Metrics;
+  onError: (error: unknown) => void;
+}
+
+function openGateway(
+  { mode, settings }: ServerOptions,
+  { sql, kv }: Stores,
+  { audit, issuer }: Platform,
+  parts: GatewayParts,
+): gateway.Gateway {
+  const { issuerUrl, audience } = settings.auth;
+  // Development tokens count on loopback only, and the data plane does not ask where a token comes from.
+  const { host } = settings.gateway;
+  const isOpen = mode === "development" && host !== "localhost" && !isLoopback(host);
+  const own = isOpen
+    ? []
+    : [{ issuer: issuer.name, audience, keys: issuer.jwks.keys as Record<string, unknown>[] }];
+  return new gateway.Gateway({
+    ...{ sql, kv, audit, clock, makeId, random: systemRandom, ...parts },
+    settings: { ...settings.gateway, jsonDepthLimit: settings.http.jsonDepthLimit },
+    ownIssuers: issuerUrl === undefined ? own : [...own, { issuer: issuerUrl, audience }],
+  });
+}
+
+function gatewayCheck(proxy: gateway.Gateway): Check {
+  return {
+    name: "gateway",
+    needed: false,
+    async probe() {
+      const { staleSince, revision } = proxy.state;
+      if (staleSince === undefined) return;
+      const since = new Date(staleSince).toISOString();
+      throw new HotSwapError(
+        "store_unavailable",
+        `Serves by its last snapshot, revision ${revision}, since ${since}.`,
+      );
+    },
+  };
 }
 
 function openTraces({ telemetry }: Settings, version: string, onError: OnError): Traces {
@@ -163,12 +238,23 @@ async function openHttp(
   });
 }
 
-async function startStores(settings: Settings, lifecycle: Lifecycle, log: Log) {
+async function startStores(
+  { settings, log, stopped }: ServerOptions,
+  lifecycle: Lifecycle,
+  listener: Service & { revision: number },
+) {
   const { data, kv: kvSettings, secrets: secretSettings } = settings;
   const sql = openSql({ sql: settings.sql.url, data: data.folder, poolSize: settings.sql.poolSize, clock });
   // First of all: one process per data folder. The embedded database takes the lock itself.
-  if (settings.sql.url !== "embedded") await lifecycle.start(folderLock(data.folder));
-  await lifecycle.start(sql);
+  if (settings.sql.url === "embedded") {
+    await lifecycle.start(sql);
+    await lifecycle.start(listener);
+  } else {
+    await lifecycle.start(folderLock(data.folder));
+    await lifecycle.start(listener);
+    const patient = listener.revision > 0; // it serves already, by the snapshot of last time
+    await lifecycle.start(patient ? patiently(sql, clock, log, stopped) : sql);
+  }
   const kv = await openKv({
     ...(kvSettings.url !== "memory" && { url: kvSettings.url }),
     clock,
@@ -220,9 +306,27 @@ function blobFolder({ blob, data }: Settings): string {
   return blob.url === "folder" ? join(data.folder, "blob") : new URL(blob.url).pathname;
 }
 
+/** Waits for a store that cannot be reached, for as long as it takes, so that what serves without it goes on. */
+function patiently(service: Service, clock: Clock, log: Log, stopped = new Promise<void>(() => {})): Service {
+  const start = async (): Promise<void> => {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await service.start();
+      } catch (error) {
+        if (!hasCode(error, "store_unavailable")) throw error;
+        if (attempt === 1)
+          log.warn({ err: error }, `waiting for ${service.name}; the gateway serves by its last snapshot`);
+        const left = await Promise.race([sleep(clock, 1_000).then(() => false), stopped.then(() => true)]);
+        if (left) throw new HotSwapError("shutting_down", `Stopped while waiting for ${service.name}.`);
+      }
+    }
+  };
+  return { name: service.name, start, stop: () => service.stop() };
+}
+
 /** Of every room that has tables. */
 export async function allMigrations() {
-  const rooms = { audit, approvals, idempotency, messaging };
+  const rooms = { audit, approvals, idempotency, messaging, gateway };
   const loaded = Object.entries(rooms).map(([room, { migrations }]) => loadMigrations(room, migrations));
   return (await Promise.all(loaded)).flat();
 }

@@ -370,6 +370,78 @@ const entries = {
     title: "The lease on the message has ended",
     help: "Its deadline passed or it was given back; the message is, or will be, with another consumer. Do not count your work as done.",
   },
+
+  // Gateway
+  gateway_route_not_found: {
+    kind: "not_found",
+    title: "There is no such route of the gateway",
+    help: "List them with GET /api/v1/gateway/routes; the id is that of the answer that created it.",
+  },
+  gateway_route_exists: {
+    kind: "conflict",
+    title: "A route of this name exists already",
+    help: "Change it with PUT, or choose another name.",
+  },
+  gateway_host_taken: {
+    kind: "conflict",
+    title: "The host belongs to another tenant",
+    help: "A host belongs to the tenant whose route named it first, with all names below a wildcard; routes without a host to the first tenant that has one. Name a host of your own.",
+  },
+  gateway_routes_full: {
+    kind: "conflict",
+    title: "The tenant has as many routes as it may",
+    help: "Delete what is not needed, or raise `gateway.routesMax`.",
+  },
+  gateway_set_invalid: {
+    kind: "invalid",
+    title: "The route set has mistakes",
+    help: "Each entry of `errors` names one place of the document. Nothing of it was taken; what was served before is served still.",
+  },
+  gateway_revision_not_found: {
+    kind: "not_found",
+    title: "There is no such revision of the route set",
+    help: "The detail says which can be read. Older ones are not kept.",
+  },
+  gateway_backend_not_found: {
+    kind: "not_found",
+    title: "There is no such backend",
+    help: "List them with GET /api/v1/gateway/backends. A backend exists as long as a route that is switched on uses it.",
+  },
+  gateway_instance_not_found: {
+    kind: "not_found",
+    title: "There is no such instance of the service",
+    help: "It was taken away or its time ended without a heartbeat. Register it again.",
+  },
+  gateway_instances_full: {
+    kind: "conflict",
+    title: "The tenant has as many service instances as it may",
+    help: "Deregister what is not needed, or raise `gateway.instancesMax`.",
+  },
+  gateway_key_not_found: {
+    kind: "not_found",
+    title: "There is no such API key",
+    help: "List them with GET /api/v1/gateway/keys; one that was withdrawn or has expired is not listed.",
+  },
+  gateway_key_exists: {
+    kind: "conflict",
+    title: "An API key of this name exists already",
+    help: "Choose another name, or withdraw the key that has it.",
+  },
+  gateway_keys_full: {
+    kind: "conflict",
+    title: "The tenant has as many API keys as it may",
+    help: "Withdraw what is not needed, or raise `gateway.keysMax`.",
+  },
+  gateway_request_not_found: {
+    kind: "not_found",
+    title: "The request is not among the last ones",
+    help: "This node keeps the last requests in memory, each under its X-Request-Id. Ask the node that served it, soon after.",
+  },
+  gateway_off: {
+    kind: "unavailable",
+    title: "The gateway is switched off",
+    help: "Start the server without `gateway.enabled: false`.",
+  },
 } as const satisfies Record<string, CatalogueEntry>;
 
 export type ErrorCode = keyof typeof entries;

@@ -49,7 +49,9 @@ async function things(): Promise<Known> {
   const taken = (await ann.ok(ann.get(`/messages/consume/${topic}?limit=2`))).messages;
   const { id } = await ann.ok(ann.post("/approvals", { kind: "fuzz", resource: "x", content: {} }));
   const { next } = await ann.ok(ann.get("/topics?limit=1"));
-  const ids = [...messages.map(({ messageId }: { messageId: string }) => messageId), items[0].id, id];
+  await ann.post("/gateway/routes", { name: "fuzz", match: {}, backends: [{ url: "http://127.0.0.1:9" }] });
+  const route = (await ann.ok(ann.get("/gateway/routes"))).items[0]?.id ?? id;
+  const ids = [...messages.map(({ messageId }: { messageId: string }) => messageId), items[0].id, id, route];
   const receipts = taken.map(({ receipt }: { receipt: string }) => receipt);
   const known: Record<string, unknown[]> = {
     name: [topic, "queue", "default"],

@@ -22,6 +22,10 @@ export const permissions = {
   "messages.read": ["operator", "developer", "consumer", "tenant-owner", "viewer"],
   "subscriptions.read": ["operator", "developer", "producer", "consumer", "tenant-owner", "viewer"],
   "subscriptions.write": ["operator", "developer", "consumer", "tenant-owner"],
+  "gateway.read": ["operator", "developer", "tenant-owner", "viewer"],
+  "gateway.write": ["operator"],
+  "gateway.register": ["operator", "developer", "tenant-owner"],
+  "gateway.delete": [], // of the admin alone
   "approvals.read": ["operator", "developer", "approver", "tenant-owner", "viewer"],
   "approvals.request": ["operator", "developer", "tenant-owner"],
   "approvals.decide": ["approver"],

@@ -4,4 +4,4 @@ export { Issuer, type IssuerOptions, type Mode, type TokenRequest } from "./issu
 export { type OidcOptions, oidcIssuer } from "./oidc.ts";
 export { anonymous, type Principal } from "./principal.ts";
 export { developmentIssuer, type TrustedIssuer } from "./trusted-issuer.ts";
-export { Verifier, type VerifierOptions } from "./verifier.ts";
+export { isLoopback, Verifier, type VerifierOptions } from "./verifier.ts";

@@ -3,6 +3,7 @@
  * environment, a scalar or list from the file), says in one phrase what it allows, and shows a value without
  * the credentials in it.
  */
+import { isIP } from "node:net";
 import { resolve } from "node:path";
 
 export interface Kind<Value> {
@@ -135,6 +136,27 @@ export function origins(): Kind<readonly string[]> {
     read(raw) {
       const values: unknown = typeof raw === "string" ? raw.split(",").map((part) => part.trim()) : raw;
       return Array.isArray(values) && values.every(isOrigin) ? (values as string[]) : undefined;
+    },
+    show: (values) => values.join(", "),
+  };
+}
+
+/** IP addresses, each with the bits of its network or with a port, as a list in the file or separated by commas. */
+export function networks(): Kind<readonly string[]> {
+  const isAddress = (value: unknown) => {
+    if (typeof value !== "string") return false;
+    const [, bracketed, plain, bits] =
+      /^(?:\[([^\]]+)\](?::\d+)?|([^/]+?))(?:\/(\d{1,3}))?$/.exec(value) ?? [];
+    const address = bracketed ?? plain?.replace(/^(\d+\.\d+\.\d+\.\d+):\d+$/, "$1") ?? "";
+    const family = isIP(address);
+    return family !== 0 && Number(bits ?? 0) <= (family === 4 ? 32 : 128);
+  };
+  return {
+    name: "list",
+    allowed: "addresses such as 10.0.0.0/8 or 192.0.2.1, separated by commas",
+    read(raw) {
+      const values: unknown = typeof raw === "string" ? raw.split(",").map((part) => part.trim()) : raw;
+      return Array.isArray(values) && values.every(isAddress) ? (values as string[]) : undefined;
     },
     show: (values) => values.join(", "),
   };

@@ -12,6 +12,7 @@ export {
   activeSpan,
   activeTrace,
   extractTrace,
+  type FinishedSpan,
   formatTraceparent,
   injectTrace,
   parseTraceparent,

@@ -91,6 +91,84 @@ export const metricTable = {
     labels: ["tenant", "topic", "subscription"],
   },
 
+  gateway_requests_total: {
+    type: "counter",
+    help: "Requests that the gateway answered, by route and class of the answer's status.",
+    labels: ["tenant", "route", "variant", "status_class"],
+  },
+  gateway_requests_failed_total: {
+    type: "counter",
+    help: "Requests that ended badly: answered by the gateway for a backend that failed, or not answered at all.",
+    labels: ["tenant", "route", "variant"],
+  },
+  gateway_request_duration_seconds: {
+    type: "histogram",
+    help: "Time from a request's first byte to the last of its answer (http.server.request.duration of the gateway).",
+    labels: ["tenant", "route", "variant"],
+    buckets: requestSeconds,
+  },
+  gateway_backend_duration_seconds: {
+    type: "histogram",
+    help: "Time from the choice of a backend to the head of its answer (http.client.request.duration).",
+    labels: ["tenant", "route", "variant"],
+    buckets: requestSeconds,
+  },
+  gateway_active_requests: {
+    type: "gauge",
+    help: "Requests that the gateway is answering.",
+    labels: ["tenant", "route", "variant"],
+  },
+  gateway_active_connections: {
+    type: "gauge",
+    help: "Connections of clients to the gateway.",
+    labels: [],
+  },
+  gateway_tunnels: {
+    type: "gauge",
+    help: "WebSocket and other upgraded connections through the gateway.",
+    labels: [],
+  },
+  gateway_circuit_breaker_state: {
+    type: "gauge",
+    help: "0 closed, 1 half-open, 2 open.",
+    labels: ["tenant", "backend"],
+  },
+  gateway_backend_healthy: {
+    type: "gauge",
+    help: "1 when the backend is used: its checks pass and it is not left out for failures.",
+    labels: ["tenant", "backend"],
+  },
+  gateway_backend_connections: {
+    type: "gauge",
+    help: "Connections of the gateway to the backend.",
+    labels: ["tenant", "backend"],
+  },
+  gateway_retries_total: {
+    type: "counter",
+    help: "Further attempts, by what they were made for.",
+    labels: ["reason"],
+  },
+  gateway_response_flags_total: {
+    type: "counter",
+    help: "Requests that ended other than well, by response flag.",
+    labels: ["flag"],
+  },
+  gateway_requests_refused_total: {
+    type: "counter",
+    help: "Requests refused before a route was known, by reason.",
+    labels: ["reason"],
+  },
+  gateway_config_revision: {
+    type: "gauge",
+    help: "Snapshot that the gateway of this node serves by.",
+    labels: [],
+  },
+  gateway_config_stale: {
+    type: "gauge",
+    help: "1 while SQL cannot be reached and the gateway serves by its last snapshot.",
+    labels: [],
+  },
+
   health_check_up: {
     type: "gauge",
     help: "1 when the check passed the last time somebody asked, 0 when it did not.",

@@ -31,7 +31,7 @@ type AnyFamily = Family<string, Counter | Gauge | Histogram>;
 export class Metrics {
   readonly #process = new Registry();
   readonly #families = new Map<MetricName, AnyFamily>();
-  readonly #collectors = new Set<() => void>();
+  readonly #collectors = new Set<() => void | Promise<void>>();
 
   constructor(options: MetricsOptions = {}) {
     const { seriesMax = 2_000 } = options;
@@ -65,7 +65,7 @@ export class Metrics {
   /**
    * Runs `work` before each scrape, to set gauges that nobody needs to keep up in between. Returns its end.
    */
-  onCollect(work: () => void): () => void {
+  onCollect(work: () => void | Promise<void>): () => void {
     this.#collectors.add(work);
     return () => void this.#collectors.delete(work);
   }
@@ -82,7 +82,7 @@ export class Metrics {
   async text(): Promise<string> {
     for (const collect of this.#collectors) {
       try {
-        collect();
+        await collect();
       } catch {
         // One part that fails must not take the metrics of all others with it; it is counted instead.
         this.counter("metrics_collect_failures_total").labels({}).inc();

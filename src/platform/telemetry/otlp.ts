@@ -22,7 +22,7 @@ import {
   TraceIdRatioBasedSampler,
 } from "@opentelemetry/sdk-trace-node";
 import { HotSwapError } from "../../core/errors.ts";
-import type { Span, SpanOptions, TraceContext } from "./trace-context.ts";
+import type { FinishedSpan, Span, SpanOptions, TraceContext } from "./trace-context.ts";
 
 export interface RecorderOptions {
   /** Base URL of an OTLP/HTTP receiver. */
@@ -38,6 +38,8 @@ export interface RecorderOptions {
 
 export interface SpanRecorder {
   begin(name: string, options: SpanOptions, parent: TraceContext | undefined): Span & { end(): void };
+  /** Sends a span that was measured elsewhere. */
+  record(span: FinishedSpan): void;
   stop(): Promise<void>;
 }
 
@@ -58,10 +60,12 @@ export function openRecorder(options: RecorderOptions): SpanRecorder {
     timeoutMillis: sendTimeoutMs,
   });
   const exporter = new WatchedExporter(otlp, options.onError ?? (() => {}));
+  const resource = resourceFromAttributes({ "service.name": "hotswap", "service.version": options.version });
+  const processor = new BatchSpanProcessor(exporter);
   const provider = new BasicTracerProvider({
-    resource: resourceFromAttributes({ "service.name": "hotswap", "service.version": options.version }),
+    resource,
     sampler: new ParentBasedSampler({ root: new TraceIdRatioBasedSampler(options.sampleRatio) }),
-    spanProcessors: [new BatchSpanProcessor(exporter)],
+    spanProcessors: [processor],
   });
   const tracer = provider.getTracer("hotswap", options.version);
   return {
@@ -90,9 +94,30 @@ export function openRecorder(options: RecorderOptions): SpanRecorder {
         end: () => span.end(),
       };
     },
+    record: (span) => processor.onEnd(toReadable(span, resource, options.version)),
     // A receiver that is down must not keep the process from stopping; WatchedExporter has told of it.
     stop: () => provider.shutdown().catch(() => {}),
   };
+}
+
+function toReadable(span: FinishedSpan, resource: ReadableSpan["resource"], version: string): ReadableSpan {
+  const { traceId, spanId, parentSpanId, name, kind, startMs, endMs, attributes, failed } = span;
+  const contextOf = (id: string): SpanContext => ({ traceId, spanId: id, traceFlags: 1 });
+  return {
+    ...{ name, resource, kind: kinds[kind], links: [], events: [], ended: true },
+    spanContext: () => contextOf(spanId),
+    ...(parentSpanId !== undefined && { parentSpanContext: contextOf(parentSpanId) }),
+    ...{ startTime: toHrTime(startMs), endTime: toHrTime(endMs), duration: toHrTime(endMs - startMs) },
+    status: { code: failed === undefined ? SpanStatusCode.UNSET : SpanStatusCode.ERROR },
+    attributes: { ...attributes, ...(failed !== undefined && { "error.type": failed }) },
+    instrumentationScope: { name: "hotswap", version },
+    ...{ droppedAttributesCount: 0, droppedEventsCount: 0, droppedLinksCount: 0 },
+  };
+}
+
+function toHrTime(ms: number): [number, number] {
+  const seconds = Math.floor(ms / 1_000);
+  return [seconds, Math.round((ms - seconds * 1_000) * 1e6)];
 }
 
 function toSpanContext({ traceId, spanId, flags, state }: TraceContext): SpanContext {

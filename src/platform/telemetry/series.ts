@@ -59,6 +59,16 @@ export class Histogram implements Cell {
     this.#counts = new Float64Array(bounds.length + 1);
   }
 
+  get bounds(): readonly number[] {
+    return this.#bounds;
+  }
+
+  /** What was counted elsewhere: for each bound, and for what is above the last, how many more; and their sum. */
+  add(counts: readonly number[], sum: number): void {
+    for (let bucket = 0; bucket < this.#counts.length; bucket++) this.#counts[bucket]! += counts[bucket] ?? 0;
+    this.#sum += sum;
+  }
+
   observe(value: number): void {
     let bucket = 0;
     while (bucket < this.#bounds.length && value > this.#bounds[bucket]!) bucket++;

@@ -70,6 +70,21 @@ export interface SpanOptions {
   links?: readonly TraceContext[];
 }
 
+/** A span that was measured elsewhere, and is only to be sent. */
+export interface FinishedSpan {
+  traceId: string;
+  spanId: string;
+  parentSpanId?: string | undefined;
+  name: string;
+  kind: SpanKind;
+  /** Wall time in milliseconds, with a fraction. */
+  startMs: number;
+  endMs: number;
+  attributes: Attributes;
+  /** What kind of failure it ended with (error.type); undefined when all went well. */
+  failed?: string | undefined;
+}
+
 // One for the process: a trace belongs to a line of execution, whichever server it runs in.
 const active = new AsyncLocalStorage<Span>();
 

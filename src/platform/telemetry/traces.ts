@@ -7,7 +7,14 @@
  */
 import type { Service } from "../../core/lifecycle.ts";
 import type { RecorderOptions, SpanRecorder } from "./otlp.ts";
-import { activeTrace, runInSpan, type Span, type SpanOptions, silentSpan } from "./trace-context.ts";
+import {
+  activeTrace,
+  type FinishedSpan,
+  runInSpan,
+  type Span,
+  type SpanOptions,
+  silentSpan,
+} from "./trace-context.ts";
 
 export type TracesOptions = Omit<RecorderOptions, "endpoint"> & {
   /** Without it nothing is recorded. */
@@ -33,6 +40,11 @@ export class Traces implements Service {
     if (endpoint === undefined) return;
     const { openRecorder } = await import("./otlp.ts");
     this.#recorder = openRecorder({ ...this.#options, endpoint });
+  }
+
+  /** Sends spans that were measured elsewhere; nothing happens when none are recorded. */
+  record(spans: readonly FinishedSpan[]): void {
+    for (const span of spans) this.#recorder?.record(span);
   }
 
   /** Sends what is left, for a few seconds at most. */

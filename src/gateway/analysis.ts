@@ -1,0 +1,117 @@
+/**
+ * Which routes of a set get in one another's way. A narrower route beside a wider one is how routes are meant to be
+ * and is not reported; what is: a route that never gets a request, two that only the smaller id tells apart, and two
+ * that each take requests from the other.
+ *
+ * Routes are compared only along the literal beginnings of their paths, so that a set of many thousand costs what its
+ * real neighbours cost; a bound on the comparisons holds for sets made to be slow.
+ */
+import { covers, type Matched, meets, prepare } from "./overlap.ts";
+import type { Finding, RouteSpec } from "./routes.schema.ts";
+
+export interface AnalysedRoute {
+  readonly id: string;
+  readonly spec: RouteSpec;
+}
+
+interface Entry extends AnalysedRoute {
+  readonly matched: Matched;
+}
+
+const comparisonsMax = 2_000_000;
+const findingsMax = 1_000;
+
+export interface SetAnalysis {
+  findings: Finding[];
+  truncated: boolean;
+}
+
+export function analyse(routes: readonly AnalysedRoute[]): SetAnalysis {
+  const entries = routes.filter(isEnabled).map(toEntry);
+  const byBeginning = Map.groupBy(entries, ({ matched }) => beginningOf(matched).join("/"));
+  const findings: Finding[] = [];
+  let comparisons = 0;
+  for (const entry of entries) {
+    const beginning = beginningOf(entry.matched);
+    for (let length = 0; length <= beginning.length; length++) {
+      for (const other of byBeginning.get(beginning.slice(0, length).join("/")) ?? []) {
+        // Two with the same beginning would be seen from both sides.
+        if (other === entry || (length === beginning.length && other.id > entry.id)) continue;
+        if (++comparisons > comparisonsMax || findings.length >= findingsMax)
+          return { findings, truncated: true };
+        const found = between(entry, other);
+        if (found) findings.push(found);
+      }
+    }
+  }
+  return { findings, truncated: false };
+}
+
+/** What one route would mean to a set; `routes` may hold an earlier version of it. */
+export function analyseOne(route: AnalysedRoute, routes: Iterable<AnalysedRoute>): Finding[] {
+  if (!isEnabled(route)) return [];
+  const entry = toEntry(route);
+  const findings: Finding[] = [];
+  for (const other of routes) {
+    if (other.id === route.id || !isEnabled(other)) continue;
+    const found = between(entry, toEntry(other));
+    if (found) findings.push(found);
+    if (findings.length >= 20) break; // more of them would say nothing new
+  }
+  return findings;
+}
+
+const isEnabled = ({ spec }: AnalysedRoute) => spec.enabled !== false;
+const prepared = new WeakMap<RouteSpec, Matched>();
+
+export function toEntry({ id, spec }: AnalysedRoute): Entry {
+  const matched = prepared.get(spec) ?? prepare(spec);
+  prepared.set(spec, matched);
+  return { id, spec, matched };
+}
+
+/** Literal segments before the first placeholder. Two whose beginnings differ have no request in common. */
+function beginningOf({ path: { segments } }: Matched): string[] {
+  const end = segments.indexOf(undefined);
+  return (end < 0 ? segments : segments.slice(0, end)) as string[];
+}
+
+function between(a: Entry, b: Entry): Finding | undefined {
+  if (!meets(a.matched, b.matched)) return undefined;
+  const order = compareRules(a, b);
+  const [winner, loser] = order < 0 || (order === 0 && a.id < b.id) ? [a, b] : [b, a];
+  const names = { route: loser.spec.name, other: winner.spec.name };
+  if (covers(winner.matched, loser.matched)) {
+    const why = order === 0 ? "is the same and older" : "goes first and matches all of it";
+    return {
+      kind: "unreachable",
+      ...names,
+      message: `${names.route} gets no request: ${names.other} ${why}.`,
+    };
+  }
+  if (order === 0) {
+    const message = `${names.route} and ${names.other} match some requests both; give one of them a priority.`;
+    return { kind: "ambiguous", ...names, message };
+  }
+  if (covers(loser.matched, winner.matched)) return undefined;
+  const message = `Of requests that both match, ${names.other} takes all.`;
+  return { kind: "overlap", ...names, message };
+}
+
+const hostRank = ({ host }: Matched) => (host === undefined ? 0 : host.startsWith("*.") ? 1 : 2);
+const pathRanks = { any: 0, prefix: 1, template: 2, exact: 3 } as const;
+const conditionCount = ({ headers, query, methods }: Matched) =>
+  headers.length + query.length + (methods ? 1 : 0);
+
+/** The matcher's rule (proxy/snapshot.ts) up to the id: negative when `a` goes first, 0 when only ids decide. */
+export function compareRules(a: Entry, b: Entry): number {
+  const [one, other] = [a.matched, b.matched];
+  return (
+    (b.spec.priority ?? 0) - (a.spec.priority ?? 0) ||
+    hostRank(other) - hostRank(one) ||
+    (other.host?.length ?? 0) - (one.host?.length ?? 0) ||
+    pathRanks[other.path.kind] - pathRanks[one.path.kind] ||
+    other.path.text.length - one.path.text.length ||
+    conditionCount(other) - conditionCount(one)
+  );
+}

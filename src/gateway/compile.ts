@@ -1,0 +1,191 @@
+/**
+ * From routes as people write them to the snapshot that the data plane serves by. Pure: what has to be found out
+ * elsewhere (endpoints of a service, keys of an issuer) comes in as arguments.
+ *
+ * A backend is a tenant's URL with the way to speak to it; routes that name the same one share its connections,
+ * health and breaker. Where their settings for it differ, those of the oldest route count.
+ */
+import { createHash } from "node:crypto";
+import { canonicalJson } from "../core/json.ts";
+import type * as plane from "./proxy/snapshot.ts";
+import { conditionsOf, originOf, rateName } from "./route-checks.ts";
+import type { BackendSpec, RouteSpec } from "./routes.schema.ts";
+
+/** One place that a backend of a route stands for. */
+export interface Endpoint {
+  url: string;
+  /** Beside the others of the same service or name; 1 for all of a kind. */
+  weight: number;
+  /** For TLS, when the URL holds an address. */
+  serverName?: string;
+}
+
+export interface CompileContext {
+  tenant: string;
+  /** Endpoints of a service or of a DNS name, as they are known now. */
+  endpointsOf(backend: BackendSpec): readonly Endpoint[];
+  /** Ids of the issuers that a route's JWT policy names. */
+  issuersOf(jwt: NonNullable<NonNullable<RouteSpec["auth"]>["jwt"]>): readonly string[];
+  /** Added to every priority, so that one tenant's routes for any host stay behind another's for a host. */
+  priorityBase: number;
+  /** For routes with the label `system: bss` that have no rate limit of their own. */
+  bssRate: plane.RateLimit | undefined;
+}
+
+export interface CompiledRoute {
+  route: plane.Route;
+  /** As this route would have them; see `BackendTable`. */
+  backends: readonly plane.Backend[];
+}
+
+export function compileRoute(id: string, spec: RouteSpec, context: CompileContext): CompiledRoute {
+  const { tenant } = context;
+  const backends = new Map<string, plane.Backend>();
+  const add = (endpoint: Endpoint) => {
+    const backend = compileBackend(tenant, endpoint, spec);
+    backends.set(backend.id, backend);
+    return backend.id;
+  };
+  const targets = compileTargets(spec.backends ?? [], context, add);
+  const { mirror, match } = spec;
+  const route: plane.Route = {
+    ...{ id, name: spec.name, tenant },
+    priority: context.priorityBase + (spec.priority ?? 0),
+    match: {
+      ...(match.host !== undefined && { host: match.host }),
+      ...(match.path && { path: match.path as NonNullable<plane.Match["path"]> }),
+      ...(match.methods && { methods: match.methods }),
+      ...(match.headers && { headers: conditionsOf(match.headers) }),
+      ...(match.query && { query: conditionsOf(match.query) }),
+    },
+    strategy: compileStrategy(spec, (url) => backendId(tenant, { url, weight: 1 }, spec)),
+    targets,
+    ...(spec.timeouts && { timeouts: spec.timeouts }),
+    ...(spec.retry && { retry: spec.retry }),
+    ...(spec.request && { request: spec.request }),
+    ...(spec.response && { response: spec.response }),
+    ...(spec.redirect && { redirect: { status: 308, ...spec.redirect } as plane.Redirect }),
+    ...(mirror && {
+      mirror: {
+        backend: add({ url: mirror.url, weight: 1 }),
+        share: tenThousandths(mirror.share ?? 1),
+        ...(mirror.bodyBytesMax !== undefined && { bodyBytesMax: mirror.bodyBytesMax }),
+      },
+    }),
+    policies: compilePolicies(spec, context),
+    ...(spec.upgrades !== undefined && { upgrades: spec.upgrades }),
+  };
+  return { route, backends: [...backends.values()] };
+}
+
+const tenThousandths = (share: number) => Math.round(share * 10_000);
+
+/**
+ * A service or name has its weight as a whole, however many instances stand behind it; alone in its route it needs no
+ * more than its instances' own weights.
+ */
+function compileTargets(
+  specs: readonly BackendSpec[],
+  context: CompileContext,
+  add: (endpoint: Endpoint) => string,
+): plane.Target[] {
+  const isStatic = specs.every(({ url }) => url !== undefined);
+  const scale = isStatic || specs.length === 1 ? 1 : 1_000;
+  const targets = new Map<string, number>();
+  for (const spec of specs) {
+    const whole = spec.weight ?? 1;
+    const endpoints = spec.url === undefined ? context.endpointsOf(spec) : [{ url: spec.url, weight: 1 }];
+    const sum = endpoints.reduce((total, { weight }) => total + weight, 0);
+    for (const endpoint of endpoints) {
+      const part =
+        scale === 1 ? whole * endpoint.weight : Math.ceil((whole * scale * endpoint.weight) / (sum || 1));
+      const id = add(endpoint);
+      targets.set(id, (targets.get(id) ?? 0) + part);
+    }
+  }
+  return [...targets].map(([backend, weight]) => ({ backend, weight }));
+}
+
+function compileStrategy(spec: RouteSpec, idOf: (url: string) => string): plane.Strategy {
+  const { strategy = "round-robin", header, sticky } = spec;
+  if (strategy === "header") {
+    const byValue = Object.entries(header!.byValue).map(([value, url]) => [value, idOf(url)]);
+    return {
+      ...{
+        kind: "header",
+        header: header!.name,
+        byValue: Object.fromEntries(byValue) as Record<string, string>,
+      },
+      ...(header!.otherwise !== undefined && { otherwise: idOf(header!.otherwise) }),
+    };
+  }
+  if (strategy === "sticky") return { kind: "sticky", cookie: "hotswap-backend", ...sticky };
+  return { kind: strategy };
+}
+
+const waysOf = ({ connection }: RouteSpec, { url, serverName }: Endpoint) => {
+  const tls = { ...(serverName !== undefined && { serverName }), ...connection?.tls };
+  const isSecure = url.startsWith("https:") && Object.keys(tls).length > 0;
+  return { ...(connection?.protocol === "h2" && { protocol: "h2" as const }), ...(isSecure && { tls }) };
+};
+
+/** The same for the same tenant, origin, protocol and TLS settings, on every node and for ever. */
+export function backendId(tenant: string, endpoint: Endpoint, spec: RouteSpec): string {
+  const identity = canonicalJson([tenant, originOf(endpoint.url) ?? endpoint.url, waysOf(spec, endpoint)]);
+  return createHash("sha256").update(identity).digest("hex").slice(0, 16);
+}
+
+function compileBackend(tenant: string, endpoint: Endpoint, spec: RouteSpec): plane.Backend {
+  const { connectionsMax, idleMax, idleMs, slowStartMs } = spec.connection ?? {};
+  return {
+    id: backendId(tenant, endpoint, spec),
+    url: originOf(endpoint.url) ?? endpoint.url,
+    ...waysOf(spec, endpoint),
+    ...(connectionsMax !== undefined && { connectionsMax }),
+    ...(idleMax !== undefined && { idleMax }),
+    ...(idleMs !== undefined && { idleMs }),
+    ...(slowStartMs !== undefined && { slowStartMs }),
+    ...(spec.health && { health: spec.health }),
+    ...(spec.outlier && { outlier: spec.outlier }),
+    ...(spec.breaker && { breaker: spec.breaker }),
+  };
+}
+
+function compilePolicies(
+  { limits, ip, cors, auth, labels }: RouteSpec,
+  context: CompileContext,
+): plane.Policies {
+  const { tenant, bssRate } = context;
+  const rates = (limits?.rate ?? []).map(
+    ({ name, requests, perSeconds = 60, burst, per = "client" }, index) => ({
+      name: name ?? rateName(per, index),
+      ...{ burst: burst ?? requests, perSecond: requests / perSeconds, per },
+    }),
+  );
+  if (rates.length === 0 && bssRate && labels?.system === "bss") rates.push({ ...bssRate });
+  const jwt = auth?.jwt;
+  return {
+    ...(limits?.requestBytesMax !== undefined && { requestBytesMax: limits.requestBytesMax }),
+    ...(ip && { ip }),
+    ...(rates.length > 0 && { rateLimits: rates }),
+    ...(cors && { cors }),
+    ...(jwt && {
+      jwt: {
+        issuers: context.issuersOf(jwt),
+        ...(jwt.audience !== undefined && { audience: jwt.audience }),
+        ...(jwt.scopes && { scopes: jwt.scopes }),
+        ...(jwt.anyRole && { anyRole: jwt.anyRole }),
+        ...(jwt.claimHeaders && { claimHeaders: jwt.claimHeaders }),
+      },
+    }),
+    ...(auth?.apiKey && {
+      apiKey: {
+        ...(auth.apiKey.header !== undefined && { header: auth.apiKey.header }),
+        groups: (auth.apiKey.groups ?? ["*"]).map((group) => keyGroup(tenant, group)),
+      },
+    }),
+  };
+}
+
+/** Keys of all tenants are in one list; the tenant in front keeps them apart. Every key is in the group `*`. */
+export const keyGroup = (tenant: string, group: string) => `${tenant}/${group}`;

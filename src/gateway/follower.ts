@@ -1,0 +1,354 @@
+/**
+ * Keeps the data plane at what is committed in SQL. The truth is the revisions in SQL, which are looked at every few
+ * seconds; a notice through the key-value store, and a change made on this node, only make the look come sooner. What
+ * is loaded is what changed since the revision that this node has.
+ *
+ * While SQL cannot be reached the data plane goes on by what it has; `state` says since when. Refreshes are made one
+ * after the other, and who asks during one waits for the next.
+ */
+import type { Clock, Timer } from "../core/clock.ts";
+import type { Service } from "../core/lifecycle.ts";
+import type { Kv } from "../stores/kv/index.ts";
+import type { Sql } from "../stores/sql/port.ts";
+import type { AnalysedRoute } from "./analysis.ts";
+import type { Endpoint } from "./compile.ts";
+import { keyGroup } from "./compile.ts";
+import { DnsWatcher, dnsKey } from "./dns.ts";
+import { Issuers, type IssuersOptions } from "./issuers.ts";
+import { selectKeys } from "./keys.sql.ts";
+import { selectOverrides } from "./overrides.sql.ts";
+import type { ApiKey, DataPlane, RateLimit, SnapshotProblem } from "./proxy/snapshot.ts";
+import { type GatewayTx, selectRevisions } from "./revisions.sql.ts";
+import type { BackendSpec, Finding } from "./routes.schema.ts";
+import { selectChanges, selectRoutes } from "./routes.sql.ts";
+import { selectInstances } from "./services.sql.ts";
+import { SnapshotBuilder } from "./snapshot-builder.ts";
+import type { SnapshotFile } from "./snapshot-file.ts";
+import type { Part } from "./tables.ts";
+
+export interface FollowerOptions {
+  sql: Sql;
+  kv: Kv;
+  clock: Clock;
+  plane: Pick<DataPlane, "publish" | "apply">;
+  file: SnapshotFile;
+  firstRevision: number;
+  pollMs: number;
+  revisionsKept: number;
+  dnsServers: readonly string[];
+  bssRate: RateLimit | undefined;
+  ownIssuers: IssuersOptions["own"];
+  /** What a route names is no longer served: its numbers can go. */
+  onGone(route: { tenant: string; name: string }): void;
+  onGoneBackend(backend: { tenant: string; url: string }): void;
+  onError(error: unknown): void;
+}
+
+export interface FollowerState {
+  revision: number;
+  routes: number;
+  /** Wall time of the last look at SQL that succeeded. */
+  checkedAt: number;
+  /** Since when looks have failed; undefined while they do not. */
+  staleSince: number | undefined;
+  problems: readonly SnapshotProblem[];
+}
+
+const channel = "gateway/changed";
+/** A change waits so long for names and keys that it is the first to need. */
+const settleMs = 2_000;
+
+export class Follower implements Service {
+  readonly name = "gateway follower";
+  readonly builder: SnapshotBuilder;
+  readonly #options: FollowerOptions;
+  readonly #dns: DnsWatcher;
+  readonly #issuers: Issuers;
+  /** By tenant: the revision of each part that this node has. */
+  readonly #loaded = new Map<string, Map<Part, number>>();
+  readonly #instances = new Map<string, Map<string, Endpoint[]>>();
+  readonly #keys = new Map<string, ApiKey[]>();
+  readonly #overridden = new Map<string, Set<string>>();
+  readonly #problems = new Map<string, SnapshotProblem>();
+  #running: Promise<void> = Promise.resolve();
+  #next: Promise<void> | undefined;
+  #timer: Timer | undefined;
+  #unsubscribe: (() => Promise<void>) | undefined;
+  #issuersChanged = false;
+  #checkedAt = 0;
+  #staleSince: number | undefined;
+  #stopped = false;
+
+  constructor(options: FollowerOptions) {
+    this.#options = options;
+    const { clock, onError, dnsServers, ownIssuers, bssRate, firstRevision } = options;
+    const again = () => void this.refresh().catch(onError);
+    this.#dns = new DnsWatcher({
+      ...{ clock, onError, servers: dnsServers },
+      onChange: (key) => {
+        for (const tenant of this.#loaded.keys()) this.builder.recompile(tenant, (use) => usesName(use, key));
+        again();
+      },
+      isUsed: (key) =>
+        [...this.#loaded.keys()].some((tenant) => this.builder.uses(tenant, (use) => usesName(use, key))),
+    });
+    this.#issuers = new Issuers({
+      ...{ clock, onError, own: ownIssuers },
+      onChange: () => {
+        this.#issuersChanged = true;
+        if (this.#checkedAt > 0) again();
+      },
+    });
+    this.builder = new SnapshotBuilder(
+      {
+        endpointsOf: (tenant, backend) => this.#endpointsOf(tenant, backend),
+        issuersOf: (jwt) => this.#issuers.idsOf(jwt),
+        bssRate,
+        onGoneBackend: options.onGoneBackend,
+      },
+      firstRevision,
+    );
+  }
+
+  /** Resolves when the data plane serves what is in SQL. */
+  async start(): Promise<void> {
+    const { kv, plane, clock, pollMs, onError } = this.#options;
+    const hear = () => void this.refresh().catch(onError);
+    await this.#load();
+    await this.#settle();
+    this.#takeLists();
+    this.builder.take();
+    this.#keepProblems(await plane.publish(this.builder.snapshot()), undefined);
+    this.#options.file.write(() => this.builder.snapshot());
+    this.#unsubscribe = await kv.subscribe(channel, hear, { onResume: hear }).catch((error) => {
+      onError(error); // the poll goes on without it
+      return undefined;
+    });
+    const poll = () => {
+      this.#timer = clock.after(
+        pollMs,
+        () =>
+          void this.refresh()
+            .catch(() => {})
+            .then(poll),
+      );
+    };
+    poll();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#timer?.cancel();
+    this.#dns.stop();
+    this.#issuers.stop();
+    await this.#unsubscribe?.().catch(() => {}); // the store may be away
+    await this.#running.catch(() => {});
+    await this.#options.file.flush();
+  }
+
+  now(): number {
+    return this.#options.clock.now();
+  }
+
+  get state(): FollowerState {
+    const problems = [...this.#problems.values()];
+    const { revision, size: routes } = this.builder;
+    return { revision, routes, checkedAt: this.#checkedAt, staleSince: this.#staleSince, problems };
+  }
+
+  /** Resolves when the data plane serves what was in SQL at the time of the call. */
+  refresh(): Promise<void> {
+    this.#next ??= this.#running
+      .catch(() => {}) // told to whoever asked for that one
+      .then(() => {
+        this.#next = undefined;
+        this.#running = this.#refresh();
+        return this.#running;
+      });
+    return this.#next;
+  }
+
+  async changed(tenant: string): Promise<void> {
+    const { kv, onError } = this.#options;
+    const told = kv.publish(channel, tenant).catch(onError);
+    await this.refresh().catch(onError);
+    await told;
+  }
+
+  routesOf(tenant: string): ReadonlyMap<string, AnalysedRoute> {
+    return this.builder.routesOf(tenant);
+  }
+
+  hostsBeside(tenant: string): Iterable<string> {
+    return this.builder.hostsBeside(tenant);
+  }
+
+  /** The tenant whose route names the host most exactly; of a host that nobody names, who has routes for any. */
+  ownerOf(host: string): string | undefined {
+    return this.builder.ownerOf(host.replace(/:\d+$/, "").toLowerCase());
+  }
+
+  get backends() {
+    return this.builder.backends;
+  }
+
+  routeName(id: string): string | undefined {
+    return this.builder.find(id)?.spec.name;
+  }
+
+  settingsDiffer(tenant: string): Finding[] {
+    const findings: Finding[] = [];
+    for (const { url, counts, other } of this.builder.backends.differences(tenant)) {
+      const [first, second] = [this.routeName(counts) ?? counts, this.routeName(other) ?? other];
+      const message = `Both name ${url} with other settings for it; those of ${first} count.`;
+      findings.push({ kind: "settings-differ", route: second, other: first, message });
+      if (findings.length >= 100) break;
+    }
+    return findings;
+  }
+
+  async #refresh(): Promise<void> {
+    if (this.#stopped) return;
+    await this.#load();
+    if (this.#stopped) return;
+    await this.#settle();
+    this.#takeLists();
+    const change = this.builder.take();
+    if (!change) return;
+    this.#keepProblems(await this.#options.plane.apply(change), change);
+    this.#options.file.write(() => this.builder.snapshot());
+  }
+
+  /** Reads what changed since this node looked last into the builder. */
+  async #load(): Promise<void> {
+    const { sql, clock } = this.#options;
+    try {
+      await sql.system(async (tx: GatewayTx) => {
+        for (const { tenant_id: tenant, part, revision } of await selectRevisions(tx)) {
+          const loaded = this.#loaded.get(tenant) ?? new Map<Part, number>();
+          this.#loaded.set(tenant, loaded);
+          const before = loaded.get(part) ?? 0;
+          if (before === revision) continue;
+          await this.#loadPart(tx, tenant, part, before, revision);
+          loaded.set(part, revision);
+        }
+      });
+    } catch (error) {
+      this.#staleSince ??= clock.now();
+      throw error;
+    }
+    this.#checkedAt = clock.now();
+    this.#staleSince = undefined;
+  }
+
+  async #loadPart(
+    tx: GatewayTx,
+    tenant: string,
+    part: Part,
+    before: number,
+    revision: number,
+  ): Promise<void> {
+    if (part === "routes") return this.#loadRoutes(tx, tenant, before, revision);
+    if (part === "instances") return this.#loadInstances(tx, tenant);
+    if (part === "overrides") return this.#loadOverrides(tx, tenant);
+    const rows = await selectKeys(tx, tenant);
+    const keys = rows.map(({ digest: hash, name: subject, groups }) => {
+      return { hash, subject, groups: ["*", ...groups].map((group) => keyGroup(tenant, group)) };
+    });
+    this.#keys.set(tenant, keys);
+    this.builder.setLists({ apiKeys: [...this.#keys.values()].flat() });
+  }
+
+  async #loadRoutes(tx: GatewayTx, tenant: string, before: number, revision: number): Promise<void> {
+    // Too far behind, ended versions may be gone; and a database that was restored goes back.
+    if (before === 0 || revision < before || revision - before > this.#options.revisionsKept / 2) {
+      const rows = await selectRoutes(tx, tenant);
+      const ids = new Set(rows.map(({ id }) => id));
+      for (const id of [...this.builder.routesOf(tenant).keys()]) if (!ids.has(id)) this.#remove(id);
+      for (const { id, spec } of rows) this.builder.setRoute(tenant, id, spec);
+      return;
+    }
+    const changes = Map.groupBy(await selectChanges(tx, tenant, before), ({ id }) => id);
+    for (const [id, versions] of changes) {
+      const current = versions.find(({ until_revision }) => until_revision === null);
+      if (current) this.#set(tenant, id, current.spec);
+      else this.#remove(id);
+    }
+  }
+
+  #set(tenant: string, id: string, spec: AnalysedRoute["spec"]): void {
+    const known = this.builder.find(id);
+    this.builder.setRoute(tenant, id, spec);
+    if (known && known.spec.name !== spec.name) this.#options.onGone({ tenant, name: known.spec.name });
+  }
+
+  #remove(id: string): void {
+    const known = this.builder.find(id);
+    this.builder.removeRoute(id);
+    this.#problems.delete(`route ${id}`);
+    if (known) this.#options.onGone({ tenant: known.tenant, name: known.spec.name });
+  }
+
+  async #loadInstances(tx: GatewayTx, tenant: string): Promise<void> {
+    const before = this.#instances.get(tenant) ?? new Map<string, Endpoint[]>();
+    const rows = await selectInstances(tx, tenant);
+    const after = new Map<string, Endpoint[]>();
+    for (const { service, url, weight } of rows) {
+      after.set(service, [...(after.get(service) ?? []), { url, weight }]);
+    }
+    this.#instances.set(tenant, after);
+    const differs = (service: string) =>
+      JSON.stringify(before.get(service)) !== JSON.stringify(after.get(service));
+    this.builder.recompile(tenant, ({ service }) => service !== undefined && differs(service));
+  }
+
+  async #loadOverrides(tx: GatewayTx, tenant: string): Promise<void> {
+    const rows = await selectOverrides(tx, tenant);
+    const now = new Set(rows.map(({ backend }) => backend));
+    for (const backend of this.#overridden.get(tenant) ?? []) {
+      if (!now.has(backend)) this.builder.backends.override(backend, undefined);
+    }
+    for (const { backend, breaker, draining } of rows) {
+      this.builder.backends.override(backend, { ...(breaker && { breaker }), ...(draining && { draining }) });
+    }
+    this.#overridden.set(tenant, now);
+  }
+
+  #endpointsOf(tenant: string, { service, dns }: BackendSpec): readonly Endpoint[] {
+    if (dns) return this.#dns.endpoints(dns);
+    return this.#instances.get(tenant)?.get(service ?? "") ?? [];
+  }
+
+  /** Names and keys that are asked for the first time, but not for ever. */
+  async #settle(): Promise<void> {
+    const { clock } = this.#options;
+    const asked = Promise.all([this.#dns.settled(), this.#issuers.settled()]);
+    await Promise.race([
+      asked,
+      new Promise<void>((resolve) => clock.after(settleMs, resolve, { keepAlive: true })),
+    ]);
+  }
+
+  #takeLists(): void {
+    if (!this.#issuersChanged) return;
+    this.#issuersChanged = false;
+    this.builder.setLists({ issuers: this.#issuers.list() });
+  }
+
+  #keepProblems(
+    problems: readonly SnapshotProblem[],
+    change: { routes?: readonly { id: string }[]; backends?: readonly { id: string }[] } | undefined,
+  ): void {
+    if (!change) this.#problems.clear();
+    for (const { id } of change?.routes ?? []) this.#problems.delete(`route ${id}`);
+    for (const { id } of change?.backends ?? []) this.#problems.delete(`backend ${id}`);
+    for (const problem of problems) {
+      this.#problems.set(`${problem.kind} ${problem.id}`, problem);
+      this.#options.onError(
+        new Error(`the data plane left out ${problem.kind} ${problem.id}: ${problem.message}`),
+      );
+    }
+  }
+}
+
+const usesName = ({ dns }: BackendSpec, key: string) => dns !== undefined && dnsKey(dns) === key;

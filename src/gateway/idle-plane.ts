@@ -1,0 +1,17 @@
+/** A data plane without sockets: of a server whose gateway is off, and for who only wants to know the routes. */
+import type { DataPlane, ProxyStats, RequestRecord, SnapshotProblem } from "./proxy/snapshot.ts";
+
+const nothing: ProxyStats = {
+  ...{ revision: 0, workers: 0, connections: 0, tunnels: 0 },
+  ...{ retries: {}, flags: {}, routes: [], backends: [], refused: {} },
+};
+
+export class IdlePlane implements DataPlane {
+  start = async () => [];
+  publish = async (): Promise<SnapshotProblem[]> => [];
+  apply = async (): Promise<SnapshotProblem[]> => [];
+  stats = async () => nothing;
+  explain = async () => undefined;
+  recent = async (): Promise<RequestRecord[]> => [];
+  stop = async () => {};
+}

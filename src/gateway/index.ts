@@ -1,0 +1,165 @@
+/** The API gateway: what the composition root needs to run it. */
+import type { Clock } from "../core/clock.ts";
+import type { MakeId } from "../core/ids.ts";
+import { Lifecycle, type Service } from "../core/lifecycle.ts";
+import type { Random } from "../core/random.ts";
+import type { Audit } from "../platform/audit/index.ts";
+import type { Route } from "../platform/http/route.ts";
+import type { Metrics } from "../platform/telemetry/index.ts";
+import type { Kv } from "../stores/kv/index.ts";
+import type { Sql } from "../stores/sql/port.ts";
+import { backendRoutes } from "./backends.routes.ts";
+import { Backends } from "./backends.ts";
+import { Follower } from "./follower.ts";
+import { gatewayRoutes } from "./gateway.routes.ts";
+import type { IssuersOptions } from "./issuers.ts";
+import { keyRoutes } from "./keys.routes.ts";
+import { Keys } from "./keys.ts";
+import type { Listener } from "./listener.ts";
+import { GatewayMetrics } from "./metrics.ts";
+import type { RequestRecord } from "./proxy/snapshot.ts";
+import { Requests } from "./requests.ts";
+import { routeRoutes } from "./routes.routes.ts";
+import { Routes } from "./routes.ts";
+import { serviceRoutes } from "./services.routes.ts";
+import { Services } from "./services.ts";
+import { spansOf } from "./spans.ts";
+import { Sweep } from "./sweep.ts";
+import { Traffic } from "./traffic.ts";
+
+export { IdlePlane } from "./idle-plane.ts";
+export { Listener, type ListenerOptions } from "./listener.ts";
+
+export interface GatewaySettings {
+  pollMs: number;
+  routesMax: number;
+  revisionsKept: number;
+  importLimitBytes: number;
+  instancesMax: number;
+  keysMax: number;
+  dnsServers: readonly string[];
+  bssRequestsPerMinute: number;
+  jsonDepthLimit: number;
+}
+
+export interface GatewayOptions {
+  sql: Sql;
+  kv: Kv;
+  audit: Pick<Audit, "record">;
+  clock: Clock;
+  makeId: MakeId;
+  random: Random;
+  metrics: Metrics;
+  /** Started before this, or never when only the routes are wanted. */
+  listener: Listener;
+  settings: GatewaySettings;
+  /** Issuers whose tokens HotSwap itself accepts. */
+  ownIssuers: IssuersOptions["own"];
+  onError: (error: unknown) => void;
+}
+
+export const migrations = new URL("./migrations/", import.meta.url);
+
+export class Gateway implements Service {
+  readonly name = "gateway control";
+  readonly routes: Route[];
+  readonly #follower: Follower;
+  readonly #traffic: Traffic;
+  readonly #lifecycle = new Lifecycle();
+  readonly #options: GatewayOptions;
+
+  constructor(options: GatewayOptions) {
+    const { sql, audit, clock, makeId, random, listener, settings, metrics } = options;
+    this.#options = options;
+    const { plane } = listener;
+    const numbers = new GatewayMetrics(metrics);
+    const follower = this.#makeFollower(numbers);
+    this.#follower = follower;
+    const stats = () => plane.stats();
+    this.#traffic = new Traffic(clock, stats);
+    const shared = { sql, audit, clock, makeId, served: follower };
+    const { routesMax, revisionsKept, instancesMax, keysMax } = settings;
+    this.routes = [
+      ...gatewayRoutes({
+        ...{ follower, traffic: this.#traffic, requests: new Requests({ plane, served: follower }) },
+        address: () => listener,
+      }),
+      ...routeRoutes(new Routes({ ...shared, routesMax, revisionsKept }), {
+        jsonDepth: settings.jsonDepthLimit,
+        setBytes: settings.importLimitBytes,
+      }),
+      ...backendRoutes(new Backends({ ...shared, stats })),
+      ...serviceRoutes(new Services({ ...shared, instancesMax })),
+      ...keyRoutes(new Keys({ ...shared, random, keysMax })),
+    ];
+    numbers.watch({
+      stats,
+      routeOf: (id) => {
+        const found = follower.builder.find(id);
+        return found && { tenant: found.tenant, name: found.spec.name };
+      },
+      backendOf: (id) => {
+        const found = follower.backends.find(id);
+        return found && { tenant: found.tenant, url: found.backend.url };
+      },
+      state: () => follower.state,
+    });
+  }
+
+  /** Resolves when the data plane serves what is in SQL. */
+  async start(): Promise<void> {
+    const { sql, clock, listener, onError } = this.#options;
+    listener.onCertificates = (certificates) => {
+      this.#follower.builder.setLists({ certificates });
+      this.#follower.refresh().catch(onError);
+    };
+    if (listener.certificates) this.#follower.builder.setLists({ certificates: listener.certificates });
+    await this.#lifecycle.start(this.#follower);
+    const changed = (tenant: string) => this.#follower.changed(tenant);
+    await this.#lifecycle.start(new Sweep({ sql, clock, changed, onError }));
+  }
+
+  stop(): Promise<void> {
+    return this.#lifecycle.stop();
+  }
+
+  /** For /ready: rejects while it serves by what it knew before SQL was away. */
+  get state() {
+    return this.#follower.state;
+  }
+
+  /** For the page that shows the whole system. */
+  overview(tenant: string) {
+    const { url, tlsUrl } = this.#options.listener;
+    const { revision, staleSince } = this.#follower.state;
+    return {
+      ...{ url: url ?? null, tlsUrl: tlsUrl ?? null, revision },
+      routes: this.#follower.routesOf(tenant).size,
+      status: url === undefined ? "off" : staleSince === undefined ? "ok" : "stale",
+    } as const;
+  }
+
+  /** Of a record of the data plane. */
+  spans(record: RequestRecord) {
+    const names = {
+      routeName: (id: string) => this.#follower.routeName(id),
+      backendUrl: (id: string) => this.#follower.backends.find(id)?.backend.url,
+    };
+    return spansOf(record, names, this.#options.random);
+  }
+
+  #makeFollower(numbers: GatewayMetrics): Follower {
+    const { sql, kv, clock, listener, settings, ownIssuers, onError } = this.#options;
+    const { pollMs, revisionsKept, dnsServers, bssRequestsPerMinute: perMinute } = settings;
+    return new Follower({
+      ...{ sql, kv, clock, plane: listener.plane, file: listener.file, firstRevision: listener.revision },
+      ...{ pollMs, revisionsKept, dnsServers, ownIssuers, onError },
+      bssRate:
+        perMinute > 0
+          ? { name: "bss", burst: perMinute, perSecond: perMinute / 60, per: "client" }
+          : undefined,
+      onGone: (route) => numbers.forgetRoute(route),
+      onGoneBackend: (backend) => numbers.forgetBackend(backend),
+    });
+  }
+}

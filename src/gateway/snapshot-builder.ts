@@ -1,0 +1,194 @@
+/**
+ * The snapshot of all tenants, kept up to date route by route: what a change costs grows with the change and not with
+ * the set. It holds no truth; everything in it comes from SQL, from discovery and from folders, and can be had again.
+ */
+import type { AnalysedRoute } from "./analysis.ts";
+import { BackendTable } from "./backend-table.ts";
+import { type CompileContext, compileRoute, type Endpoint } from "./compile.ts";
+import { coversHost } from "./overlap.ts";
+import type * as plane from "./proxy/snapshot.ts";
+import type { BackendSpec, RouteSpec } from "./routes.schema.ts";
+
+/** What routes are compiled against. */
+export interface Surroundings {
+  endpointsOf(tenant: string, backend: BackendSpec): readonly Endpoint[];
+  issuersOf: CompileContext["issuersOf"];
+  bssRate: plane.RateLimit | undefined;
+  onGoneBackend(backend: { tenant: string; url: string }): void;
+}
+
+interface Held extends AnalysedRoute {
+  tenant: string;
+  /** Undefined while it is switched off. */
+  compiled: plane.Route | undefined;
+}
+
+/** More than the largest priority that a route can have. */
+const priorityStep = 100_000;
+
+export class SnapshotBuilder {
+  readonly backends = new BackendTable();
+  readonly #surroundings: Surroundings;
+  readonly #routes = new Map<string, Held>();
+  readonly #byTenant = new Map<string, Map<string, Held>>();
+  readonly #changed = new Set<string>();
+  readonly #removed = new Set<string>();
+  #lists: Pick<plane.Snapshot, "certificates" | "issuers" | "apiKeys"> = {};
+  #changedLists: Pick<plane.Snapshot, "certificates" | "issuers" | "apiKeys"> = {};
+  #revision: number;
+
+  /** `firstRevision` is above those of all runs before, so that a revision names one state for ever. */
+  constructor(surroundings: Surroundings, firstRevision: number) {
+    this.#surroundings = surroundings;
+    this.#revision = firstRevision;
+  }
+
+  get revision(): number {
+    return this.#revision;
+  }
+
+  setRoute(tenant: string, id: string, spec: RouteSpec): void {
+    const before = this.#anyHostOwner();
+    const known = this.#routes.get(id);
+    const held: Held = { id, tenant, spec, compiled: known?.compiled };
+    this.#routes.set(id, held);
+    const own = this.#byTenant.get(tenant) ?? new Map<string, Held>();
+    this.#byTenant.set(tenant, own.set(id, held));
+    if (known) this.#countAnyHost(known, -1);
+    this.#countAnyHost(held, 1);
+    if (this.#anyHostOwner() === before) this.#compile(held);
+    else this.#compileAll();
+  }
+
+  removeRoute(id: string): void {
+    const held = this.#routes.get(id);
+    if (!held) return;
+    const before = this.#anyHostOwner();
+    this.#routes.delete(id);
+    this.#byTenant.get(held.tenant)?.delete(id);
+    this.#countAnyHost(held, -1);
+    this.backends.set(id, held.tenant, []);
+    this.#drop(id, held.compiled);
+    if (this.#anyHostOwner() !== before) this.#compileAll();
+  }
+
+  /** Compiles the tenant's routes that use such a backend anew. */
+  recompile(tenant: string, uses: (backend: BackendSpec) => boolean): void {
+    for (const held of this.#byTenant.get(tenant)?.values() ?? []) {
+      if (held.spec.backends?.some(uses)) this.#compile(held);
+    }
+  }
+
+  uses(tenant: string, uses: (backend: BackendSpec) => boolean): boolean {
+    return [...this.routesOf(tenant).values()].some(({ spec }) => spec.backends?.some(uses));
+  }
+
+  setLists(lists: Pick<plane.Snapshot, "certificates" | "issuers" | "apiKeys">): void {
+    this.#lists = { ...this.#lists, ...lists };
+    this.#changedLists = { ...this.#changedLists, ...lists };
+  }
+
+  routesOf(tenant: string): ReadonlyMap<string, AnalysedRoute> {
+    return this.#byTenant.get(tenant) ?? new Map();
+  }
+
+  *hostsBeside(tenant: string): Generator<string> {
+    for (const held of this.#routes.values()) {
+      if (held.tenant !== tenant) yield held.spec.match.host ?? "*";
+    }
+  }
+
+  ownerOf(name: string): string | undefined {
+    let owner: string | undefined;
+    let length = -1;
+    for (const { tenant, spec } of this.#routes.values()) {
+      const { host } = spec.match;
+      if (!coversHost(host, name) || (host?.length ?? 0) <= length) continue;
+      owner = tenant;
+      length = host?.length ?? 0;
+    }
+    return owner;
+  }
+
+  find(id: string): { tenant: string; spec: RouteSpec } | undefined {
+    return this.#routes.get(id);
+  }
+
+  /** As the data plane has it. */
+  compiled(id: string | undefined): plane.Route | undefined {
+    return id === undefined ? undefined : this.#routes.get(id)?.compiled;
+  }
+
+  get size(): number {
+    return this.#routes.size;
+  }
+
+  /** What changed since the last call; undefined when nothing did. */
+  take(): plane.SnapshotChange | undefined {
+    const backends = this.backends.take();
+    const routes = [...this.#changed].map((id) => this.#routes.get(id)!.compiled!);
+    const removedRoutes = [...this.#removed];
+    const lists = this.#changedLists;
+    const count = routes.length + removedRoutes.length + backends.put.length + backends.removed.length;
+    this.#changed.clear();
+    this.#removed.clear();
+    this.#changedLists = {};
+    if (count === 0 && Object.keys(lists).length === 0) return undefined;
+    this.#revision += 1;
+    for (const gone of backends.removed) this.#surroundings.onGoneBackend(gone);
+    return {
+      ...{ revision: this.#revision, routes, removedRoutes },
+      ...{ backends: backends.put, removedBackends: backends.removed.map(({ id }) => id) },
+      ...lists,
+    };
+  }
+
+  /** All of it, at the revision of the last `take`. */
+  snapshot(): plane.Snapshot {
+    const routes = [...this.#routes.values()].flatMap(({ compiled }) => compiled ?? []);
+    return { revision: this.#revision, routes, backends: this.backends.all(), ...this.#lists };
+  }
+
+  #compile(held: Held): void {
+    const { id, tenant, spec, compiled: before } = held;
+    if (spec.enabled === false) {
+      held.compiled = undefined;
+      this.backends.set(id, tenant, []);
+      this.#drop(id, before);
+      return;
+    }
+    const { endpointsOf, issuersOf, bssRate } = this.#surroundings;
+    const { route, backends } = compileRoute(id, spec, {
+      ...{ tenant, issuersOf, bssRate },
+      endpointsOf: (backend) => endpointsOf(tenant, backend),
+      priorityBase: tenant === this.#anyHostOwner() ? 0 : priorityStep,
+    });
+    held.compiled = route;
+    this.backends.set(id, tenant, backends);
+    this.#changed.add(id);
+    this.#removed.delete(id);
+  }
+
+  #compileAll(): void {
+    for (const held of this.#routes.values()) this.#compile(held);
+  }
+
+  #drop(id: string, served: plane.Route | undefined): void {
+    this.#changed.delete(id);
+    if (served) this.#removed.add(id);
+  }
+
+  /** How many routes without a host, by tenant. SQL lets one tenant have some; here more can, for a moment. */
+  readonly #anyHost = new Map<string, number>();
+
+  #countAnyHost({ tenant, spec }: Held, by: number): void {
+    if (spec.match.host !== undefined) return;
+    const count = (this.#anyHost.get(tenant) ?? 0) + by;
+    if (count > 0) this.#anyHost.set(tenant, count);
+    else this.#anyHost.delete(tenant);
+  }
+
+  #anyHostOwner(): string | undefined {
+    return this.#anyHost.keys().next().value;
+  }
+}
