@@ -1,9 +1,10 @@
 /** deploy/grafana/dashboards: the Grafana JSON of the dashboards that scripts/dashboards describes. */
+import { gateway } from "./dashboards/gateway.ts";
 import { messaging } from "./dashboards/messaging.ts";
 import { type Dashboard, grafanaJson } from "./dashboards/panels.ts";
 import { server } from "./dashboards/server.ts";
 
-export const dashboards: readonly Dashboard[] = [messaging, server];
+export const dashboards: readonly Dashboard[] = [messaging, gateway, server];
 
 /** File name → content. */
 export function dashboardFiles(): [string, string][] {

@@ -10,6 +10,7 @@
  */
 import { Approvals } from "./approvals.ts";
 import { Audit } from "./audit.ts";
+import { Gateway } from "./gateway.ts";
 import { Messages } from "./messages.ts";
 import { Stream, type StreamOptions } from "./stream.ts";
 import { Subscriptions } from "./subscriptions.ts";
@@ -23,6 +24,7 @@ export class HotSwap {
   readonly messages: Messages;
   readonly audit: Audit;
   readonly approvals: Approvals;
+  readonly gateway: Gateway;
   readonly system: System;
   readonly #transport: Transport;
 
@@ -33,6 +35,7 @@ export class HotSwap {
     this.messages = new Messages(this.#transport);
     this.audit = new Audit(this.#transport);
     this.approvals = new Approvals(this.#transport);
+    this.gateway = new Gateway(this.#transport);
     this.system = new System(this.#transport);
   }
 
@@ -50,6 +53,7 @@ export class HotSwap {
 export type * from "./approvals.ts";
 export type * from "./audit.ts";
 export type { ConsumeOptions, Consumer, Delivery, PullOptions } from "./consumer.ts";
+export type * from "./gateway.ts";
 export type * from "./message.ts";
 export type { Messages } from "./messages.ts";
 export {

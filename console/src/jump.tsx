@@ -1,4 +1,4 @@
-/** Goes to any page, topic or subscription by a few letters of its name; Ctrl+K opens it from anywhere. */
+/** Goes to any page, topic, subscription or route by a few letters of its name; Ctrl+K opens it from anywhere. */
 import { signal, useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { systems } from "./navigation.tsx";
@@ -68,11 +68,11 @@ export function Jump() {
       <input
         type="text"
         role="combobox"
-        aria-label="Page, topic or subscription"
+        aria-label="Page, topic, subscription, route"
         aria-expanded="true"
         aria-controls="jump-list"
         aria-activedescendant={found[at] ? `jump-${at}` : undefined}
-        placeholder="Page, topic or subscription"
+        placeholder="Page, topic, subscription, route"
         autocomplete="off"
         spellcheck={false}
         value={text.value}
@@ -103,9 +103,10 @@ export function Jump() {
 }
 
 async function namedPlaces(signal: AbortSignal): Promise<Place[]> {
-  const [topics, subscriptions] = await Promise.all([
+  const [topics, subscriptions, routes] = await Promise.all([
     hotswap().topics.list({ limit: namesMax, signal }),
     hotswap().subscriptions.list({ limit: namesMax, signal }),
+    hotswap().gateway.routes({ limit: namesMax, signal }),
   ]);
   return [
     ...topics.items.map(({ name }) => ({ label: name, kind: "topic", address: href("topics", name) })),
@@ -114,5 +115,6 @@ async function namedPlaces(signal: AbortSignal): Promise<Place[]> {
       kind: `subscription of ${topic}`,
       address: href("subscriptions", id),
     })),
+    ...routes.items.map(({ id, name }) => ({ label: name, kind: "route", address: href("routes", id) })),
   ];
 }

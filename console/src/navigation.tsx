@@ -4,6 +4,13 @@ import type { JSX } from "preact";
 import { ApprovalPage } from "./approvals/approval.page.tsx";
 import { ApprovalsPage } from "./approvals/approvals.page.tsx";
 import { waiting } from "./approvals/live.ts";
+import { NewRoutePage } from "./gateway/new-route.page.tsx";
+import { RequestPage } from "./gateway/request.page.tsx";
+import { RequestsPage } from "./gateway/requests.page.tsx";
+import { RoutePage } from "./gateway/route.page.tsx";
+import { RouteSetPage } from "./gateway/route-set.page.tsx";
+import { RoutesPage } from "./gateway/routes.page.tsx";
+import { TrafficPage } from "./gateway/traffic.page.tsx";
 import { MessagePage } from "./messages/message.page.tsx";
 import { OverviewPage } from "./overview/overview.page.tsx";
 import type { IconName } from "./parts/icon.tsx";
@@ -46,6 +53,28 @@ export const systems: readonly System[] = [
         icon: "subscriptions",
         page: ([id, tab]) =>
           id === undefined ? <SubscriptionsPage /> : <SubscriptionPage key={id} id={id} tab={tab} />,
+      },
+    ],
+  },
+  {
+    label: "Gateway",
+    sections: [
+      {
+        path: "routes",
+        label: "Routes",
+        icon: "routes",
+        page: ([id, tab]) => {
+          if (id === undefined) return <RoutesPage />;
+          if (id === "new") return <NewRoutePage />;
+          return id === "set" ? <RouteSetPage /> : <RoutePage key={id} id={id} tab={tab} />;
+        },
+      },
+      { path: "traffic", label: "Traffic", icon: "traffic", page: () => <TrafficPage /> },
+      {
+        path: "requests",
+        label: "Requests",
+        icon: "requests",
+        page: ([id]) => (id === undefined ? <RequestsPage /> : <RequestPage key={id} id={id} />),
       },
     ],
   },

@@ -1,0 +1,363 @@
+/** The API gateway: its routes, how their backends are, what goes through, and why a request went as it did. */
+import type { Json } from "./message.ts";
+import {
+  type CallOptions,
+  idempotencyKey,
+  type Page,
+  type PageOptions,
+  path,
+  type Transport,
+} from "./transport.ts";
+
+/** A route as it is written; what is not named here is in openapi.json. */
+export interface RouteSpec {
+  name: string;
+  description?: string;
+  /** Default true. */
+  enabled?: boolean;
+  /** The highest of those that match wins; then the more specific one. Default 0. */
+  priority?: number;
+  labels?: Record<string, string>;
+  match: RouteMatch;
+  strategy?: string;
+  backends?: RouteBackend[];
+  [member: string]: unknown;
+}
+
+export interface RouteMatch {
+  host?: string;
+  path?: { prefix?: string; exact?: string; template?: string };
+  methods?: string[];
+  headers?: unknown;
+  query?: unknown;
+}
+
+export interface RouteBackend {
+  url?: string;
+  service?: string;
+  dns?: { name: string; [member: string]: unknown };
+  weight?: number;
+}
+
+export interface GatewayRoute extends RouteSpec {
+  id: string;
+  /** Of this route; `update` takes it to notice changes by others. */
+  version: number;
+  /** Of the route set that this version came with. */
+  revision: number;
+  createdAt: string;
+  updatedAt: string;
+}
+
+/** Two routes that get in each other's way. */
+export interface RouteFinding {
+  kind: "unreachable" | "ambiguous" | "overlap" | "settings-differ";
+  route: string;
+  other: string;
+  message: string;
+}
+
+export interface ChangedRoute extends GatewayRoute {
+  warnings: RouteFinding[];
+}
+
+export interface RouteAnalysis {
+  revision: number;
+  routes: number;
+  findings: RouteFinding[];
+  truncated: boolean;
+}
+
+export interface PlaceChange {
+  /** JSON Pointer into the route. */
+  pointer: string;
+  before?: Json;
+  after?: Json;
+}
+
+export interface RouteImport {
+  dryRun: boolean;
+  revision: number;
+  diff: {
+    added: string[];
+    changed: { name: string; changes: PlaceChange[] }[];
+    removed: string[];
+    unchanged: number;
+  };
+  warnings: RouteFinding[];
+}
+
+export type BreakerState = "closed" | "open" | "half-open";
+
+export interface GatewayBackend {
+  id: string;
+  url: string;
+  protocol: "h1" | "h2";
+  /** Names of the routes that use it. */
+  routes: string[];
+  healthy: boolean;
+  /** Left out for a while, as real requests failed. */
+  ejected: boolean;
+  breaker: BreakerState;
+  inFlight: number;
+  connections: number;
+  idle: number;
+  requests: number;
+  failures: number;
+  lastProblem: string | null;
+  override: { breaker: "open" | "closed" | "automatic"; draining: boolean } | null;
+}
+
+/** Replaces what was set by hand before; `{}` takes it back. */
+export interface BackendOverride {
+  breaker?: "open" | "closed" | "automatic";
+  draining?: boolean;
+  reason?: string;
+  ttlSeconds?: number;
+}
+
+export interface GatewayStatus {
+  url: string | null;
+  tlsUrl: string | null;
+  status: "ok" | "stale" | "off";
+  revision: number;
+  routes: number;
+  workers: number;
+  connections: number;
+  tunnels: number;
+  checkedAt: string | null;
+  staleSince: string | null;
+  problems: { kind: string; id: string; message: string }[];
+}
+
+export interface RouteTraffic {
+  id: string;
+  name: string;
+  variant: string;
+  requests: number;
+  failed: number;
+  active: number;
+  /** Answers by the first digit of their status, from 1xx to 5xx. */
+  byClass: number[];
+  requestBytes: number;
+  responseBytes: number;
+  requestsPerSecond: number;
+  failuresPerSecond: number;
+  p50Seconds: number | null;
+  p99Seconds: number | null;
+}
+
+export interface BackendTraffic {
+  id: string;
+  url: string;
+  healthy: boolean;
+  ejected: boolean;
+  breaker: BreakerState;
+  inFlight: number;
+  connections: number;
+  requests: number;
+  failures: number;
+  requestsPerSecond: number;
+}
+
+export interface GatewayTraffic {
+  at: string;
+  /** What rates are over. */
+  windowSeconds: number;
+  connections: number;
+  tunnels: number;
+  retries: Record<string, number>;
+  flags: Record<string, number>;
+  /** Requests that ended before a route was known, by reason. */
+  refused: Record<string, number>;
+  routes: RouteTraffic[];
+  backends: BackendTraffic[];
+}
+
+export interface ServedRequest {
+  id: string;
+  at: string;
+  method: string;
+  host: string;
+  path: string;
+  protocol: string;
+  client: string;
+  subject: string | null;
+  route: string | null;
+  variant: string | null;
+  /** 0 when there was no answer. */
+  status: number;
+  flags: { flag: string; meaning: string }[];
+  requestBytes: number;
+  responseBytes: number;
+  totalMs: number;
+  decidedMs: number;
+  attempts: number;
+  traceId: string;
+  worker: number;
+  revision: number;
+}
+
+export interface ExplainedRequest extends Omit<ServedRequest, "attempts"> {
+  attempts: {
+    backend: string;
+    url: string | null;
+    address: string;
+    startMs: number;
+    connectMs: number | null;
+    firstByteMs: number | null;
+    endMs: number;
+    status: number | null;
+    flag: string | null;
+  }[];
+  considered: { route: string; chosen: boolean; reason: string }[];
+  candidates: {
+    backend: string;
+    url: string | null;
+    weight: number;
+    inFlight: number;
+    usable: boolean;
+    reason: string | null;
+  }[];
+  rateLimits: { name: string; burst: number; perSecond: number; per: string }[];
+  backendsNow: {
+    backend: string;
+    url: string | null;
+    healthy: boolean;
+    ejected: boolean;
+    breaker: string;
+    inFlight: number;
+    lastProblem: string | null;
+  }[];
+}
+
+/** With `dryRun` everything is checked and nothing is kept. */
+export type ChangeOptions = CallOptions & { dryRun?: boolean | undefined };
+
+const base = "/api/v1/gateway";
+
+export class Gateway {
+  readonly #transport: Transport;
+
+  constructor(transport: Transport) {
+    this.#transport = transport;
+  }
+
+  status(options: CallOptions = {}): Promise<GatewayStatus> {
+    return this.#get(`${base}/status`, options);
+  }
+
+  traffic(options: CallOptions = {}): Promise<GatewayTraffic> {
+    return this.#get(`${base}/traffic`, options);
+  }
+
+  /** Routes by name. */
+  routes({ limit, cursor, ...options }: PageOptions = {}): Promise<Page<GatewayRoute>> {
+    const query = { limit, cursor };
+    return this.#transport.json({ method: "GET", path: `${base}/routes`, query, ...options });
+  }
+
+  route(id: string, options: CallOptions = {}): Promise<GatewayRoute> {
+    return this.#get(path`/api/v1/gateway/routes/${id}`, options);
+  }
+
+  /** Routes that overlap or are never reached. */
+  analysis(options: CallOptions = {}): Promise<RouteAnalysis> {
+    return this.#get(`${base}/routes/analysis`, options);
+  }
+
+  createRoute(spec: RouteSpec, { dryRun, ...options }: ChangeOptions = {}): Promise<ChangedRoute> {
+    return this.#transport.json({
+      method: "POST",
+      path: `${base}/routes`,
+      query: { dryRun },
+      body: spec,
+      headers: idempotencyKey(),
+      idempotent: true,
+      ...options,
+    });
+  }
+
+  /** The whole route anew. Fails with `etag_mismatch` when it is no longer at `version`. */
+  updateRoute(
+    id: string,
+    version: number,
+    spec: RouteSpec,
+    { dryRun, ...options }: ChangeOptions = {},
+  ): Promise<ChangedRoute> {
+    return this.#transport.json({
+      method: "PUT",
+      path: path`/api/v1/gateway/routes/${id}`,
+      query: { dryRun },
+      body: spec,
+      headers: { "if-match": `"${version}"` },
+      ...options,
+    });
+  }
+
+  deleteRoute(id: string, { dryRun, ...options }: ChangeOptions = {}): Promise<void> {
+    const query = { dryRun };
+    return this.#transport.json({
+      method: "DELETE",
+      path: path`/api/v1/gateway/routes/${id}`,
+      query,
+      ...options,
+    });
+  }
+
+  /** Makes the route set what these are; `merge` leaves routes that are not among them. */
+  importRoutes(
+    routes: readonly RouteSpec[],
+    { dryRun, mode = "replace", ...options }: ChangeOptions & { mode?: "replace" | "merge" } = {},
+  ): Promise<RouteImport> {
+    return this.#transport.json({
+      method: "POST",
+      path: `${base}/routes/import`,
+      query: { dryRun, mode },
+      body: { routes },
+      ...options,
+    });
+  }
+
+  exportRoutes(options: CallOptions = {}): Promise<{ revision: number; routes: RouteSpec[] }> {
+    return this.#get(`${base}/routes/export`, options);
+  }
+
+  async backends(options: CallOptions = {}): Promise<GatewayBackend[]> {
+    return (await this.#get<{ items: GatewayBackend[] }>(`${base}/backends`, options)).items;
+  }
+
+  overrideBackend(
+    id: string,
+    override: BackendOverride,
+    { dryRun, ...options }: ChangeOptions = {},
+  ): Promise<GatewayBackend> {
+    return this.#transport.json({
+      method: "POST",
+      path: path`/api/v1/gateway/backends/${id}/override`,
+      query: { dryRun },
+      body: override,
+      ...options,
+    });
+  }
+
+  /** The last requests that the node served, newest first. */
+  async requests({ limit, ...options }: CallOptions & { limit?: number } = {}): Promise<ServedRequest[]> {
+    const answer = await this.#transport.json<{ items: ServedRequest[] }>({
+      method: "GET",
+      path: `${base}/requests`,
+      query: { limit },
+      ...options,
+    });
+    return answer.items;
+  }
+
+  /** Why a request went the way it went, by its X-Request-Id. */
+  explain(id: string, options: CallOptions = {}): Promise<ExplainedRequest> {
+    return this.#get(path`/api/v1/gateway/requests/${id}`, options);
+  }
+
+  #get<Answer>(target: string, options: CallOptions): Promise<Answer> {
+    return this.#transport.json({ method: "GET", path: target, ...options });
+  }
+}
