@@ -11,14 +11,6 @@ export interface NewMessage<Payload = Json> {
   /** Messages of one key keep their order. */
   key?: string | undefined;
   headers?: Record<string, string> | undefined;
-  /** 0 to 9, 0 by default; larger is delivered first. */
-  priority?: number | undefined;
-  /** Within the topic's window, a second message with this key is not stored; its receipt says `duplicate`. */
-  idempotencyKey?: string | undefined;
-  /** After this time it is not delivered any more. */
-  ttlSeconds?: number | undefined;
-  /** Media type of the payload; JSON when there is none. */
-  contentType?: string | undefined;
 }
 
 /** The server's word that a message is stored, and how safely. */
@@ -28,8 +20,6 @@ export interface PublishReceipt {
   partition: number;
   offset: number;
   durability: Durability;
-  /** The message was stored before, under the same idempotency key. */
-  duplicate?: boolean;
 }
 
 export interface Message<Payload = Json> {
@@ -49,7 +39,7 @@ export interface Message<Payload = Json> {
   scheduledFor?: string;
   idempotencyKey?: string;
   /** application/json when there is none. */
-  contentType?: string | undefined;
+  contentType?: string;
   /** The publisher's trace, by W3C Trace Context. */
   traceparent?: string;
   tracestate?: string;

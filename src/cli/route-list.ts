@@ -16,6 +16,7 @@ import { referenceRoutes } from "../platform/http/reference.routes.ts";
 import type { Route } from "../platform/http/route.ts";
 import type { Settings } from "../platform/settings/index.ts";
 import { Metrics, metricsRoutes, ProcessUsage } from "../platform/telemetry/index.ts";
+import { SchemaRegistry } from "../schemas/index.ts";
 import { MemoryKv } from "../stores/kv/memory.ts";
 import { openLog } from "../stores/log/index.ts";
 import { openSecrets } from "../stores/secrets/index.ts";
@@ -27,6 +28,7 @@ export interface RouteParts extends OverviewParts {
   issuer: Pick<Issuer, "jwks">;
   audit: Audit;
   approvals: Approvals;
+  schemas: SchemaRegistry;
   metrics: Metrics;
   metricsPublic: boolean;
   /** Told of what fails after an answer has begun. */
@@ -37,6 +39,7 @@ export function serverRoutes(parts: RouteParts): Route[] {
   const routes = [
     ...parts.messaging.routes,
     ...parts.gateway.routes,
+    ...parts.schemas.routes,
     ...authRoutes(parts.issuer),
     ...auditRoutes(parts.audit, parts.onError),
     ...approvalRoutes(parts.approvals, parts.sql),
@@ -57,6 +60,7 @@ export function describeRoutes(settings: Settings, version: string): Route[] {
   const metrics = new Metrics();
   const usage = new ProcessUsage(clock);
   usage.stop(); // it watches from the moment it is made
+  const approvals = new Approvals({ sql, audit, clock, makeId });
   return serverRoutes({
     version,
     mode: "development",
@@ -64,7 +68,8 @@ export function describeRoutes(settings: Settings, version: string): Route[] {
     sql,
     issuer: { jwks: { keys: [] } },
     audit,
-    approvals: new Approvals({ sql, audit, clock, makeId }),
+    approvals,
+    schemas: new SchemaRegistry({ sql, audit, approvals, clock, makeId, settings: settings.schemas }),
     messaging: new Messaging({
       sql,
       log: openLog({ folder: join(folder, "log"), clock }),

@@ -23,6 +23,7 @@ import * as idempotency from "../platform/idempotency/index.ts";
 import { Limits, limitPolicy, requestLimit } from "../platform/limits/index.ts";
 import type { Mode, Settings } from "../platform/settings/index.ts";
 import { httpObserver, type Log, Metrics, ProcessUsage, Traces } from "../platform/telemetry/index.ts";
+import * as schemas from "../schemas/index.ts";
 import { openBlob } from "../stores/blob/index.ts";
 import { type FolderLock, lockFolder } from "../stores/folderlock.ts";
 import { openKv } from "../stores/kv/index.ts";
@@ -83,6 +84,15 @@ async function start(options: ServerOptions, lifecycle: Lifecycle): Promise<Runn
   const stores = await startStores(options, lifecycle, listener);
   await stores.sql.migrate(await allMigrations());
   const platform = await startPlatform(options, stores, lifecycle, onError);
+  const registry = new schemas.SchemaRegistry({
+    sql: stores.sql,
+    audit: platform.audit,
+    approvals: platform.approvals,
+    clock,
+    makeId,
+    settings: settings.schemas,
+  });
+  await lifecycle.start(registry);
   const broker = new messaging.Messaging({
     sql: stores.sql,
     log: stores.log,
@@ -109,6 +119,7 @@ async function start(options: ServerOptions, lifecycle: Lifecycle): Promise<Runn
     approvals: platform.approvals,
     messaging: broker,
     gateway: proxy,
+    schemas: registry,
     metrics,
     metricsPublic: settings.metrics.public,
     health,
@@ -326,7 +337,7 @@ function patiently(service: Service, clock: Clock, log: Log, stopped = new Promi
 
 /** Of every room that has tables. */
 export async function allMigrations() {
-  const rooms = { audit, approvals, idempotency, messaging, gateway };
+  const rooms = { audit, approvals, idempotency, schemas, messaging, gateway };
   const loaded = Object.entries(rooms).map(([room, { migrations }]) => loadMigrations(room, migrations));
   return (await Promise.all(loaded)).flat();
 }

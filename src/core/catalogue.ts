@@ -21,7 +21,6 @@ export type ErrorKind =
   | "unsupported_media_type"
   | "unprocessable"
   | "precondition_required"
-  | "upgrade_required"
   | "limited" // over a rate or quota; try later
   | "internal"
   | "unavailable" // a part that is needed is down; try later
@@ -98,16 +97,6 @@ const entries = {
     kind: "method_not_allowed",
     title: "The endpoint does not have this method",
     help: "The `Allow` header lists the methods that it has.",
-  },
-  upgrade_required: {
-    kind: "upgrade_required",
-    title: "This endpoint speaks WebSocket",
-    help: "Connect with a WebSocket client that offers the subprotocol which the reference of the endpoint names.",
-  },
-  origin_refused: {
-    kind: "forbidden",
-    title: "A page of this origin may not connect",
-    help: "Add the origin to the setting `http.corsOrigins`, or serve the page from this server.",
   },
   not_found: {
     kind: "not_found",
@@ -376,21 +365,6 @@ const entries = {
     title: "The receipt is not one of this message",
     help: "Use the receipt that came with the message, unchanged.",
   },
-  frame_invalid: {
-    kind: "invalid",
-    title: "A frame of the stream cannot be read",
-    help: "The connection was closed; nothing of the frame was accepted. The reference of the stream describes every frame.",
-  },
-  credit_exceeded: {
-    kind: "limited",
-    title: "More was sent than the server had granted",
-    help: "Wait for receipts: each gives back the credit of the messages that it answers. The connection was closed; what was not answered may be sent again.",
-  },
-  stream_idle: {
-    kind: "timeout",
-    title: "The stream was silent for too long",
-    help: "Answer the server's pings, or send a ping yourself, within the idle limit that the first frame names.",
-  },
   lease_lost: {
     kind: "conflict",
     title: "The lease on the message has ended",
@@ -467,6 +441,43 @@ const entries = {
     kind: "unavailable",
     title: "The gateway is switched off",
     help: "Start the server without `gateway.enabled: false`.",
+  },
+
+  // Schemas
+  schema_invalid: {
+    kind: "invalid",
+    title: "The schema cannot be used",
+    help: "Each entry of `errors` points into the schema. It must be JSON Schema of draft 2020-12 or 7, complete in itself, with patterns that are regular.",
+  },
+  schema_too_costly: {
+    kind: "unprocessable",
+    title: "The schema, or a document under it, takes too long to work with",
+    help: "Make the schema simpler: fewer alternatives inside of one another, smaller repetitions in patterns.",
+  },
+  schema_not_found: {
+    kind: "not_found",
+    title: "There is no such schema",
+    help: "List them with GET /api/v1/schemas; register one with POST.",
+  },
+  schema_incompatible: {
+    kind: "conflict",
+    title: "The schema is not compatible with an earlier version",
+    help: "The verdict in `data` has a document that breaks it. Change the schema, or register it here as a draft and submit it for an approval.",
+  },
+  schema_state_refused: {
+    kind: "conflict",
+    title: "The schema is not in a state that allows this",
+    help: "A version goes from draft to in_review, approved, deprecated and retired, and never back.",
+  },
+  schema_in_use: {
+    kind: "conflict",
+    title: "The schema version is in use",
+    help: "`data` lists the topics, subscriptions and consumers that use it. Move them to another version first, or send `force`.",
+  },
+  schema_violated: {
+    kind: "unprocessable",
+    title: "The payload does not fit the schema of its topic",
+    help: "Each entry of `errors` points into the message. Nothing of this request was accepted.",
   },
 } as const satisfies Record<string, CatalogueEntry>;
 

@@ -7,12 +7,10 @@ import { DeadLetterTopics } from "./dead-letter-topics.ts";
 import { Registry } from "./delivery/registry.ts";
 import type { LiveSubscription } from "./delivery/subscription.ts";
 import { messageRoutes } from "./messages.routes.ts";
-import { settleMax } from "./messages.schema.ts";
 import { type MessageLimits, Messages } from "./messages.ts";
 import { MessagingMetrics } from "./metrics.ts";
 import { settlementRoutes } from "./settlements.routes.ts";
 import { Settlements } from "./settlements.ts";
-import { streamRoutes } from "./stream.routes.ts";
 import { subscriptionRoutes } from "./subscriptions.routes.ts";
 import { Subscriptions } from "./subscriptions.ts";
 import { topicRoutes } from "./topics.routes.ts";
@@ -29,9 +27,6 @@ export interface MessagingSettings {
   jsonDepthLimit: number;
   bodyLimitBytes: number;
   lineLimitBytes: number;
-  streamsMax: number;
-  streamChannelsMax: number;
-  streamIdleMs: number;
 }
 
 export interface MessagingOptions
@@ -60,11 +55,10 @@ export class Messaging implements Service {
       dedupKeysMax,
     } = settings;
     const { log, clock } = parts;
-    const meters = new MessagingMetrics(metrics);
     this.#registry = new Registry({
       log,
       clock,
-      metrics: meters,
+      metrics: new MessagingMetrics(metrics),
       outstandingMax,
       dedupKeysMax,
       openDeadLetters: async (of) => (await deadLetterTopics.open(of)).deadLetterQueue(),
@@ -74,20 +68,11 @@ export class Messaging implements Service {
     const deadLetterTopics = new DeadLetterTopics(whole);
     this.#parts = whole;
     this.#topics = new Topics(whole);
-    const settlements = new Settlements(this.#registry, batchMax);
     this.routes = [
       ...topicRoutes(this.#topics),
       ...subscriptionRoutes(new Subscriptions(whole)),
       ...messageRoutes(new Messages(this.#registry, limitsOf(settings))),
-      ...settlementRoutes(settlements),
-      ...streamRoutes({
-        registry: this.#registry,
-        settlements,
-        metrics: meters,
-        clock,
-        limits: streamLimitsOf(settings),
-        onError,
-      }),
+      ...settlementRoutes(new Settlements(this.#registry, batchMax)),
     ];
   }
 
@@ -125,18 +110,6 @@ function limitsOf(settings: MessagingSettings): MessageLimits {
     batchBytes: Math.max(bodyLimitBytes, lineLimitBytes, batchBytesMin),
     lineBytes: lineLimitBytes,
     waitMs: settings.consumeWaitMaxSeconds * 1000,
-  };
-}
-
-function streamLimitsOf(settings: MessagingSettings) {
-  const message = limitsOf(settings);
-  return {
-    message,
-    streams: settings.streamsMax,
-    channels: settings.streamChannelsMax,
-    idleMs: settings.streamIdleMs,
-    publish: { messages: 10_000, bytes: 2 * message.batchBytes },
-    settle: settleMax,
   };
 }
 

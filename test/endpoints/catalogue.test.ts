@@ -32,6 +32,8 @@ const unauditedChanges: Record<string, string> = {
   "messaging.messages.nackBatch": "in the subscription's journal",
   "messaging.messages.extend": "a deadline that moves, seconds later gone",
   "gateway.instances.heartbeat": "a deadline that moves, and nothing else",
+  "schemas.check": "compares, and keeps nothing",
+  "schemas.validate": "looks at a document, and keeps nothing",
 };
 
 /** Nouns whose endpoints are in a file of another name, and why. */

@@ -19,7 +19,6 @@ export const permissions = {
   "topics.write": ["operator", "developer", "tenant-owner"],
   "messages.publish": ["operator", "developer", "producer", "tenant-owner"],
   "messages.consume": ["operator", "developer", "consumer", "tenant-owner"],
-  "messages.stream": ["operator", "developer", "producer", "consumer", "tenant-owner"],
   "messages.read": ["operator", "developer", "consumer", "tenant-owner", "viewer"],
   "subscriptions.read": ["operator", "developer", "producer", "consumer", "tenant-owner", "viewer"],
   "subscriptions.write": ["operator", "developer", "consumer", "tenant-owner"],
@@ -27,6 +26,10 @@ export const permissions = {
   "gateway.write": ["operator"],
   "gateway.register": ["operator", "developer", "tenant-owner"],
   "gateway.delete": [], // of the admin alone
+  "schemas.read": ["operator", "developer", "approver", "producer", "consumer", "tenant-owner", "viewer"],
+  "schemas.write": ["operator", "developer", "tenant-owner"],
+  "schemas.approve": ["approver"],
+  "schemas.configure": ["operator", "tenant-owner"],
   "approvals.read": ["operator", "developer", "approver", "tenant-owner", "viewer"],
   "approvals.request": ["operator", "developer", "tenant-owner"],
   "approvals.decide": ["approver"],

@@ -291,19 +291,6 @@ export const schema = {
     default: 10_000,
   }),
 
-  "messaging.streamsMax": setting(integer(1, 1_000_000), {
-    meaning: "WebSocket streams that may be open at once.",
-    default: 10_000,
-  }),
-  "messaging.streamChannelsMax": setting(integer(1, 10_000), {
-    meaning: "Topics and subscriptions that one stream may publish to and consume from.",
-    default: 256,
-  }),
-  "messaging.streamIdleMs": setting(integer(1_000, 3_600_000, "milliseconds"), {
-    meaning: "A stream of which nothing was heard for so long, not even an answer to a ping, is ended.",
-    default: 60_000,
-  }),
-
   "gateway.enabled": setting(boolean(), {
     meaning:
       "Runs the API gateway in this server. Without it routes can be managed and are served by other nodes.",
@@ -384,6 +371,25 @@ export const schema = {
     meaning:
       "What each client may send to a route with the label system=bss that has no rate limit of its own. 0 sets none.",
     default: 1_000,
+  }),
+
+  "schemas.autoApprove": setting(boolean(), {
+    meaning:
+      "Approves a submitted schema by itself when it is proven to be compatible with the versions in force.",
+    default: true,
+  }),
+  "schemas.sizeLimitBytes": setting(integer(KiB, MiB, "bytes"), {
+    meaning: "The largest schema.",
+    default: 256 * KiB,
+  }),
+  "schemas.deadlineMs": setting(integer(100, 60_000, "milliseconds"), {
+    meaning: "How long a schema may take to be compiled, or compared. What takes longer is refused.",
+    default: 5_000,
+  }),
+  "schemas.documentTimeoutMs": setting(integer(1, 10_000, "milliseconds"), {
+    meaning:
+      "How long one document may take to be validated when it is published. What takes longer is refused.",
+    default: 100,
   }),
 
   "shutdown.drainTimeoutMs": setting(integer(0, 600_000, "milliseconds"), {

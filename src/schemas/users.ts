@@ -1,0 +1,22 @@
+/**
+ * Who uses a schema version. The registry cannot know: topics, configuration profiles and plugins name schemas,
+ * and stand above it. Each tells what it uses through this.
+ */
+export interface SchemaUse {
+  /** `topic`, `subscription`, `consumer` and the like. */
+  kind: string;
+  name: string;
+  /** The topic of a subscription or consumer. */
+  of: string | null;
+  /** The version that is named, or null for the latest in force. */
+  version: number | null;
+}
+
+export interface SchemaUser {
+  /** What uses any version of the subject. */
+  usesOf(tenant: string, subject: string): Promise<SchemaUse[]> | SchemaUse[];
+  /** Called after a version of the subject came into force or went out of it. */
+  changed(tenant: string, subject: string): void;
+  /** Texts of the newest payloads of a topic, for trying a schema on them; undefined when there is no such topic. */
+  payloads?(tenant: string, topic: string, limit: number): Promise<string[] | undefined>;
+}
