@@ -60,10 +60,10 @@ export class TestServer {
     return this.#running.stop();
   }
 
-  /** Starts again on the same data; stops before that if need be. */
-  async restart(): Promise<void> {
+  /** Starts again on the same data, with more flags if given; stops before that if need be. */
+  async restart(flags: Record<string, string> = {}): Promise<void> {
     await this.stop();
-    this.#running = await run(this.data, this.#flags);
+    this.#running = await run(this.data, { ...this.#flags, ...flags });
   }
 
   async remove(): Promise<void> {

@@ -12,6 +12,7 @@ import { Approvals } from "./approvals.ts";
 import { Audit } from "./audit.ts";
 import { Gateway } from "./gateway.ts";
 import { Messages } from "./messages.ts";
+import { Stream, type StreamOptions } from "./stream.ts";
 import { Subscriptions } from "./subscriptions.ts";
 import { System } from "./system.ts";
 import { Topics } from "./topics.ts";
@@ -38,6 +39,11 @@ export class HotSwap {
     this.system = new System(this.#transport);
   }
 
+  /** One WebSocket for publishing and consuming: the fastest way. Connects at first use. */
+  stream(options: StreamOptions = {}): Stream {
+    return new Stream(this.#transport, options);
+  }
+
   /** Gives back idle connections, where the wire keeps some. */
   close(): void {
     this.#transport.wire.close?.();
@@ -57,6 +63,11 @@ export {
   HotSwapProblem,
 } from "./problem.ts";
 export type { Publisher, PublisherOptions } from "./publisher.ts";
+export type { OpenSocket, Socket, SocketEvents, SocketRequest } from "./socket.ts";
+export type { Stream, StreamOptions } from "./stream.ts";
+export type { StreamConsumeOptions, StreamConsumer } from "./stream-consumer.ts";
+export type { StreamDelivery } from "./stream-delivery.ts";
+export type { RawMessage, StreamPublisher, StreamPublisherOptions } from "./stream-publisher.ts";
 export type * from "./subscriptions.ts";
 export type * from "./system.ts";
 export type * from "./topics.ts";

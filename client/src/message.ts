@@ -11,6 +11,14 @@ export interface NewMessage<Payload = Json> {
   /** Messages of one key keep their order. */
   key?: string | undefined;
   headers?: Record<string, string> | undefined;
+  /** 0 to 9, 0 by default; larger is delivered first. */
+  priority?: number | undefined;
+  /** Within the topic's window, a second message with this key is not stored; its receipt says `duplicate`. */
+  idempotencyKey?: string | undefined;
+  /** After this time it is not delivered any more. */
+  ttlSeconds?: number | undefined;
+  /** Media type of the payload; JSON when there is none. */
+  contentType?: string | undefined;
 }
 
 /** The server's word that a message is stored, and how safely. */
@@ -20,6 +28,8 @@ export interface PublishReceipt {
   partition: number;
   offset: number;
   durability: Durability;
+  /** The message was stored before, under the same idempotency key. */
+  duplicate?: boolean;
 }
 
 export interface Message<Payload = Json> {
@@ -39,7 +49,7 @@ export interface Message<Payload = Json> {
   scheduledFor?: string;
   idempotencyKey?: string;
   /** application/json when there is none. */
-  contentType?: string;
+  contentType?: string | undefined;
   /** The publisher's trace, by W3C Trace Context. */
   traceparent?: string;
   tracestate?: string;

@@ -5,6 +5,7 @@
 import * as http from "node:http";
 import * as https from "node:https";
 import { HotSwap } from "./index.ts";
+import { openNodeSocket } from "./node-socket.ts";
 import { HotSwapConnectionError } from "./problem.ts";
 import type { TransportOptions } from "./transport.ts";
 import type { Wire, WireRequest, WireResponse } from "./wire.ts";
@@ -33,6 +34,7 @@ export function nodeWire({ maxSockets = 64 }: NodeWireOptions = {}): Wire {
   const secure = new https.Agent(agentOptions);
   return {
     duplex: true,
+    openSocket: openNodeSocket,
     send(request) {
       const isSecure = request.url.startsWith("https:");
       return isSecure ? exchange(https.request, secure, request) : exchange(http.request, plain, request);

@@ -7,6 +7,7 @@
  * bounded, and an abort ends the waiting at once.
  */
 import { HotSwapProblem, isSafeToRepeat, isTransient, problemOf } from "./problem.ts";
+import { type OpenSocket, openWebSocket } from "./socket.ts";
 import { type Backoff, backoffMs, sleep } from "./time.ts";
 import { fetchWire, type Wire, type WireResponse } from "./wire.ts";
 
@@ -99,6 +100,19 @@ export class Transport {
     return this.#send(request, body);
   }
 
+  get openSocket(): OpenSocket {
+    return this.wire.openSocket ?? openWebSocket;
+  }
+
+  /** The address of a WebSocket endpoint. */
+  socketUrl(apiPath: string): string {
+    return this.#base.replace(/^http/, "ws") + apiPath;
+  }
+
+  async token(): Promise<string | undefined> {
+    return typeof this.#token === "function" ? this.#token() : this.#token;
+  }
+
   /** Waits before the next attempt; rethrows when the server asks for more patience than the policy has. */
   async pause(attempt: number, error: unknown, signal?: AbortSignal): Promise<void> {
     const retryAfterMs = error instanceof HotSwapProblem ? error.retryAfterMs : undefined;
@@ -118,7 +132,7 @@ export class Transport {
 
   async #send(request: ApiRequest, body: string | AsyncIterable<string> | undefined): Promise<WireResponse> {
     request.signal?.throwIfAborted();
-    const token = typeof this.#token === "function" ? await this.#token() : this.#token;
+    const token = typeof this.#token === "function" ? await this.#token() : this.#token; // most need no wait
     const headers: Record<string, string> = { accept: "application/json" };
     if (token !== undefined) headers.authorization = `Bearer ${token}`;
     if (body !== undefined) headers["content-type"] = "application/json";

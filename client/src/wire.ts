@@ -3,6 +3,7 @@
  * Two exist: fetch (here, runs everywhere) and node:http (node.ts, faster and full duplex).
  */
 import { HotSwapConnectionError } from "./problem.ts";
+import type { OpenSocket } from "./socket.ts";
 
 export interface WireRequest {
   method: string;
@@ -29,6 +30,8 @@ export interface Wire {
   send(request: WireRequest): Promise<WireResponse>;
   /** True when an answer can be read while the request's body is still being sent. */
   readonly duplex: boolean;
+  /** Default: the WebSocket of the platform. */
+  openSocket?: OpenSocket;
   close?(): void;
 }
 

@@ -102,6 +102,27 @@ export const messaging: Dashboard = {
       ],
     },
     {
+      title: "Dead letters",
+      panels: [
+        {
+          title: "Messages given up, by subscription",
+          help: "Failed as often as allowed, or rejected. Each lies in the topic's dead-letter queue, with the reason.",
+          unit: "ops",
+          queries: [{ expr: perSubscription("messages_dead_lettered_total"), legend: bySubscription }],
+        },
+        {
+          title: "Dead letters that wait, by queue",
+          unit: "short",
+          queries: [
+            {
+              expr: `sum by (topic) (queue_depth{tenant=~"$tenant",topic=~".*[.]dlq"})`,
+              legend: "{{topic}}",
+            },
+          ],
+        },
+      ],
+    },
+    {
       title: "Latency",
       panels: [
         {

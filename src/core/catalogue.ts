@@ -21,6 +21,7 @@ export type ErrorKind =
   | "unsupported_media_type"
   | "unprocessable"
   | "precondition_required"
+  | "upgrade_required"
   | "limited" // over a rate or quota; try later
   | "internal"
   | "unavailable" // a part that is needed is down; try later
@@ -97,6 +98,16 @@ const entries = {
     kind: "method_not_allowed",
     title: "The endpoint does not have this method",
     help: "The `Allow` header lists the methods that it has.",
+  },
+  upgrade_required: {
+    kind: "upgrade_required",
+    title: "This endpoint speaks WebSocket",
+    help: "Connect with a WebSocket client that offers the subprotocol which the reference of the endpoint names.",
+  },
+  origin_refused: {
+    kind: "forbidden",
+    title: "A page of this origin may not connect",
+    help: "Add the origin to the setting `http.corsOrigins`, or serve the page from this server.",
   },
   not_found: {
     kind: "not_found",
@@ -364,6 +375,21 @@ const entries = {
     kind: "invalid",
     title: "The receipt is not one of this message",
     help: "Use the receipt that came with the message, unchanged.",
+  },
+  frame_invalid: {
+    kind: "invalid",
+    title: "A frame of the stream cannot be read",
+    help: "The connection was closed; nothing of the frame was accepted. The reference of the stream describes every frame.",
+  },
+  credit_exceeded: {
+    kind: "limited",
+    title: "More was sent than the server had granted",
+    help: "Wait for receipts: each gives back the credit of the messages that it answers. The connection was closed; what was not answered may be sent again.",
+  },
+  stream_idle: {
+    kind: "timeout",
+    title: "The stream was silent for too long",
+    help: "Answer the server's pings, or send a ping yourself, within the idle limit that the first frame names.",
   },
   lease_lost: {
     kind: "conflict",

@@ -7,10 +7,12 @@ import { DeadLetterTopics } from "./dead-letter-topics.ts";
 import { Registry } from "./delivery/registry.ts";
 import type { LiveSubscription } from "./delivery/subscription.ts";
 import { messageRoutes } from "./messages.routes.ts";
+import { settleMax } from "./messages.schema.ts";
 import { type MessageLimits, Messages } from "./messages.ts";
 import { MessagingMetrics } from "./metrics.ts";
 import { settlementRoutes } from "./settlements.routes.ts";
 import { Settlements } from "./settlements.ts";
+import { streamRoutes } from "./stream.routes.ts";
 import { subscriptionRoutes } from "./subscriptions.routes.ts";
 import { Subscriptions } from "./subscriptions.ts";
 import { topicRoutes } from "./topics.routes.ts";
@@ -27,6 +29,9 @@ export interface MessagingSettings {
   jsonDepthLimit: number;
   bodyLimitBytes: number;
   lineLimitBytes: number;
+  streamsMax: number;
+  streamChannelsMax: number;
+  streamIdleMs: number;
 }
 
 export interface MessagingOptions
@@ -55,10 +60,11 @@ export class Messaging implements Service {
       dedupKeysMax,
     } = settings;
     const { log, clock } = parts;
+    const meters = new MessagingMetrics(metrics);
     this.#registry = new Registry({
       log,
       clock,
-      metrics: new MessagingMetrics(metrics),
+      metrics: meters,
       outstandingMax,
       dedupKeysMax,
       openDeadLetters: async (of) => (await deadLetterTopics.open(of)).deadLetterQueue(),
@@ -68,11 +74,20 @@ export class Messaging implements Service {
     const deadLetterTopics = new DeadLetterTopics(whole);
     this.#parts = whole;
     this.#topics = new Topics(whole);
+    const settlements = new Settlements(this.#registry, batchMax);
     this.routes = [
       ...topicRoutes(this.#topics),
       ...subscriptionRoutes(new Subscriptions(whole)),
       ...messageRoutes(new Messages(this.#registry, limitsOf(settings))),
-      ...settlementRoutes(new Settlements(this.#registry, batchMax)),
+      ...settlementRoutes(settlements),
+      ...streamRoutes({
+        registry: this.#registry,
+        settlements,
+        metrics: meters,
+        clock,
+        limits: streamLimitsOf(settings),
+        onError,
+      }),
     ];
   }
 
@@ -110,6 +125,18 @@ function limitsOf(settings: MessagingSettings): MessageLimits {
     batchBytes: Math.max(bodyLimitBytes, lineLimitBytes, batchBytesMin),
     lineBytes: lineLimitBytes,
     waitMs: settings.consumeWaitMaxSeconds * 1000,
+  };
+}
+
+function streamLimitsOf(settings: MessagingSettings) {
+  const message = limitsOf(settings);
+  return {
+    message,
+    streams: settings.streamsMax,
+    channels: settings.streamChannelsMax,
+    idleMs: settings.streamIdleMs,
+    publish: { messages: 10_000, bytes: 2 * message.batchBytes },
+    settle: settleMax,
   };
 }
 

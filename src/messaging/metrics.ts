@@ -68,6 +68,10 @@ export class MessagingMetrics {
     this.#metrics.forget({ tenant, topic: name, subscription });
   }
 
+  countStreams(open: number): void {
+    this.#metrics.gauge("message_streams").labels({}).set(open);
+  }
+
   /** Depth and lag of every open subscription, at each scrape. */
   watch(openSubscriptions: () => Iterable<MeteredSubscription>): void {
     const depth = this.#metrics.gauge("queue_depth");

@@ -44,15 +44,19 @@ const ttlSeconds = Type.Integer({
   description: "After this time it is not delivered any more; the topic's messageTtlSeconds by default.",
 });
 
-const content = {
-  payload: Type.Optional(payload),
-  payloadBase64: Type.Optional(payloadBase64),
+/** What a message may have besides key and payload. */
+const fields = {
   contentType: Type.Optional(contentType),
-  key: Type.Optional(key),
   headers: Type.Optional(headers),
   priority: Type.Optional(priority),
   idempotencyKey: Type.Optional(idempotencyKey),
   ttlSeconds: Type.Optional(ttlSeconds),
+};
+const content = {
+  payload: Type.Optional(payload),
+  payloadBase64: Type.Optional(payloadBase64),
+  key: Type.Optional(key),
+  ...fields,
 };
 const strict = { additionalProperties: false } as const;
 /** One of the two; that not both are there is for `payloadOf` to say, with a pointer. */
@@ -62,6 +66,7 @@ const withPayload = {
   else: { required: ["payload"], properties: { payload: true } },
 } as const;
 
+export const messageFields = Type.Object(fields, strict);
 export const messageLine = Type.Object(content, withPayload);
 const single = Type.Object({ topic: topicName, ...content }, withPayload);
 const batch = Type.Object(
@@ -138,9 +143,16 @@ function toMessage(
       fields: [{ pointer: `${pointer}/payload`, message: `has ${size} bytes with the headers` }],
     });
   }
-  const { key, headers, priority, idempotencyKey, contentType, ttlSeconds } = parsed;
+  return toNewMessage(parsed, parsed.key, bytes);
+}
+
+export function toNewMessage(
+  { headers, priority, idempotencyKey, contentType, ttlSeconds }: Static<typeof messageFields>,
+  key: string | undefined,
+  payload: Buffer,
+): NewMessage {
   const ttlMs = ttlSeconds === undefined ? undefined : ttlSeconds * 1000;
-  return { key, headers, payload: bytes, priority, ttlMs, idempotencyKey, contentType };
+  return { key, headers, payload, priority, ttlMs, idempotencyKey, contentType };
 }
 
 function payloadOf(

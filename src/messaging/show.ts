@@ -110,7 +110,7 @@ function head(topic: TopicNames, partition: number, offset: number, body: Buffer
 }
 
 /** What most messages do not have; each member with a comma behind it. */
-function fieldsText(body: Buffer): string {
+export function fieldsText(body: Buffer): string {
   const expiresAt = expiresAtOf(body);
   const schedule = scheduleOf(body);
   const trace = traceOf(body);

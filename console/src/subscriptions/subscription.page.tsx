@@ -1,48 +1,42 @@
-/** One subscription: how far it has come, and what holds it up. */
+/** One subscription: how far it has come, what holds it up, and what it promises. */
 import { useSignal } from "@preact/signals";
 import type { Subscription } from "../../../client/src/index.ts";
 import { duration } from "../format.ts";
 import { Confirm } from "../parts/confirm.tsx";
 import { Icon } from "../parts/icon.tsx";
-import { Page, Traits } from "../parts/page.tsx";
+import { Page, Tabs, Traits } from "../parts/page.tsx";
 import { curl, shellWord } from "../parts/twin.tsx";
-import { useLive } from "../poll.ts";
+import { type Live, useLive } from "../poll.ts";
 import { go, href } from "../route.ts";
 import { hotswap } from "../session.ts";
 import { numbersOf } from "../topics/live.ts";
 import { SubscriptionActivity } from "./subscription-activity.tsx";
+import { SubscriptionSettingsForm } from "./subscription-settings.tsx";
 
-export function SubscriptionPage({ id }: { id: string; tab: string | undefined }) {
-  const known = useSignal<Subscription | undefined>(undefined);
+const tabs = [
+  ["", "Activity"],
+  ["settings", "Settings"],
+] as const;
+
+export function SubscriptionPage({ id, tab = "" }: { id: string; tab: string | undefined }) {
   const isDeleting = useSignal(false);
-  const { error } = useLive(
-    async (signal) => {
-      if (isDeleting.value) return;
-      known.value ??= await hotswap().subscriptions.get(id, { signal });
-      await numbersOf(known.value.topic).refresh(known.value.topic, signal);
+  const { answer, error, refresh }: Live<Subscription> = useLive(
+    async (signal): Promise<Subscription> => {
+      if (isDeleting.value && answer.value) return answer.value;
+      const subscription = await hotswap().subscriptions.get(id, { signal });
+      await numbersOf(subscription.topic).refresh(subscription.topic, signal);
+      return subscription;
     },
     { intervalMs: 1000 },
   );
-  const subscription = known.value;
+  const subscription = answer.value;
   return (
     <Page
       title={subscription?.name ?? "Subscription"}
       within={["Subscriptions", "subscriptions"]}
       isBusy={subscription === undefined}
       error={error.value}
-      lead={
-        subscription && (
-          <Traits
-            all={[
-              <>
-                of <a href={href("topics", subscription.topic)}>{subscription.topic}</a>
-              </>,
-              `ack deadline ${duration(subscription.ackDeadlineSeconds * 1000)}`,
-              `since ${subscription.createdAt.slice(0, 10)}`,
-            ]}
-          />
-        )
-      }
+      lead={subscription && <Lead subscription={subscription} />}
       actions={
         subscription && (
           <button
@@ -57,29 +51,68 @@ export function SubscriptionPage({ id }: { id: string; tab: string | undefined }
         )
       }
     >
-      {subscription && <SubscriptionActivity subscription={subscription} />}
+      {subscription && (
+        <>
+          <Tabs label="Parts of the subscription" base={["subscriptions", id]} tabs={tabs} />
+          {tab === "" && <SubscriptionActivity subscription={subscription} />}
+          {tab === "settings" && (
+            <SubscriptionSettingsForm
+              key={subscription.version}
+              subscription={subscription}
+              onSaved={refresh}
+            />
+          )}
+        </>
+      )}
       {subscription && isDeleting.value && (
-        <Confirm
-          title={`Delete ${subscription.name}`}
-          verb="Delete subscription"
-          isDanger
-          typed={subscription.name}
-          twin={{
-            cli: `hotswap subscription delete ${shellWord(subscription.topic)} ${shellWord(subscription.name)}`,
-            curl: curl("DELETE", `/api/v1/subscriptions/${encodeURIComponent(id)}`),
-          }}
-          work={() => hotswap().subscriptions.delete(id)}
-          onDone={() => go("subscriptions")}
+        <DeleteSubscription
+          subscription={subscription}
           onClose={() => {
             isDeleting.value = false;
           }}
-        >
-          <p>
-            The topic and its messages stay. How far this subscription has come is forgotten; one of the same
-            name begins anew.
-          </p>
-        </Confirm>
+        />
       )}
     </Page>
+  );
+}
+
+function Lead({ subscription }: { subscription: Subscription }) {
+  const { topic, ackMode, ackDeadlineSeconds, maxAttempts, createdAt } = subscription;
+  return (
+    <Traits
+      all={[
+        <>
+          of <a href={href("topics", topic)}>{topic}</a>
+        </>,
+        ackMode.replaceAll("-", " "),
+        `ack deadline ${duration(ackDeadlineSeconds * 1000)}`,
+        maxAttempts === 0 ? "attempts without a limit" : `${maxAttempts} attempts`,
+        `since ${createdAt.slice(0, 10)}`,
+      ]}
+    />
+  );
+}
+
+function DeleteSubscription({ subscription, onClose }: { subscription: Subscription; onClose(): void }) {
+  const { id, name, topic } = subscription;
+  return (
+    <Confirm
+      title={`Delete ${name}`}
+      verb="Delete subscription"
+      isDanger
+      typed={name}
+      twin={{
+        cli: `hotswap subscription delete ${shellWord(topic)} ${shellWord(name)}`,
+        curl: curl("DELETE", `/api/v1/subscriptions/${encodeURIComponent(id)}`),
+      }}
+      work={() => hotswap().subscriptions.delete(id)}
+      onDone={() => go("subscriptions")}
+      onClose={onClose}
+    >
+      <p>
+        The topic and its messages stay. How far this subscription has come is forgotten; one of the same name
+        begins anew.
+      </p>
+    </Confirm>
   );
 }

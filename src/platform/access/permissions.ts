@@ -19,6 +19,7 @@ export const permissions = {
   "topics.write": ["operator", "developer", "tenant-owner"],
   "messages.publish": ["operator", "developer", "producer", "tenant-owner"],
   "messages.consume": ["operator", "developer", "consumer", "tenant-owner"],
+  "messages.stream": ["operator", "developer", "producer", "consumer", "tenant-owner"],
   "messages.read": ["operator", "developer", "consumer", "tenant-owner", "viewer"],
   "subscriptions.read": ["operator", "developer", "producer", "consumer", "tenant-owner", "viewer"],
   "subscriptions.write": ["operator", "developer", "consumer", "tenant-owner"],

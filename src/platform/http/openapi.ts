@@ -29,6 +29,7 @@ function commonErrors(route: Route): ErrorCode[] {
   if (route.body) codes.push("request_timeout");
   if (route.method !== "GET") codes.push("media_type_unsupported");
   if (route.idempotent) codes.push("idempotency_key_reused", "idempotency_in_progress");
+  if (route.upgrade) codes.push("upgrade_required", "origin_refused", "http_malformed");
   return codes;
 }
 
@@ -78,10 +79,13 @@ function operation(route: Route): Node {
 }
 
 function successStatus(route: Route): number {
+  if (route.upgrade) return 101;
   return route.status ?? (route.response || route.responseType ? 200 : 204);
 }
 
 function success(route: Route): Node {
+  if (route.upgrade)
+    return { description: `The connection speaks \`${route.upgrade.protocol}\` from now on.` };
   if (!route.response && !route.responseType) return { description: "Done." };
   const type = route.responseType ?? "application/json";
   return {

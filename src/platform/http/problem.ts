@@ -21,6 +21,7 @@ export const statusOfKind: Record<ErrorKind, number> = {
   too_large: 413,
   unsupported_media_type: 415,
   unprocessable: 422,
+  upgrade_required: 426,
   precondition_required: 428,
   header_too_large: 431,
   limited: 429,
@@ -71,6 +72,7 @@ export function problemHeaders(problem: Problem): Record<string, string> {
   if (problem.retryAfterMs !== undefined) {
     headers["retry-after"] = String(Math.max(1, Math.ceil(problem.retryAfterMs / 1000)));
   }
+  if (problem.status === 426) headers.upgrade = "websocket"; // RFC 9110 §15.5.22
   if (problem.status === 401) {
     const error = problem.code === "token_missing" ? "" : `, error="invalid_token"`;
     headers["www-authenticate"] = `Bearer realm="hotswap"${error}`;

@@ -5,7 +5,9 @@
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Static, TSchema } from "typebox";
+import type { WebSocket } from "ws";
 import type { ErrorCode } from "../../core/catalogue.ts";
+import { HotSwapError } from "../../core/errors.ts";
 import type { Permission } from "../access/permissions.ts";
 import type { Principal } from "../auth/principal.ts";
 
@@ -48,6 +50,27 @@ export class Reply {
 /** Returned by a handler that has taken over the response. */
 export const handled = Symbol("handled");
 
+/** A connection that has become a WebSocket. */
+export interface Upgraded<Query = unknown> {
+  principal: Principal;
+  query: Query;
+  requestId: string;
+  /** Aborted when the server stops: say goodbye then, before the drain time-out ends what is open. */
+  signal: AbortSignal;
+  socket: WebSocket;
+  /** A later token of the same connection: checked like the first, against the permission of the route. */
+  renew(token: string): Promise<Principal>;
+}
+
+export interface Upgrade {
+  /** The subprotocol that a client must offer. */
+  protocol: string;
+  /** The largest message that is taken. */
+  frameBytes: number;
+  /** Must not throw; `socket` reports its end by `close`. */
+  open(upgraded: Upgraded): void;
+}
+
 export interface Route {
   /** OpenAPI operationId, `<system>.<noun>.<verb>`, unique. */
   id: string;
@@ -83,7 +106,14 @@ export interface Route {
   idempotent?: boolean;
   /** Bytes of body accepted; default is the server's setting. */
   bodyLimit?: number;
+  /** Of a WebSocket endpoint, a GET; `handler` then answers who comes without Upgrade: `upgradeRequired`. */
+  upgrade?: Upgrade;
   handler: (context: Context) => unknown;
+}
+
+/** The handler of a WebSocket endpoint. */
+export function upgradeRequired(): never {
+  throw new HotSwapError("upgrade_required");
 }
 
 type Shape<S> = S extends TSchema ? Static<S> : S extends "bytes" ? Buffer : undefined;

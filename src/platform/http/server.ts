@@ -20,26 +20,14 @@ import { anonymous, type Principal } from "../auth/principal.ts";
 import { hasBody, mediaType, parseJson, readBody } from "./body.ts";
 import { RequestContext } from "./context.ts";
 import { allowOrigins } from "./cors.ts";
+import type { RequestObserver } from "./observer.ts";
 import { asHotSwapError, problemHeaders, problemType, toProblem } from "./problem.ts";
 import { type Context, handled, type Method, Reply, type Route } from "./route.ts";
 import { type StaticFiles, securityHeaders } from "./static.ts";
+import { Upgrades } from "./upgrade.ts";
 import { refuseUnkeepable, validator } from "./validation.ts";
 
 type MaybePromise<T> = T | Promise<T>;
-
-/** What the server reports of each request; bound once per route so that the hot path looks nothing up. */
-export interface RequestObserver {
-  begin(request: IncomingMessage): void;
-  /** Runs the handling of the request, for instance inside the caller's trace. */
-  around?<Result>(request: IncomingMessage, work: () => Result): Result;
-  end(
-    request: IncomingMessage,
-    status: number,
-    durationMs: number,
-    failure: HotSwapError | undefined,
-    requestId: string,
-  ): void;
-}
 
 export interface HttpOptions {
   host: string;
@@ -76,6 +64,9 @@ export interface LimitOutcome {
   headers: Record<string, string>;
 }
 
+/** Adds header fields to the answer. */
+type AddHeaders = (headers: Record<string, string>) => void;
+
 const sweepMs = 20;
 
 export class HttpServer implements Service {
@@ -84,6 +75,7 @@ export class HttpServer implements Service {
   readonly #app: FastifyInstance;
   readonly #stopping = new AbortController();
   readonly #requestIdPrefix: string;
+  readonly #upgrades: Upgrades;
   #requestCount = 0;
 
   constructor(options: HttpOptions) {
@@ -102,6 +94,7 @@ export class HttpServer implements Service {
         connectionsCheckingInterval: Math.ceil(options.headersTimeoutMs / 4), // how late a time-out may be
         maxHeaderSize: 16 * 1024,
         requireHostHeader: false, // is asked for in #admit, where the answer can be a problem
+        shouldUpgradeCallback: (request) => this.#upgrades.wants(request),
       },
       genReqId: (request) => this.#requestId(request),
       clientErrorHandler: refuseMalformed,
@@ -123,6 +116,7 @@ export class HttpServer implements Service {
     allowOrigins(this.#app, options.corsOrigins ?? []);
     for (const route of options.routes) this.#mount(route);
     this.#mountOtherMethods();
+    this.#upgrades = this.#mountUpgrades();
   }
 
   async start(): Promise<void> {
@@ -146,7 +140,10 @@ export class HttpServer implements Service {
   async stop(): Promise<void> {
     this.#stopping.abort(new HotSwapError("shutting_down"));
     const { clock, drainTimeoutMs } = this.#options;
-    const deadline = clock.after(drainTimeoutMs, () => this.#app.server.closeAllConnections());
+    const deadline = clock.after(drainTimeoutMs, () => {
+      this.#app.server.closeAllConnections();
+      this.#upgrades.terminate();
+    });
     // A connection that is busy now becomes idle when it is answered, and then nobody else would end it.
     const closeIdle = () => {
       this.#app.server.closeIdleConnections();
@@ -179,7 +176,7 @@ export class HttpServer implements Service {
       let failure: HotSwapError | undefined;
       observer?.begin(raw);
       try {
-        const admitted = this.#admit(route, request, reply);
+        const admitted = this.#admit(route, raw, (headers) => reply.headers(headers));
         const principal = admitted instanceof Promise ? await admitted : admitted;
         const parts = {
           principal,
@@ -212,30 +209,30 @@ export class HttpServer implements Service {
   }
 
   /** Who calls, whether they may, and whether they may now. Synchronous when nothing has to be looked up. */
-  #admit(route: Route, request: FastifyRequest, reply: FastifyReply): MaybePromise<Principal> {
-    if (request.raw.headers.host === undefined && request.raw.httpVersionMinor > 0) {
+  #admit(route: Route, request: IncomingMessage, answerWith: AddHeaders): MaybePromise<Principal> {
+    if (request.headers.host === undefined && request.httpVersionMinor > 0) {
       throw new HotSwapError("http_malformed", "The Host header is missing.");
     }
     if (route.permission === "public") return anonymous;
-    const principal = this.#options.authenticate(request.raw);
+    const principal = this.#options.authenticate(request);
     if (principal instanceof Promise)
-      return principal.then((known) => this.#allow(route, known, request, reply));
-    return this.#allow(route, principal, request, reply);
+      return principal.then((known) => this.#allow(route, known, request, answerWith));
+    return this.#allow(route, principal, request, answerWith);
   }
 
   #allow(
     route: Route,
     principal: Principal,
-    request: FastifyRequest,
-    reply: FastifyReply,
+    request: IncomingMessage,
+    answerWith: AddHeaders,
   ): MaybePromise<Principal> {
     const resource = route.checksResource ? undefined : nothing;
     this.#options.authorize(principal, route.permission as Permission, resource);
-    const outcome = this.#options.limit?.(principal, request.raw);
+    const outcome = this.#options.limit?.(principal, request);
     if (!outcome) return principal;
     const apply = (settled: LimitOutcome | undefined) => {
       if (!settled) return principal;
-      reply.headers(settled.headers);
+      answerWith(settled.headers);
       if (settled.result.allowed) return principal;
       throw new HotSwapError("rate_limited", undefined, { retryAfterMs: settled.result.retryAfterMs });
     };
@@ -297,6 +294,22 @@ export class HttpServer implements Service {
         },
       });
     }
+  }
+
+  #mountUpgrades(): Upgrades {
+    const { routes, clock, corsOrigins = [], observe } = this.#options;
+    const upgrades = new Upgrades({
+      routes,
+      clock,
+      origins: corsOrigins,
+      stopping: this.#stopping.signal,
+      admit: (route, request, headers) =>
+        this.#admit(route, request, (more) => void Object.assign(headers, more)),
+      requestId: (request) => this.#requestId(request),
+      observe,
+    });
+    this.#app.server.on("upgrade", (request, socket, head) => upgrades.handle(request, socket, head));
+    return upgrades;
   }
 
   #notFound(request: FastifyRequest, reply: FastifyReply): FastifyReply | Promise<FastifyReply> {

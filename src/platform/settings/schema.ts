@@ -291,6 +291,19 @@ export const schema = {
     default: 10_000,
   }),
 
+  "messaging.streamsMax": setting(integer(1, 1_000_000), {
+    meaning: "WebSocket streams that may be open at once.",
+    default: 10_000,
+  }),
+  "messaging.streamChannelsMax": setting(integer(1, 10_000), {
+    meaning: "Topics and subscriptions that one stream may publish to and consume from.",
+    default: 256,
+  }),
+  "messaging.streamIdleMs": setting(integer(1_000, 3_600_000, "milliseconds"), {
+    meaning: "A stream of which nothing was heard for so long, not even an answer to a ping, is ended.",
+    default: 60_000,
+  }),
+
   "gateway.enabled": setting(boolean(), {
     meaning:
       "Runs the API gateway in this server. Without it routes can be managed and are served by other nodes.",

@@ -168,6 +168,11 @@ export const metricTable = {
     help: "1 while SQL cannot be reached and the gateway serves by its last snapshot.",
     labels: [],
   },
+  message_streams: {
+    type: "gauge",
+    help: "WebSocket streams that are open.",
+    labels: [],
+  },
 
   health_check_up: {
     type: "gauge",

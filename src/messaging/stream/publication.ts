@@ -1,0 +1,118 @@
+/**
+ * From what a frame holds to messages, and from what became of them to its answer. Each message of a frame has its
+ * own outcome: one that is refused does not stop the others.
+ */
+import { isUtf8 } from "node:buffer";
+import type { Static } from "typebox";
+import { HotSwapError } from "../../core/errors.ts";
+import { parseJson } from "../../platform/http/body.ts";
+import { asHotSwapError, toProblem } from "../../platform/http/problem.ts";
+import { validator } from "../../platform/http/validation.ts";
+import type { LiveTopic } from "../delivery/topic.ts";
+import { isJsonType, type NewMessage } from "../message.ts";
+import { type MessageLimits, receiptText } from "../messages.ts";
+import { messageFields, parseLine, toNewMessage } from "../publish.ts";
+import type { PublishEntry, Published } from "./frames.ts";
+
+const validateFields = validator(messageFields, "body") as (value: unknown) => Static<typeof messageFields>;
+const keyMax = 512;
+
+/** Publishes what can be read, in order, and resolves to the outcome of each. */
+export async function publishEach<Given>(
+  topic: LiveTopic,
+  given: readonly Given[],
+  read: (one: Given, index: number) => NewMessage,
+  { requestId, refusal }: { requestId: string; refusal: HotSwapError | undefined },
+): Promise<Published[]> {
+  const outcomes = new Array<Published>(given.length);
+  const accepted: NewMessage[] = [];
+  const indexes: number[] = [];
+  const problemOf = (error: unknown) => ({
+    problem: JSON.stringify(toProblem(asHotSwapError(error), requestId)),
+  });
+  given.forEach((one, index) => {
+    try {
+      if (refusal) throw refusal;
+      accepted.push(read(one, index));
+      indexes.push(index);
+    } catch (error) {
+      outcomes[index] = problemOf(error);
+    }
+  });
+  if (accepted.length === 0) return outcomes;
+  const placements = await topic.publish(accepted);
+  placements.forEach((placement, i) => {
+    if (placement instanceof Error) outcomes[indexes[i]!] = problemOf(placement);
+    else outcomes[indexes[i]!] = placement.duplicate ? { receipt: receiptText(topic, placement) } : placement;
+  });
+  return outcomes;
+}
+
+/** A message of a text frame: the same object as everywhere. */
+export function messageOfText(text: Buffer, index: number, limits: MessageLimits): NewMessage {
+  return within(index, () => parseLine(text, limits));
+}
+
+/** A message of a binary frame: its payload stays as it is, once it is known to be what it says. */
+export function messageOfEntry(entry: PublishEntry, index: number, limits: MessageLimits): NewMessage {
+  return within(index, () => {
+    const { key, payload } = entry;
+    const size = payload.length + entry.fields.length;
+    if (size > limits.messageBytes) {
+      throw new HotSwapError(
+        "message_too_large",
+        `Payload and fields may have ${limits.messageBytes} bytes together.`,
+        {
+          fields: [{ pointer: "/payload", message: `has ${size} bytes with the fields` }],
+        },
+      );
+    }
+    if (key !== undefined && (key.length > keyMax || key.includes("\ufffd"))) {
+      throw new HotSwapError("validation_failed", `A key must be UTF-8 of at most ${keyMax} characters.`, {
+        fields: [{ pointer: "/key", message: `must be UTF-8 of at most ${keyMax} characters` }],
+      });
+    }
+    const fields = entry.fields.length === 0 ? {} : validateFields(parseJson(entry.fields, 4));
+    if (isJsonType(fields.contentType)) refuseNonJson(payload, limits.jsonDepth);
+    return toNewMessage(fields, key, payload);
+  });
+}
+
+/** As parseJson, without the cost of a walk for what has no more brackets than it may have levels. */
+function refuseNonJson(payload: Buffer, depth: number): void {
+  if (!isUtf8(payload)) throw new HotSwapError("encoding_invalid", "The payload is not valid UTF-8.");
+  if (hasMany(payload, Math.min(depth, 16))) {
+    parseJson(payload, depth);
+    return;
+  }
+  try {
+    JSON.parse(payload.toString("utf8"));
+  } catch (error) {
+    throw new HotSwapError("json_malformed", (error as Error).message);
+  }
+}
+
+function hasMany(text: Buffer, most: number): boolean {
+  let count = 0;
+  for (const bracket of [0x7b, 0x5b]) {
+    for (let at = text.indexOf(bracket); at >= 0; at = text.indexOf(bracket, at + 1)) {
+      count += 1;
+      if (count > most) return true;
+    }
+  }
+  return false;
+}
+
+/** Pointers of the error begin at the frame, as they do for a batch over HTTP. */
+function within(index: number, read: () => NewMessage): NewMessage {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof HotSwapError) || error.fields.length === 0) throw error;
+    const inFrame = error.fields.map(({ pointer, message }) => ({
+      pointer: `/messages/${index}${pointer}`,
+      message,
+    }));
+    throw new HotSwapError(error.code, error.message, { fields: inFrame, cause: error });
+  }
+}

@@ -1,0 +1,423 @@
+/**
+ * One connection of the stream: reads frames, hands them to topics and subscriptions, and writes the answers in the
+ * order in which their frames came, channel by channel. It owns what is bounded: channels, credit, silence, the life
+ * of the token.
+ *
+ * A frame that breaks the protocol ends this connection with a code and touches nothing else. A message that is
+ * refused does not: it is answered, like the others of its frame.
+ */
+import type { RawData, WebSocket } from "ws";
+import type { Clock, Timer } from "../../core/clock.ts";
+import { HotSwapError, hasCode } from "../../core/errors.ts";
+import { authorize, type Permission } from "../../platform/access/index.ts";
+import type { Principal } from "../../platform/auth/principal.ts";
+import { asHotSwapError, statusOfKind, toProblem } from "../../platform/http/problem.ts";
+import type { Upgraded } from "../../platform/http/route.ts";
+import type { Registry } from "../delivery/registry.ts";
+import { LiveTopic } from "../delivery/topic.ts";
+import { type MessageLimits, receiptText } from "../messages.ts";
+import { rawElements, rawMembers } from "../raw-json.ts";
+import type { Settlements } from "../settlements.ts";
+import { Consumption } from "./consumption.ts";
+import { type Control, type ControlOf, creditMax, readControl } from "./control.ts";
+import {
+  type FrameHead,
+  invalid,
+  kind,
+  type Published,
+  readHead,
+  readPublish,
+  writeReceipts,
+  writeSettled,
+} from "./frames.ts";
+import { messageOfEntry, messageOfText, publishEach } from "./publication.ts";
+import { countOf, settle } from "./settling.ts";
+import { Watch } from "./watch.ts";
+
+export const streamProtocol = "hotswap.v1";
+
+export interface StreamLimits {
+  /** Silence after which a connection ends. */
+  idleMs: number;
+  /** Publishing and consuming channels of one connection. */
+  channels: number;
+  /** Messages and bytes that a client may have sent without having their receipts. */
+  publish: { messages: number; bytes: number };
+  /** Of one ack, nack or extend. */
+  settle: number;
+  message: MessageLimits;
+}
+
+export interface SessionParts {
+  registry: Registry;
+  settlements: Settlements;
+  clock: Clock;
+  limits: StreamLimits;
+  onClose: () => void;
+  onError: (error: unknown) => void;
+}
+
+const sendBufferBytes = 8 << 20;
+/** How long a stopping server waits for a client to end what it has begun. */
+const farewellMs = 2_000;
+
+export class Session {
+  readonly #upgraded: Upgraded;
+  readonly #parts: SessionParts;
+  readonly #socket: WebSocket;
+  readonly #channels = new Map<number, LiveTopic | Consumption | "opening">();
+  #principal: Principal;
+  #credit: { messages: number; bytes: number };
+  readonly #watch: Watch;
+  /** Ends what does not end by itself. */
+  #farewell: Timer | undefined;
+  /** The newest answer to a publish; each waits for the one before it. */
+  #answered: Promise<void> = Promise.resolve();
+  #underWay = 0;
+  #draining = false;
+  #isOver = false;
+
+  constructor(upgraded: Upgraded, parts: SessionParts) {
+    const { socket, signal, principal } = upgraded;
+    const { clock, limits } = parts;
+    this.#upgraded = upgraded;
+    this.#parts = parts;
+    this.#socket = socket;
+    this.#principal = principal;
+    this.#credit = { ...limits.publish };
+    this.#watch = new Watch({
+      clock,
+      idleMs: limits.idleMs,
+      ping: () => socket.ping(),
+      onIdle: () => this.#fail(new HotSwapError("stream_idle")),
+      onTokenEnd: () => this.#fail(new HotSwapError("token_expired")),
+    });
+    const onStop = () => this.#drain();
+    signal.addEventListener("abort", onStop, { once: true });
+    socket.on("message", (data, isBinary) => this.#hear(data, isBinary));
+    socket.on("pong", () => this.#watch.heard());
+    socket.on("close", () => {
+      signal.removeEventListener("abort", onStop);
+      this.#end();
+    });
+    this.#say({
+      type: "welcome",
+      protocol: streamProtocol,
+      publish: limits.publish,
+      consume: creditMax,
+      idleMs: limits.idleMs,
+      frameBytes: limits.message.batchBytes,
+    });
+    this.#watch.tokenEndsAt(principal.expiresAt);
+  }
+
+  #hear(data: RawData, isBinary: boolean): void {
+    this.#watch.heard();
+    if (this.#isOver) return;
+    try {
+      const frame = data as Buffer;
+      if (isBinary) this.#onFrame(frame);
+      else this.#onControl(readControl(frame, this.#parts.limits.message.jsonDepth + 2), frame);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #onFrame(frame: Buffer): void {
+    const head = readHead(frame);
+    if (head.kind === kind.publish) this.#publishFrame(frame, head);
+    else this.#settleFrame(frame, head);
+  }
+
+  #publishFrame(frame: Buffer, head: FrameHead): void {
+    this.#require("messages.publish");
+    const channel = this.#channels.get(head.channel);
+    if (!(channel instanceof LiveTopic)) throw invalid(`no topic is open on channel ${head.channel}`);
+    const entries = readPublish(frame, head);
+    this.#spend(entries.length, frame.length);
+    const { message } = this.#parts.limits;
+    const work = this.#publish(channel, entries, (entry, index) => messageOfEntry(entry, index, message));
+    this.#answer(work, entries.length, frame.length, (published) =>
+      writeReceipts(head.channel, head.id, published),
+    );
+  }
+
+  #publish<Given>(topic: LiveTopic, given: readonly Given[], read: Parameters<typeof publishEach<Given>>[2]) {
+    const refusal = this.#draining ? new HotSwapError("shutting_down") : undefined;
+    return publishEach(topic, given, read, { requestId: this.#upgraded.requestId, refusal });
+  }
+
+  /** Writes what the work came to, after all answers before it, and gives the credit back. */
+  #answer(
+    work: Promise<Published[]>,
+    messages: number,
+    bytes: number,
+    frameOf: (published: Published[]) => Buffer | string,
+  ): void {
+    this.#underWay += 1;
+    const before = this.#answered;
+    this.#answered = (async () => {
+      const published = await work;
+      await before;
+      this.#give(messages, bytes);
+      void this.#send(frameOf(published));
+      this.#finished();
+    })();
+    this.#answered.catch((error) => this.#fail(error));
+  }
+
+  #settleFrame(frame: Buffer, head: FrameHead): void {
+    this.#require("messages.consume");
+    const { channel, id } = head;
+    const consumption = this.#consumption(channel);
+    const { receipts, outcomes } = settle(frame, head, consumption, this.#parts.limits.settle);
+    if (head.kind !== kind.extend) consumption.unsettled -= receipts.length;
+    this.#underWay += 1;
+    outcomes
+      .then(
+        (known) => void this.#send(writeSettled(channel, id, countOf(receipts, known))),
+        (error) => this.#refuse(error, { channel, id }),
+      )
+      .finally(() => this.#finished());
+  }
+
+  #onControl(control: Control, text: Buffer): void {
+    const { type } = control;
+    if (type === "open") this.#open(control);
+    else if (type === "publish") this.#publishText(control, text);
+    else if (type === "consume") void this.#consume(control);
+    else if (type === "credit") this.#consumption(control.channel).grant(control.messages, control.bytes);
+    else if (type === "close") this.#close(control.channel);
+    else if (type === "token") void this.#renew(control.token);
+    else if (type === "ping")
+      this.#say({ type: "pong", ...(control.id !== undefined && { id: control.id }) });
+    else void this.#settleText(control);
+  }
+
+  #open({ channel, topic: name }: ControlOf<"open">): void {
+    this.#require("messages.publish");
+    this.#refuseTaken(channel);
+    try {
+      const topic = this.#parts.registry.topic(this.#principal.tenant, name);
+      this.#channels.set(channel, topic);
+      const { number, durability } = topic.spec;
+      this.#say({ type: "opened", channel, topic: name, number: number.toString(36), durability });
+    } catch (error) {
+      this.#refuse(error, { channel });
+    }
+  }
+
+  #publishText({ id, topic: name, messages }: ControlOf<"publish">, text: Buffer): void {
+    this.#require("messages.publish");
+    this.#spend(messages.length, text.length);
+    const { message } = this.#parts.limits;
+    const topic = this.#parts.registry.find(this.#principal.tenant, name);
+    if (!topic) {
+      this.#give(messages.length, text.length);
+      this.#refuse(new HotSwapError("topic_not_found", `There is no topic named ${name}.`), { id });
+      return;
+    }
+    const texts = rawElements(rawMembers(text).get("messages")!);
+    const work = this.#publish(topic, texts, (one, index) => messageOfText(one, index, message));
+    this.#answer(work, messages.length, text.length, (published) => {
+      const receipts = published.map((one) => {
+        if ("offset" in one) return receiptText(topic, one);
+        return "problem" in one ? `{"error":${one.problem}}` : one.receipt;
+      });
+      return `{"type":"receipts"${id === undefined ? "" : `,"id":${id}`},"receipts":[${receipts.join(",")}]}`;
+    });
+  }
+
+  async #consume(control: ControlOf<"consume">): Promise<void> {
+    const { channel } = control;
+    try {
+      this.#require("messages.consume");
+      this.#refuseTaken(channel);
+      this.#channels.set(channel, "opening");
+      const consumption = await this.#openConsumption(control);
+      if (this.#isOver) return;
+      this.#channels.set(channel, consumption);
+      const { topic, subscription = "default" } = control;
+      this.#say({
+        type: "consuming",
+        channel,
+        topic,
+        subscription,
+        number: consumption.number.toString(36),
+        topicNumber: consumption.topicNumber.toString(36),
+      });
+      consumption.start(control.messages, control.bytes);
+      if (this.#draining) consumption.close();
+    } catch (error) {
+      if (hasCode(error, "frame_invalid")) this.#fail(error);
+      else this.#closed(channel, error);
+    }
+  }
+
+  async #openConsumption(control: ControlOf<"consume">): Promise<Consumption> {
+    const { channel, topic: name, subscription = "default", encoding = "json" } = control;
+    const { registry, clock, limits } = this.#parts;
+    const { tenant } = this.#principal;
+    const topic = registry.topic(tenant, name);
+    const live = await registry.subscription(tenant, name, subscription);
+    return new Consumption({
+      channel,
+      topic,
+      live,
+      number: topic.subscriptions.find((one) => one.name === subscription)!.number,
+      encoding,
+      batch: Math.min(control.batch ?? limits.message.batch, limits.message.batch),
+      clock,
+      send: (frame) => this.#send(frame),
+      onEnd: (error) => this.#closed(channel, error),
+    });
+  }
+
+  /** By itself, with the reason: the topic is gone, or cannot be read. */
+  #closed(channel: number, error: unknown): void {
+    this.#channels.delete(channel);
+    this.#say({ type: "closed", channel, error: this.#problem(error) });
+  }
+
+  #close(channel: number): void {
+    const open = this.#channels.get(channel);
+    if (!open || open === "opening") throw invalid(`channel ${channel} is not open`);
+    if (open instanceof Consumption) open.close();
+    else this.#channels.delete(channel);
+    this.#say({ type: "closed", channel });
+  }
+
+  async #settleText(control: ControlOf<"ack"> | ControlOf<"nack"> | ControlOf<"extend">): Promise<void> {
+    const { id } = control;
+    const { tenant } = this.#principal;
+    const { settlements } = this.#parts;
+    this.#underWay += 1;
+    try {
+      this.#require("messages.consume");
+      const settled =
+        control.type === "ack"
+          ? await settlements.ack(tenant, control.receipts)
+          : control.type === "nack"
+            ? await settlements.nack(tenant, control.items)
+            : await settlements.extend(tenant, control.receipts, control.seconds);
+      this.#say({ type: "settled", ...(id !== undefined && { id }), ...settled });
+    } catch (error) {
+      this.#refuse(error, { id });
+    } finally {
+      this.#finished();
+    }
+  }
+
+  /** A later token must be of the same subject and tenant; what it does not allow any more is closed. */
+  async #renew(token: string): Promise<void> {
+    try {
+      const principal = await this.#upgraded.renew(token);
+      const { subject, tenant } = this.#principal;
+      if (principal.subject !== subject || principal.tenant !== tenant) {
+        throw new HotSwapError("token_invalid", "A stream stays with the subject and tenant that opened it.");
+      }
+      this.#principal = principal;
+      const consumes = [...this.#channels.values()].some((one) => one instanceof Consumption);
+      if (consumes) this.#require("messages.consume");
+      this.#watch.tokenEndsAt(principal.expiresAt);
+      this.#say({ type: "renewed", expiresAt: new Date(principal.expiresAt * 1000).toISOString() });
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #consumption(channel: number): Consumption {
+    const open = this.#channels.get(channel);
+    if (open instanceof Consumption) return open;
+    throw invalid(`nothing is consumed on channel ${channel}`);
+  }
+
+  #refuseTaken(channel: number): void {
+    if (this.#channels.has(channel)) throw invalid(`channel ${channel} is open already`);
+    if (this.#channels.size >= this.#parts.limits.channels) {
+      throw invalid(`a stream has ${this.#parts.limits.channels} channels at most`);
+    }
+  }
+
+  #require(permission: Permission): void {
+    authorize(this.#principal, permission, {});
+  }
+
+  #spend(messages: number, bytes: number): void {
+    this.#credit.messages -= messages;
+    this.#credit.bytes -= bytes;
+    if (this.#credit.messages < 0 || this.#credit.bytes < 0) throw new HotSwapError("credit_exceeded");
+  }
+
+  #give(messages: number, bytes: number): void {
+    this.#credit.messages += messages;
+    this.#credit.bytes += bytes;
+  }
+
+  #say(frame: object): void {
+    void this.#send(JSON.stringify(frame));
+  }
+
+  /** A promise when the client is slow: it resolves when the frame has left this process. */
+  #send(frame: Buffer | string): Promise<void> | undefined {
+    if (this.#socket.bufferedAmount <= sendBufferBytes) {
+      this.#socket.send(frame);
+      return undefined;
+    }
+    return new Promise((resolve) => this.#socket.send(frame, () => resolve()));
+  }
+
+  #refuse(error: unknown, where: { id?: number | undefined; channel?: number }): void {
+    this.#say({ type: "error", ...where, error: this.#problem(error) });
+  }
+
+  #problem(error: unknown) {
+    const known = asHotSwapError(error);
+    if (known.code === "internal") this.#parts.onError(known.cause ?? known);
+    return toProblem(known, this.#upgraded.requestId);
+  }
+
+  /** Says what is wrong and ends the connection: 4000 and the status that HTTP would have, the code as reason. */
+  #fail(error: unknown): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#refuse(error, {});
+    const known = asHotSwapError(error);
+    this.#socket.close(4000 + statusOfKind[known.entry.kind], known.code);
+    this.#farewell?.cancel();
+    this.#farewell = this.#parts.clock.after(farewellMs, () => this.#socket.terminate());
+    this.#stopConsuming();
+  }
+
+  /** The server stops: no more is delivered or accepted; what is under way is answered, settlements are taken. */
+  #drain(): void {
+    this.#draining = true;
+    this.#stopConsuming();
+    this.#say({ type: "drain", error: this.#problem(new HotSwapError("shutting_down")) });
+    this.#farewell = this.#parts.clock.after(farewellMs, () => this.#fail(new HotSwapError("shutting_down")));
+    this.#closeWhenDrained();
+  }
+
+  #finished(): void {
+    this.#underWay -= 1;
+    if (this.#draining) this.#closeWhenDrained();
+  }
+
+  #closeWhenDrained(): void {
+    if (this.#underWay > 0) return;
+    const isHeld = (one: unknown) => one instanceof Consumption && one.unsettled > 0;
+    if (![...this.#channels.values()].some(isHeld)) this.#fail(new HotSwapError("shutting_down"));
+  }
+
+  #stopConsuming(): void {
+    for (const channel of this.#channels.values()) if (channel instanceof Consumption) channel.close();
+  }
+
+  #end(): void {
+    this.#isOver = true;
+    this.#watch.stop();
+    this.#farewell?.cancel();
+    this.#stopConsuming();
+    this.#parts.onClose();
+  }
+}
