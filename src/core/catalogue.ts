@@ -356,6 +356,11 @@ const entries = {
     title: "A queue topic has exactly one subscription",
     help: "Consume from `default`, or create a topic of type pubsub to have several.",
   },
+  schedule_full: {
+    kind: "unavailable",
+    title: "As many messages wait for their time as the topic may have",
+    help: "Nothing of this message was accepted. Cancel some, publish without a delay, or raise messaging.scheduledMax.",
+  },
   dedup_full: {
     kind: "unavailable",
     title: "The topic cannot remember more idempotency keys",

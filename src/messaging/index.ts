@@ -10,6 +10,7 @@ import { messageRoutes } from "./messages.routes.ts";
 import { settleMax } from "./messages.schema.ts";
 import { type MessageLimits, Messages } from "./messages.ts";
 import { MessagingMetrics } from "./metrics.ts";
+import { scheduledRoutes } from "./scheduled.routes.ts";
 import { settlementRoutes } from "./settlements.routes.ts";
 import { Settlements } from "./settlements.ts";
 import { streamRoutes } from "./stream.routes.ts";
@@ -26,6 +27,7 @@ export interface MessagingSettings {
   messageLimitBytes: number;
   inFlightMax: number;
   dedupKeysMax: number;
+  scheduledMax: number;
   jsonDepthLimit: number;
   bodyLimitBytes: number;
   lineLimitBytes: number;
@@ -35,7 +37,7 @@ export interface MessagingSettings {
 }
 
 export interface MessagingOptions
-  extends Omit<MessagingParts, "registry" | "ackDeadlineSeconds" | "partitionsMax"> {
+  extends Omit<MessagingParts, "registry" | "ackDeadlineSeconds" | "partitionsMax" | "onError"> {
   metrics: Metrics;
   settings: MessagingSettings;
   /** Told of what cannot be answered to anybody. */
@@ -58,6 +60,7 @@ export class Messaging implements Service {
       inFlightMax: outstandingMax,
       batchMax,
       dedupKeysMax,
+      scheduledMax,
     } = settings;
     const { log, clock } = parts;
     const meters = new MessagingMetrics(metrics);
@@ -68,17 +71,26 @@ export class Messaging implements Service {
       outstandingMax,
       dedupKeysMax,
       openDeadLetters: async (of) => (await deadLetterTopics.open(of)).deadLetterQueue(),
+      scheduledMax,
       onError,
     });
-    const whole: MessagingParts = { ...parts, registry: this.#registry, ackDeadlineSeconds, partitionsMax };
+    const whole: MessagingParts = {
+      ...parts,
+      registry: this.#registry,
+      ackDeadlineSeconds,
+      partitionsMax,
+      onError,
+    };
     const deadLetterTopics = new DeadLetterTopics(whole);
     this.#parts = whole;
     this.#topics = new Topics(whole);
+    const messages = new Messages(this.#registry, limitsOf(settings));
     const settlements = new Settlements(this.#registry, batchMax);
     this.routes = [
       ...topicRoutes(this.#topics),
       ...subscriptionRoutes(new Subscriptions(whole)),
-      ...messageRoutes(new Messages(this.#registry, limitsOf(settings))),
+      ...messageRoutes(messages),
+      ...scheduledRoutes(messages),
       ...settlementRoutes(settlements),
       ...streamRoutes({
         registry: this.#registry,

@@ -8,6 +8,8 @@ import {
   publishedLine,
   publishReceipt,
   receivedMessages,
+  scheduledMessage,
+  scheduledReceipt,
   storedMessage,
 } from "./messages.schema.ts";
 import type { Messages } from "./messages.ts";
@@ -40,11 +42,17 @@ function publishRoutes(messages: Messages): Route[] {
       body: "stream",
       bodyContent: { "application/json": publishBody, [ndjson]: messageLine },
       status: 201,
-      response: Type.Union([publishReceipt, Type.Object({ messages: Type.Array(publishReceipt) })]),
+      response: Type.Union([
+        publishReceipt,
+        scheduledReceipt,
+        Type.Object({ messages: Type.Array(Type.Union([publishReceipt, scheduledReceipt])) }),
+      ]),
       responseContent: { [ndjson]: publishedLine },
       errors: [
         "topic_not_found",
         "message_too_large",
+        "dedup_full",
+        "schedule_full",
         "log_write_failed",
         "log_outcome_unknown",
         "log_fenced",
@@ -114,7 +122,7 @@ function consumeRoutes(messages: Messages): Route[] {
       permission: "messages.read",
       audit: { none: "reads only" },
       params: byId,
-      response: storedMessage,
+      response: Type.Union([storedMessage, scheduledMessage]),
       errors: ["message_not_found", "log_corrupt"],
       handler: async ({ principal, params }) =>
         new Reply(await messages.get(principal.tenant, params.id), { headers: json }),

@@ -64,12 +64,27 @@ export const publishReceipt = Type.Object({
     Type.Literal(true, { description: "The idempotency key was published before; this is its message." }),
   ),
 });
+/** Of a message that waits for its time: it has a place in the topic only then. */
+export const scheduledReceipt = Type.Object({
+  messageId,
+  topic: topicName,
+  scheduledFor: Type.Optional(timestamp),
+  durability: publishReceipt.properties.durability,
+  duplicate: publishReceipt.properties.duplicate,
+});
 /** Of a stream: what became of the line in the same place. */
 export const publishedLine = Type.Union([
   publishReceipt,
+  scheduledReceipt,
   Type.Object({ error: Type.Unsafe(problemReference) }),
 ]);
 export const storedMessage = Type.Object({ ...place, ...content });
+export const scheduledMessage = Type.Object({
+  messageId,
+  topic: topicName,
+  ...content,
+  scheduledFor: timestamp,
+});
 export const receivedMessages = Type.Object({
   messages: Type.Array(
     Type.Object({

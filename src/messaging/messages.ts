@@ -1,12 +1,14 @@
 /** Messages as the API sees them: bytes in, bytes out. The work is done by delivery/; nothing here touches SQL. */
 import { HotSwapError, hasCode } from "../core/errors.ts";
+import { encodeCursor } from "../platform/http/page.ts";
 import type { LogPartition, LogRecord } from "../stores/log/port.ts";
+import { delayPartition } from "./delivery/delay-log.ts";
 import type { Placement } from "./delivery/publisher.ts";
 import type { Registry } from "./delivery/registry.ts";
 import type { LiveTopic } from "./delivery/topic.ts";
 import { formatMessageId, parseMessageId } from "./ids.ts";
 import { type PublishLimits, parsePublish } from "./publish.ts";
-import { showOne, showReceived, showStored } from "./show.ts";
+import { showOne, showReceived, showScheduled, showStored } from "./show.ts";
 
 export interface MessageLimits extends PublishLimits {
   /** Of one request that is not a stream. */
@@ -67,6 +69,7 @@ export class Messages {
   async get(tenant: string, id: string): Promise<Buffer> {
     const { topic: number, partition, offset } = parseMessageId(id);
     const topic = this.#registry.byNumber(tenant, number);
+    if (topic && partition === delayPartition) return showOne(topic.spec, await scheduled(topic, offset, id));
     const log = (await topic?.partitions())?.[partition];
     if (!topic || !log || offset < log.start || offset >= log.end) {
       throw new HotSwapError("message_not_found", `There is no message ${id}.`);
@@ -74,6 +77,29 @@ export class Messages {
     const [record] = await read(log, offset, 1, 1);
     if (!record) throw new HotSwapError("message_not_found", `There is no message ${id}.`);
     return showOne(topic.spec, { partition, offset, body: record.body });
+  }
+
+  /** Takes back a message that waits for its time; resolves when that is durable. */
+  async cancel(tenant: string, id: string): Promise<Buffer> {
+    const { topic: number, partition, offset } = parseMessageId(id);
+    const topic = this.#registry.byNumber(tenant, number);
+    if (!topic || partition !== delayPartition) throw notScheduled(id);
+    const body = await (await topic.delays())?.cancel(offset);
+    if (!body) throw notScheduled(id);
+    return showOne(topic.spec, { partition, offset, body });
+  }
+
+  /** A page of what waits for its time, in the order in which it was published. */
+  async scheduled(tenant: string, name: string, from: number, limit: number): Promise<Buffer> {
+    const topic = this.#registry.topic(tenant, name);
+    const waiting = (await (await topic.delays())?.list(from, limit + 1)) ?? [];
+    const next = waiting[limit];
+    const page = waiting.slice(0, limit).map(({ id: offset, body }) => ({ offset, body }));
+    return showScheduled(
+      topic.spec,
+      page.map((one) => ({ partition: delayPartition, ...one })),
+      next ? encodeCursor([next.id]) : null,
+    );
   }
 
   async peek(
@@ -99,6 +125,19 @@ export class Messages {
   }
 }
 
+async function scheduled(topic: LiveTopic, offset: number, id: string) {
+  const body = await (await topic.delays())?.get(offset);
+  if (!body) throw notScheduled(id);
+  return { partition: delayPartition, offset, body };
+}
+
+function notScheduled(id: string): HotSwapError {
+  return new HotSwapError(
+    "message_not_found",
+    `No message ${id} waits: it went, was cancelled, or never was.`,
+  );
+}
+
 function startOf(from: string, log: { start: number; end: number }, limit: number): number {
   if (from === "earliest") return log.start;
   if (from === "latest") return Math.max(log.start, log.end - limit);
@@ -114,11 +153,14 @@ async function read(log: LogPartition, from: number, records: number, bytes: num
 }
 
 /** A receipt's members need no escaping: they are numbers, or of an alphabet without quotes. */
-export function receiptText(topic: LiveTopic, { partition, offset, duplicate }: Placement): string {
+export function receiptText(topic: LiveTopic, placement: Placement): string {
+  const { partition, offset, scheduledFor, duplicate } = placement;
   const { number, name, durability } = topic.spec;
   const id = formatMessageId(number, partition, offset);
+  const waits = scheduledFor === undefined ? "" : `"scheduledFor":"${new Date(scheduledFor).toISOString()}",`;
+  const place = partition === delayPartition ? waits : `"partition":${partition},"offset":${offset},`;
   return (
-    `{"messageId":"${id}","topic":"${name}","partition":${partition},"offset":${offset},` +
+    `{"messageId":"${id}","topic":"${name}",${place}` +
     `"durability":"${durability}"${duplicate ? `,"duplicate":true` : ""}}`
   );
 }

@@ -7,6 +7,7 @@ import type { Counter, Histogram, Metrics } from "../platform/telemetry/index.ts
 export interface TopicMeter {
   published: Counter;
   deduplicated: Counter;
+  scheduled: Counter;
   publishSeconds: Histogram;
 }
 
@@ -44,6 +45,7 @@ export class MessagingMetrics {
     return {
       published: this.#metrics.counter("messages_published_total").labels(labels),
       deduplicated: this.#metrics.counter("messages_deduplicated_total").labels(labels),
+      scheduled: this.#metrics.counter("messages_scheduled_total").labels(labels),
       publishSeconds: this.#metrics.histogram("message_publish_duration_seconds").labels(labels),
     };
   }

@@ -10,6 +10,7 @@ import { fieldLimits, isJsonType, type NewMessage } from "./message.ts";
 import { rawElements, rawMembers } from "./raw-json.ts";
 import { topicName, ttlSecondsMax } from "./topics.schema.ts";
 
+const delayMaxMs = ttlSecondsMax * 1000;
 const key = Type.String({ minLength: 1, maxLength: 512, description: "Messages of one key stay in order." });
 const headers = Type.Record(Type.String({ minLength: 1, maxLength: 128 }), Type.String({ maxLength: 4096 }), {
   maxProperties: 64,
@@ -43,6 +44,15 @@ const ttlSeconds = Type.Integer({
   maximum: ttlSecondsMax,
   description: "After this time it is not delivered any more; the topic's messageTtlSeconds by default.",
 });
+const delayMs = Type.Integer({
+  minimum: 0,
+  maximum: delayMaxMs,
+  description: "Deliver it so much later. Not together with `deliverAt`.",
+});
+const deliverAt = Type.String({
+  format: "date-time",
+  description: "Deliver it then; a time that is past is now.",
+});
 
 /** What a message may have besides key and payload. */
 const fields = {
@@ -51,6 +61,8 @@ const fields = {
   priority: Type.Optional(priority),
   idempotencyKey: Type.Optional(idempotencyKey),
   ttlSeconds: Type.Optional(ttlSeconds),
+  delayMs: Type.Optional(delayMs),
+  deliverAt: Type.Optional(deliverAt),
 };
 const content = {
   payload: Type.Optional(payload),
@@ -143,16 +155,22 @@ function toMessage(
       fields: [{ pointer: `${pointer}/payload`, message: `has ${size} bytes with the headers` }],
     });
   }
-  return toNewMessage(parsed, parsed.key, bytes);
+  return toNewMessage(parsed, parsed.key, bytes, pointer);
 }
 
 export function toNewMessage(
-  { headers, priority, idempotencyKey, contentType, ttlSeconds }: Static<typeof messageFields>,
+  fields: Static<typeof messageFields>,
   key: string | undefined,
   payload: Buffer,
+  pointer = "",
 ): NewMessage {
+  const { headers, priority, idempotencyKey, contentType, ttlSeconds, delayMs } = fields;
   const ttlMs = ttlSeconds === undefined ? undefined : ttlSeconds * 1000;
-  return { key, headers, payload, priority, ttlMs, idempotencyKey, contentType };
+  if (fields.deliverAt !== undefined && delayMs !== undefined) {
+    throw invalid(`${pointer}/deliverAt`, "cannot stand beside delayMs");
+  }
+  const deliverAt = fields.deliverAt === undefined ? undefined : Date.parse(fields.deliverAt);
+  return { key, headers, payload, priority, ttlMs, idempotencyKey, contentType, delayMs, deliverAt };
 }
 
 function payloadOf(

@@ -4,6 +4,7 @@
  * message, so it makes no view of a stored message and writes all text between two payloads at once.
  */
 import { formatTraceparent } from "../platform/telemetry/index.ts";
+import { delayPartition } from "./delivery/delay-log.ts";
 import type { Received } from "./delivery/subscription.ts";
 import { formatMessageId } from "./ids.ts";
 import {
@@ -49,6 +50,12 @@ export function showReceived(topic: TopicNames, { deliveries, expiresAt }: Recei
 export function showStored(topic: TopicNames, records: readonly Shown[]): Buffer {
   const after = records.map(() => "}");
   return join(topic, records, after, `{"messages":[`, "]}");
+}
+
+/** A page of what waits: `{"items": […], "next": …}`. */
+export function showScheduled(topic: TopicNames, waiting: readonly Shown[], next: string | null): Buffer {
+  const after = waiting.map(() => "}");
+  return join(topic, waiting, after, `{"items":[`, `],"next":${JSON.stringify(next)}}`);
 }
 
 export function showOne(topic: TopicNames, record: Shown): Buffer {
@@ -98,12 +105,14 @@ const payloadName = (body: Buffer) => (isOpaque(body) ? `,"payloadBase64":` : `,
 /** Everything up to the headers, or to the payload when there are none. */
 function head(topic: TopicNames, partition: number, offset: number, body: Buffer, dates: DateText): string {
   const id = formatMessageId(topic.number, partition, offset);
+  // What waits for its time has no place in the topic yet.
+  const place = partition === delayPartition ? "" : `"partition":${partition},"offset":${offset},`;
   const key = keyOf(body);
   const headers = headersEnd(body) > headersStart(body) ? "" : `{}${payloadName(body)}`;
   const fields = hasFields(body) ? fieldsText(body) : "";
   // A topic's name needs no escaping: its alphabet has neither quotes nor backslashes.
   return (
-    `{"messageId":"${id}","topic":"${topic.name}","partition":${partition},"offset":${offset},` +
+    `{"messageId":"${id}","topic":"${topic.name}",${place}` +
     `"key":${key === undefined ? "null" : JSON.stringify(key)},"publishedAt":"${dates.of(publishedAtOf(body))}",` +
     `${fields}"headers":${headers}`
   );

@@ -10,6 +10,7 @@ import type { Audit } from "../platform/audit/index.ts";
 import { type Actor, change } from "../platform/http/change.ts";
 import { type Durability, keeps, type LogStore } from "../stores/log/port.ts";
 import type { Sql, Tx } from "../stores/sql/port.ts";
+import { delayLogName } from "./delivery/delay-log.ts";
 import { policyOf, usualPolicy } from "./delivery/policy.ts";
 import type { Registry } from "./delivery/registry.ts";
 import { journalName, partitionName } from "./delivery/topic.ts";
@@ -27,6 +28,7 @@ export interface MessagingParts {
   registry: Registry;
   ackDeadlineSeconds: number;
   partitionsMax: number;
+  onError: (error: unknown) => void;
 }
 
 type MessagingTx = Tx<MessagingTables>;
@@ -57,6 +59,18 @@ export class Topics {
       registry.addSubscription(registry.topic(row.tenant_id, row.topic), toSubscriptionSpec(row));
     }
     await this.#collectGarbage();
+    await this.#openDelays();
+  }
+
+  /** Topics in which messages wait must be awake; that one cannot be read stops only its own. */
+  async #openDelays(): Promise<void> {
+    const { log, registry, onError } = this.#parts;
+    const names = new Set(await log.list());
+    for (const topic of registry.all()) {
+      if (!names.has(delayLogName(topic.spec.number))) continue;
+      topic.hasDelays = true;
+      topic.delays().catch(onError);
+    }
   }
 
   async create(actor: Actor, input: NewTopic): Promise<rows.TopicRow> {
@@ -151,6 +165,7 @@ export class Topics {
       const subscriptions = await selectSubscriptions(tx, tenant, filter);
       const garbage = [
         ...partitionsOf(row),
+        delayLogName(Number(row.number)),
         ...subscriptions.map(({ number }) => journalName(Number(number))),
       ];
       await rows.deleteTopic(tx, tenant, name, garbage, new Date(clock.now()));

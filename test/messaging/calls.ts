@@ -13,6 +13,7 @@ export interface Received {
   key: string | null;
   headers: Record<string, string>;
   idempotencyKey?: string;
+  scheduledFor?: string;
   payload: unknown;
   publishedAt: string;
   attempt: number;

@@ -46,6 +46,7 @@ class Machine {
         outstandingMax: 100,
         dedupKeysMax,
         openDeadLetters: () => assert.fail("nothing is given up here"),
+        scheduledMax: 1000,
         onError: (error) => assert.fail(String(error)),
       },
     );

@@ -12,6 +12,7 @@ import { HotSwapError } from "../../core/errors.ts";
 import { type Durability, keeps, type LogPartition } from "../../stores/log/port.ts";
 import { Cursor } from "./cursor.ts";
 import type { OutstandingRecord } from "./entry.ts";
+import { toRanges } from "./ranges.ts";
 
 /** Records after which a snapshot is worth its bytes, unless the journal is told another number. */
 const usualSnapshotEvery = 4096;
@@ -258,15 +259,4 @@ function failureOf([, , , reason, first, last, code, mark]: Retry): Pick<
     return { failure, end };
   }
   return { failure: { reason: reason ?? undefined, first, last, ...(mark !== undefined && { mark }) }, end };
-}
-
-function toRanges(offsets: number[]): [number, number][] {
-  const sorted = offsets.toSorted((a, b) => a - b);
-  const ranges: [number, number][] = [];
-  for (const offset of sorted) {
-    const last = ranges.at(-1);
-    if (last && offset === last[1] + 1) last[1] = offset;
-    else ranges.push([offset, offset]);
-  }
-  return ranges;
 }

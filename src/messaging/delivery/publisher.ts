@@ -6,13 +6,16 @@ import { crc32 } from "node:zlib";
 import type { Clock } from "../../core/clock.ts";
 import { type HotSwapError, hasCode } from "../../core/errors.ts";
 import type { LogPartition } from "../../stores/log/port.ts";
-import { encodeMessage, type NewMessage } from "../message.ts";
+import { encodeMessage, idempotencyKeyOf, keyOf, type NewMessage } from "../message.ts";
 import type { TopicMeter } from "../metrics.ts";
 import { type Claim, Deduplication } from "./deduplication.ts";
+import { type DelayLog, delayPartition } from "./delay-log.ts";
 import type { Place } from "./key-table.ts";
 import type { TopicSpec } from "./spec.ts";
 
 export interface Placement extends Place {
+  /** Wall-clock milliseconds before which it is not delivered; then the place is in the delay log. */
+  scheduledFor?: number;
   /** The message was published before, under the same idempotency key. */
   duplicate?: boolean;
 }
@@ -23,6 +26,10 @@ export interface PublisherOptions {
   /** Idempotency keys that one topic remembers. */
   dedupKeysMax: number;
   spec: () => TopicSpec;
+  /** Whether an earlier life has left messages that wait. */
+  hasDelays: () => boolean;
+  /** Called once, at the first message that waits. */
+  openDelays: () => Promise<DelayLog>;
   /** Why the topic takes no more, once it is closed. */
   closed: () => HotSwapError | undefined;
 }
@@ -41,6 +48,8 @@ export class Publisher {
   publishedTotal = 0;
   readonly #options: PublisherOptions;
   #dedup: Deduplication | undefined;
+  #delays: DelayLog | undefined;
+  #openingDelays: Promise<DelayLog> | undefined;
   #turn = 0;
 
   constructor(options: PublisherOptions) {
@@ -58,7 +67,8 @@ export class Publisher {
   ): Promise<(Placement | Error)[]> {
     const { clock, meter } = this.#options;
     const started = clock.monotonic();
-    const once = this.#spec.dedupWindowMs > 0 && messages.some(({ idempotencyKey }) => idempotencyKey);
+    const once =
+      this.#spec.dedupWindowMs > 0 && messages.some(({ idempotencyKey }) => idempotencyKey !== undefined);
     const placements = await (once
       ? this.#publishOnce(messages, partitions)
       : this.#append(messages, partitions));
@@ -81,22 +91,22 @@ export class Publisher {
     const dedup = await this.#readyDedup(partitions);
     const placements = new Array<Placement | Error>(messages.length);
     const own: Claimed[] = [];
-    const others: { index: number; pending: Promise<Place | Error> }[] = [];
+    const others: { index: number; first: Place | Promise<Place | Error> }[] = [];
     for (const [index, message] of messages.entries()) {
       const known = message.idempotencyKey ? dedup.look(message.idempotencyKey) : unclaimed;
       if ("claim" in known) own.push({ index, message, claim: known.claim });
-      else if ("pending" in known) others.push({ index, pending: known.pending });
-      else placements[index] = "refused" in known ? known.refused : this.#duplicate(known.place);
+      else if ("refused" in known) placements[index] = known.refused;
+      else others.push({ index, first: "pending" in known ? known.pending : known.place });
     }
     const outcomes = await this.#appendClaimed(own, partitions);
     for (const [i, { index }] of own.entries()) placements[index] = outcomes[i]!;
-    for (const { index, pending } of others) {
-      const outcome = await pending;
+    for (const { index, first } of others) {
+      const outcome = await first;
       // When the first one failed the key is free, and this one publishes itself.
       placements[index] =
         outcome instanceof Error
           ? (await this.#publishOnce([messages[index]!], partitions))[0]!
-          : this.#duplicate(outcome);
+          : await this.#duplicate(outcome);
     }
     return placements;
   }
@@ -118,22 +128,92 @@ export class Publisher {
     const { dedupWindowMs } = this.#spec;
     this.#dedup ??= new Deduplication(clock, dedupWindowMs, dedupKeysMax);
     this.#dedup.resize(dedupWindowMs);
-    await this.#dedup.ready(partitions.map((log, number) => ({ number, log })));
+    const logs = partitions.map((log, number) => ({ number, log }));
+    if (this.#options.hasDelays()) await this.openDelays();
+    if (this.#delays) logs.push({ number: delayPartition, log: this.#delays.log });
+    await this.#dedup.ready(logs);
     return this.#dedup;
   }
 
-  #duplicate({ partition, offset }: Place): Placement {
+  async #duplicate({ partition, offset }: Place): Promise<Placement> {
     this.#options.meter.deduplicated.inc();
-    return { partition, offset, duplicate: true };
+    const scheduledFor = partition === delayPartition ? await this.#delays?.dueOf(offset) : undefined;
+    return { partition, offset, duplicate: true, ...(scheduledFor !== undefined && { scheduledFor }) };
   }
 
   #append(
     messages: readonly NewMessage[],
     partitions: readonly LogPartition[],
   ): Promise<(Placement | Error)[]> {
+    if (messages.some(isDelayed)) return this.#appendOrDelay(messages, partitions);
     return partitions.length === 1
       ? this.#appendToOne(messages, partitions[0]!)
       : this.#appendSpread(messages, partitions);
+  }
+
+  /** Those whose time has come are appended, the others wait. */
+  async #appendOrDelay(messages: readonly NewMessage[], partitions: readonly LogPartition[]) {
+    const now = this.#options.clock.now();
+    const timed = messages.map((message) => withTime(message, now));
+    const nowGoing = timed.filter(({ deliverAt }) => deliverAt === undefined);
+    const waiting = timed.filter(({ deliverAt }) => deliverAt !== undefined);
+    const [appended, delayed] = await Promise.all([
+      nowGoing.length > 0 ? this.#append(nowGoing, partitions) : [],
+      waiting.length > 0 ? this.#delay(waiting, now) : [],
+    ]);
+    let appendedAt = 0;
+    let delayedAt = 0;
+    return timed.map(({ deliverAt }) =>
+      deliverAt === undefined ? appended[appendedAt++]! : delayed[delayedAt++]!,
+    );
+  }
+
+  async #delay(messages: readonly NewMessage[], now: number): Promise<(Placement | Error)[]> {
+    try {
+      const delays = await this.openDelays();
+      delays.admit(messages.length);
+      const first = await delays.add(messages.map((message) => this.#encode(message, now)));
+      this.#options.meter.scheduled.inc(messages.length);
+      return messages.map(({ deliverAt }, i) => ({
+        partition: delayPartition,
+        offset: first + i,
+        scheduledFor: deliverAt!,
+      }));
+    } catch (error) {
+      const reason = this.#reasonOf(error);
+      return messages.map(() => reason);
+    }
+  }
+
+  openDelays(): Promise<DelayLog> {
+    this.#openingDelays ??= this.#options.openDelays().then(
+      (delays) => {
+        this.#delays = delays;
+        return delays;
+      },
+      (error) => {
+        this.#openingDelays = undefined; // tried again at the next use
+        throw error;
+      },
+    );
+    return this.#openingDelays;
+  }
+
+  close(): void {
+    this.#openingDelays?.then(
+      (delays) => delays.close(),
+      () => {}, // has been told to who waited for it
+    );
+  }
+
+  /** Appends messages that waited. */
+  appendDue(bodies: readonly Buffer[], partitions: readonly LogPartition[]): Promise<(Place | Error)[]> {
+    this.#turn = (this.#turn + 1) % partitions.length;
+    const lineOf = (body: Buffer) => keyOf(body) ?? idempotencyKeyOf(body);
+    return this.#appendGroups(
+      bodies.map((body) => ({ body, partition: this.#partitionOf(lineOf(body), partitions.length) })),
+      partitions,
+    );
   }
 
   async #appendToOne(messages: readonly NewMessage[], log: LogPartition): Promise<(Placement | Error)[]> {
@@ -144,18 +224,28 @@ export class Publisher {
     return messages.map((_, i) => ({ partition: 0, offset: outcome + i }));
   }
 
-  async #appendSpread(messages: readonly NewMessage[], partitions: readonly LogPartition[]) {
+  #appendSpread(messages: readonly NewMessage[], partitions: readonly LogPartition[]) {
     const now = this.#options.clock.now();
     this.#turn = (this.#turn + 1) % partitions.length;
+    const bodies = messages.map((message) => ({
+      body: this.#encode(message, now),
+      partition: this.#partitionOf(message.key ?? message.idempotencyKey, partitions.length),
+    }));
+    return this.#appendGroups(bodies, partitions);
+  }
+
+  async #appendGroups(
+    messages: readonly { body: Buffer; partition: number }[],
+    partitions: readonly LogPartition[],
+  ): Promise<(Place | Error)[]> {
     const groups = new Map<number, { indexes: number[]; bodies: Buffer[] }>();
-    messages.forEach((message, index) => {
-      const partition = this.#partitionOf(message, partitions.length);
+    messages.forEach(({ body, partition }, index) => {
       const group = groups.get(partition) ?? { indexes: [], bodies: [] };
       groups.set(partition, group);
       group.indexes.push(index);
-      group.bodies.push(this.#encode(message, now));
+      group.bodies.push(body);
     });
-    const placements = new Array<Placement | Error>(messages.length);
+    const placements = new Array<Place | Error>(messages.length);
     const appends = [...groups].map(async ([partition, { indexes, bodies }]) => {
       const outcome = await this.#appendBodies(partitions[partition]!, bodies);
       indexes.forEach((index, i) => {
@@ -166,9 +256,8 @@ export class Publisher {
     return placements;
   }
 
-  /** An idempotency key leads to one partition too: see the invariants of Deduplication. */
-  #partitionOf({ key, idempotencyKey }: NewMessage, count: number): number {
-    const line = key ?? idempotencyKey;
+  /** An idempotency key leads to one partition as a key does: see the invariants of Deduplication. */
+  #partitionOf(line: string | undefined, count: number): number {
     return line === undefined ? this.#turn : crc32(line) % count;
   }
 
@@ -183,11 +272,24 @@ export class Publisher {
       const offset = await log.append(bodies, this.#spec.durability);
       this.publishedTotal += bodies.length;
       this.#options.meter.published.inc(bodies.length);
+      this.#delays?.published(bodies.length);
       return offset;
     } catch (error) {
-      const closed = this.#options.closed();
-      if (closed && hasCode(error, "not_found")) return closed;
-      return error instanceof Error ? error : new Error(String(error));
+      return this.#reasonOf(error);
     }
   }
+
+  #reasonOf(error: unknown): Error {
+    const closed = this.#options.closed();
+    if (closed && hasCode(error, "not_found")) return closed;
+    return error instanceof Error ? error : new Error(String(error));
+  }
+}
+
+const isDelayed = ({ deliverAt, delayMs }: NewMessage) => deliverAt !== undefined || delayMs !== undefined;
+
+/** With `deliverAt` when it has to wait, and without when not. */
+function withTime(message: NewMessage, now: number): NewMessage {
+  const deliverAt = message.deliverAt ?? now + (message.delayMs ?? 0);
+  return { ...message, delayMs: undefined, deliverAt: deliverAt > now ? deliverAt : undefined };
 }

@@ -176,6 +176,7 @@ class History {
       clock: this.#clock,
       metrics: this.#metrics,
       dedupKeysMax: 1000,
+      scheduledMax: 1000,
       outstandingMax: 1 + this.#random.below(60),
       snapshotEvery: this.#pick(2, 10, 1000),
       openDeadLetters: () => this.#openDeadLetters(),

@@ -7,6 +7,7 @@ import type { LogPartition, LogStore } from "../../stores/log/port.ts";
 import { decodeMessage, type NewMessage } from "../message.ts";
 import type { MessagingMetrics } from "../metrics.ts";
 import type { DeadLetterQueue } from "./dead-letters.ts";
+import { DelayLog, delayLogName } from "./delay-log.ts";
 import { Journal } from "./journal.ts";
 import type { SubscriptionPolicy } from "./policy.ts";
 import { type Placement, Publisher } from "./publisher.ts";
@@ -43,10 +44,14 @@ export interface TopicParts {
   outstandingMax: number;
   /** Idempotency keys that one topic remembers. */
   dedupKeysMax: number;
+  /** Messages of one topic that may wait for their time. */
+  scheduledMax: number;
   /** Records of a subscription's journal between two snapshots; the journal knows a good number. */
   snapshotEvery?: number;
   /** The queue for what a topic gives up; made when there is none. */
   openDeadLetters: (of: TopicSpec) => Promise<DeadLetterQueue>;
+  /** How often a delay log notes where it is, and trims; it knows good numbers. */
+  delayPace?: { noteEvery: number; trimEvery: number };
   onError: (error: unknown) => void;
 }
 
@@ -69,6 +74,8 @@ export class LiveTopic {
   #opening: Promise<readonly LogPartition[]> | undefined;
   #growing = Promise.resolve();
   #isReady = false;
+  /** Whether there is a delay log from an earlier life. */
+  hasDelays = false;
   /** Why it takes no more, once it is closed. */
   #closed: HotSwapError | undefined;
 
@@ -82,6 +89,8 @@ export class LiveTopic {
       meter: parts.metrics.topic(spec),
       spec: () => this.spec,
       closed: () => this.#closed,
+      hasDelays: () => this.hasDelays,
+      openDelays: () => this.#openDelays(),
     });
   }
 
@@ -100,6 +109,31 @@ export class LiveTopic {
   async publish(messages: readonly NewMessage[]): Promise<(Placement | Error)[]> {
     const open = this.partitions();
     return this.#publisher.publish(messages, open instanceof Promise ? await open : open);
+  }
+
+  /** What waits for its time; undefined when nothing ever did. Throws what opening it met. */
+  async delays(): Promise<DelayLog | undefined> {
+    if (this.#closed) throw this.#closed;
+    return this.hasDelays ? this.#publisher.openDelays() : undefined;
+  }
+
+  async #openDelays(): Promise<DelayLog> {
+    const { log, clock, scheduledMax, delayPace, onError } = this.#parts;
+    await this.partitions();
+    const name = delayLogName(this.spec.number);
+    const delays = await DelayLog.open({
+      log: await log.partition(name),
+      clock,
+      pendingMax: scheduledMax,
+      durability: () => this.spec.durability,
+      partitions: () => this.#partitions,
+      ...delayPace,
+      append: (bodies) => this.#publisher.appendDue(bodies, this.#partitions),
+      onError,
+    });
+    this.hasDelays = true;
+    if (this.#closed) delays.close();
+    return delays;
   }
 
   get publishedTotal(): number {
@@ -194,6 +228,7 @@ export class LiveTopic {
 
   async close(reason = new HotSwapError("shutting_down")): Promise<void> {
     this.#closed = reason;
+    this.#publisher.close();
     await this.#opening?.catch(() => {}); // has been told to who waited for it
     for (const name of [...this.#subscriptions.keys()]) await this.removeSubscription(name, reason);
   }

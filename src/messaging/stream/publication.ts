@@ -8,6 +8,7 @@ import { HotSwapError } from "../../core/errors.ts";
 import { parseJson } from "../../platform/http/body.ts";
 import { asHotSwapError, toProblem } from "../../platform/http/problem.ts";
 import { validator } from "../../platform/http/validation.ts";
+import type { Placement } from "../delivery/publisher.ts";
 import type { LiveTopic } from "../delivery/topic.ts";
 import { isJsonType, type NewMessage } from "../message.ts";
 import { type MessageLimits, receiptText } from "../messages.ts";
@@ -43,10 +44,14 @@ export async function publishEach<Given>(
   const placements = await topic.publish(accepted);
   placements.forEach((placement, i) => {
     if (placement instanceof Error) outcomes[indexes[i]!] = problemOf(placement);
-    else outcomes[indexes[i]!] = placement.duplicate ? { receipt: receiptText(topic, placement) } : placement;
+    else if (isPlain(placement)) outcomes[indexes[i]!] = placement;
+    else outcomes[indexes[i]!] = { receipt: receiptText(topic, placement) };
   });
   return outcomes;
 }
+
+/** Whether its place says all of it. */
+const isPlain = ({ duplicate, scheduledFor }: Placement) => !duplicate && scheduledFor === undefined;
 
 /** A message of a text frame: the same object as everywhere. */
 export function messageOfText(text: Buffer, index: number, limits: MessageLimits): NewMessage {

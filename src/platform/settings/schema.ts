@@ -285,6 +285,10 @@ export const schema = {
       "Idempotency keys that one topic remembers, at up to 53 bytes of memory each. Beyond it messages with a key are refused.",
     default: 2_000_000,
   }),
+  "messaging.scheduledMax": setting(integer(0, 1_000_000_000), {
+    meaning: "Messages of one topic that may wait for their time, at up to 25 bytes of memory each.",
+    default: 10_000_000,
+  }),
   "messaging.inFlightMax": setting(integer(1, 1_000_000), {
     meaning:
       "Messages of one partition that may be delivered and not yet acknowledged, for each subscription.",

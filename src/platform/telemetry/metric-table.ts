@@ -43,6 +43,11 @@ export const metricTable = {
     help: "Publishes answered with the message that an earlier one of their idempotency key made.",
     labels: ["tenant", "topic"],
   },
+  messages_scheduled_total: {
+    type: "counter",
+    help: "Messages accepted for a later time. They count as published when they are due.",
+    labels: ["tenant", "topic"],
+  },
   messages_delivered_total: {
     type: "counter",
     help: "Messages handed to a consumer, repeated deliveries included.",
