@@ -25,7 +25,9 @@ export type ErrorKind =
   | "limited" // over a rate or quota; try later
   | "internal"
   | "unavailable" // a part that is needed is down; try later
-  | "insufficient_storage";
+  | "insufficient_storage"
+  | "bad_gateway" // a backend behind the gateway failed
+  | "gateway_timeout"; // a backend behind the gateway was too slow
 
 export interface CatalogueEntry {
   kind: ErrorKind;
@@ -113,6 +115,68 @@ const entries = {
     kind: "not_found",
     title: "There is no such resource",
     help: "Check the identifier and the tenant of your token.",
+  },
+
+  // Gateway: answers of the proxy itself
+  gateway_no_route: {
+    kind: "not_found",
+    title: "No route of the gateway matches the request",
+    help: "Compare host, path, method and conditions with those of the routes.",
+  },
+  gateway_no_backend: {
+    kind: "unavailable",
+    title: "The route has no backend that takes requests",
+    help: "Each backend is draining, has weight 0, or none is named. Look at the route's targets.",
+  },
+  gateway_breaker_open: {
+    kind: "unavailable",
+    title: "The backend failed repeatedly and is left alone for a while",
+    help: "Repeat the request after the time in `Retry-After`; then one request tries whether the backend is well again.",
+  },
+  gateway_overloaded: {
+    kind: "unavailable",
+    title: "The backend has as many connections as it may have",
+    help: "Repeat the request later, or raise the backend's `connectionsMax`.",
+  },
+  gateway_backend_unreachable: {
+    kind: "bad_gateway",
+    title: "No connection to the backend could be made",
+    help: "Nothing of the request reached it. See whether it listens at the address that the backend's URL names.",
+  },
+  gateway_backend_closed: {
+    kind: "bad_gateway",
+    title: "The backend closed the connection before its answer was there",
+    help: "The request may have had its effect. The log of the backend says why it closed.",
+  },
+  gateway_backend_broken: {
+    kind: "bad_gateway",
+    title: "The backend's answer is not valid HTTP",
+    help: "Its connection was closed and is not used again. The access log holds which rule it broke.",
+  },
+  gateway_backend_timeout: {
+    kind: "gateway_timeout",
+    title: "The backend did not answer in time",
+    help: "The request may have had its effect. The route's time-outs say how long the gateway waits.",
+  },
+  gateway_address_refused: {
+    kind: "forbidden",
+    title: "The route is not open to this address",
+    help: "The route allows or denies addresses; behind another proxy, its address must be among the trusted hops.",
+  },
+  gateway_rate_limited: {
+    kind: "limited",
+    title: "Too many requests on this route",
+    help: "Repeat the request after the time in `Retry-After`. `RateLimit-Policy` says what is allowed.",
+  },
+  gateway_scope_missing: {
+    kind: "forbidden",
+    title: "The token lacks a scope or role that the route needs",
+    help: "Ask for a token with the scopes and roles of the route.",
+  },
+  gateway_key_invalid: {
+    kind: "unauthenticated",
+    title: "The request has no API key that the route accepts",
+    help: "Send the key in the route's header, `x-api-key` if it names no other.",
   },
 
   // Identity

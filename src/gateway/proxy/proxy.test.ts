@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
-import { changeBetween } from "./proxy.ts";
+import { describe, test } from "node:test";
+import { answering, ok, RawClient, routeTo, startBackend } from "./engine.testing.ts";
+import { changeBetween, GatewayProxy } from "./proxy.ts";
 import type { Route, Snapshot } from "./snapshot.ts";
 
 const route = (id: string, prefix = `/${id}`): Route => ({
@@ -28,4 +29,72 @@ test("a change holds what is new, what differs and what is gone, and nothing els
   assert.deepEqual(change.removedRoutes, ["gone"]);
   assert.deepEqual([change.backends, change.removedBackends], [[], []]);
   assert.equal(change.revision, 2);
+});
+
+describe("the proxy in its workers", { concurrency: true }, () => {
+  const start = async (workers: number) => {
+    const backend = await startBackend(
+      "b",
+      answering(() => ok()),
+    );
+    const proxy = new GatewayProxy();
+    const [address] = await proxy.start({ listen: [{ port: 0 }], workers });
+    const snapshotOf = (revision: number): Snapshot => ({
+      revision,
+      routes: [routeTo(["b"])],
+      backends: [backend.settings()],
+    });
+    assert.deepEqual(await proxy.publish(snapshotOf(1)), []);
+    const close = async () => {
+      await proxy.stop({ drainMs: 0 });
+      await backend[Symbol.asyncDispose]();
+    };
+    return { proxy, port: address!.port, snapshotOf, [Symbol.asyncDispose]: close };
+  };
+  const request = "GET /a HTTP/1.1\r\nHost: a\r\nX-Request-Id: one\r\n\r\n";
+
+  test("serves, counts, explains and drains", async () => {
+    await using running = await start(1);
+    using client = new RawClient(running.port);
+    await client.send(request).until("ok");
+    const stats = await running.proxy.stats();
+    assert.equal(stats.routes[0]?.byClass[2], 1);
+    assert.equal(stats.backends[0]?.requests, 1);
+    const record = await running.proxy.explain("one");
+    assert.deepEqual(record && [record.route, record.status, record.attempts.length], ["r", 200, 1]);
+    assert.equal((await running.proxy.recent(5)).length, 1);
+    await running.proxy.stop({ drainMs: 1000 });
+    await client.end();
+  });
+
+  test("several share a port and what they know of a backend", async () => {
+    await using running = await start(2);
+    const clients = Array.from({ length: 24 }, () => new RawClient(running.port));
+    await Promise.all(clients.map((client) => client.send(request).until("ok")));
+    const stats = await running.proxy.stats();
+    assert.deepEqual([stats.workers, stats.routes[0]?.byClass[2], stats.connections], [2, 24, 24]);
+    for (const client of clients) client[Symbol.dispose]();
+  });
+
+  test("what of a snapshot cannot be used is told, the rest serves", async () => {
+    await using running = await start(1);
+    const good = running.snapshotOf(2);
+    const bad = {
+      ...good,
+      routes: [...good.routes, route("x"), { ...route("y"), targets: [{ backend: "none" }] }],
+    };
+    const problems = await running.proxy.publish({
+      ...bad,
+      backends: [...bad.backends, { id: "z", url: "ftp://a" }],
+    });
+    assert.deepEqual(
+      problems.map(({ kind, id }) => [kind, id]),
+      [
+        ["backend", "z"],
+        ["route", "y"],
+      ],
+    );
+    using client = new RawClient(running.port);
+    await client.send(request).until("ok");
+  });
 });

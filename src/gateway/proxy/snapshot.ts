@@ -534,7 +534,7 @@ export interface Address {
   readonly tls: boolean;
 }
 
-/** What `Proxy` of proxy.ts offers. */
+/** What `GatewayProxy` of proxy.ts offers. */
 export interface DataPlane {
   /** Resolves when every worker listens. Serves 503 until the first snapshot. */
   start(options: ProxyOptions): Promise<readonly Address[]>;

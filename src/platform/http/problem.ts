@@ -28,6 +28,8 @@ export const statusOfKind: Record<ErrorKind, number> = {
   internal: 500,
   unavailable: 503,
   insufficient_storage: 507,
+  bad_gateway: 502,
+  gateway_timeout: 504,
 };
 
 export interface Problem {

@@ -55,6 +55,7 @@ export const F = {
   location: 26,
   forwarded: 27,
   realIp: 28,
+  clientCertificate: 29,
 } as const;
 
 const NAMES: readonly (readonly [string, number])[] = [
@@ -86,6 +87,7 @@ const NAMES: readonly (readonly [string, number])[] = [
   ["location", F.location],
   ["forwarded", F.forwarded],
   ["x-real-ip", F.realIp],
+  ["x-client-certificate", F.clientCertificate],
 ];
 
 /** Candidates by length: [codes of the lower-case name, number], … */
@@ -100,7 +102,7 @@ for (const [name, field] of NAMES) {
 /** The number of the field whose name lies at [start, end) of `bytes`, in any case. */
 export function fieldAt(bytes: Uint8Array, start: number, end: number): number {
   const length = end - start;
-  if (length > 19) return F.other;
+  if (length > 20) return F.other;
   const candidates = BY_LENGTH[length]!;
   for (let i = 0; i < candidates.length; i++) {
     const { codes, field } = candidates[i]!;

@@ -1,0 +1,95 @@
+/**
+ * Writes a backend's answer to the client: its head, and its body in the framing that the client understands. A small
+ * answer is one string and one write.
+ */
+import { namesToRemove } from "./http1/grammar.ts";
+import type { Head } from "./http1/head.ts";
+import { fieldsOf, lastChunk } from "./http1/write.ts";
+import type { Client } from "./peer.ts";
+import { TO_CLIENT } from "./route.ts";
+import type { Framing } from "./upstream.ts";
+
+/** Up to here bytes go with others in one string; beyond, a copy is dearer than a write. */
+export const INLINE_MAX = 16_384;
+
+export interface AnswerStyle {
+  /** Lower-case names of fields that are left out, besides those for one hop. */
+  readonly names: readonly string[];
+  /** Lines that are added. */
+  readonly lines: string;
+  readonly isHead: boolean;
+  /** Of the client's version: 0 knows no chunks. */
+  readonly minor: number;
+  readonly keep: boolean;
+  readonly requestId: string;
+}
+
+export class AnswerWriter {
+  readonly #peer: Client;
+  #framing: "none" | "length" | "chunked" | "raw" = "none";
+
+  constructor(peer: Client) {
+    this.#peer = peer;
+  }
+
+  /** Whether the body can only end with the connection. */
+  get endsByClosing(): boolean {
+    return this.#framing === "raw";
+  }
+
+  /** The head's text, and from here on the framing of the body. */
+  head(head: Head, framing: Framing, style: AnswerStyle): string {
+    this.#framing =
+      framing === "none" || framing === "length" ? framing : style.minor === 1 ? "chunked" : "raw";
+    let { names } = style;
+    if (head.connectionTokens.length > 0) names = [...names, ...namesToRemove(head.connectionTokens)];
+    let fields = fieldsOf(head, TO_CLIENT, names) + style.lines;
+    if (this.#framing === "chunked") fields += "Transfer-Encoding: chunked\r\n";
+    if (!style.keep || this.#framing === "raw") fields += "Connection: close\r\n";
+    else if (style.minor === 0) fields += "Connection: keep-alive\r\n";
+    const reason = head.text.slice(head.reasonStart, head.reasonEnd);
+    return `HTTP/1.1 ${head.status} ${reason}\r\n${fields}X-Request-Id: ${style.requestId}\r\n\r\n`;
+  }
+
+  /** Head and all of the body. */
+  whole(text: string, body: Buffer): void {
+    if (this.#framing === "chunked") this.#peer.write(text + chunkText(body) + lastChunk(""));
+    else if (body.length === 0) this.#peer.write(text);
+    else if (body.length <= INLINE_MAX) this.#peer.write(text + body.toString("latin1"));
+    else {
+      this.#peer.write(text);
+      this.#peer.write(Buffer.from(body));
+    }
+  }
+
+  /** Head and what of the body is there. False: not so fast. */
+  begin(text: string, body: Buffer): boolean {
+    if (body.length === 0) return this.#peer.write(text);
+    if (body.length <= INLINE_MAX) {
+      return this.#peer.write(
+        text + (this.#framing === "chunked" ? chunkText(body) : body.toString("latin1")),
+      );
+    }
+    this.#peer.write(text);
+    return this.part(body);
+  }
+
+  part(body: Buffer): boolean {
+    const isSmall = body.length <= INLINE_MAX;
+    if (this.#framing !== "chunked")
+      return this.#peer.write(isSmall ? body.toString("latin1") : Buffer.from(body));
+    if (isSmall) return this.#peer.write(chunkText(body));
+    this.#peer.write(`${body.length.toString(16)}\r\n`);
+    this.#peer.write(Buffer.from(body));
+    return this.#peer.write("\r\n");
+  }
+
+  /** `trailer` is lines. */
+  end(trailer: string): void {
+    if (this.#framing === "chunked") this.#peer.write(lastChunk(trailer));
+  }
+}
+
+export function chunkText(body: Buffer): string {
+  return body.length === 0 ? "" : `${body.length.toString(16)}\r\n${body.toString("latin1")}\r\n`;
+}

@@ -1,0 +1,388 @@
+/**
+ * One client's connection: reads requests one after the other, hands each to the exchange, and reads the next when the
+ * answer is out, so pipelined requests are answered in their order. While a request is being answered, what else comes
+ * is left in the kernel.
+ *
+ *   idle ─▶ head ─▶ busy ─▶ idle          busy ─▶ tunnel (101)
+ *            │        └──▶ lingering ─▶ closed: the answer is out, the client may still be sending
+ *            └ refused ──▶ lingering
+ */
+import type { Duplex } from "node:stream";
+import { answerText } from "./answer.ts";
+import type { ProxyContext } from "./context.ts";
+import { Exchange } from "./exchange.ts";
+import { ChunkedReader } from "./http1/chunked.ts";
+import { type Head, INCOMPLETE, REFUSED } from "./http1/head.ts";
+import { REFUSALS } from "./http1/refusal.ts";
+import { fieldsOf } from "./http1/write.ts";
+import type { Client } from "./peer.ts";
+
+export interface ClientLimits {
+  readonly headMs: number;
+  readonly keepAliveMs: number;
+  readonly bodyBytesPerSecondMin: number;
+}
+
+/** Who is at the other end, known when the connection is accepted. */
+export interface Peer {
+  readonly address: string;
+  readonly isTrusted: boolean;
+  readonly forwardedLines: string;
+  readonly certificateLine: string;
+  readonly isHttp2: boolean;
+}
+
+type State = "idle" | "head" | "busy" | "lingering" | "tunnel" | "closed";
+type BodyMode = "none" | "length" | "chunked";
+
+const INLINE_MAX = 65_536;
+const LINGER_MS = 2000;
+const LINGER_BYTES = 1_048_576;
+
+export class ClientConnection implements Client {
+  readonly address: string;
+  readonly isTrusted: boolean;
+  readonly forwardedLines: string;
+  readonly certificateLine: string;
+  readonly exchange: Exchange;
+  readonly #socket: Duplex;
+  readonly #context: ProxyContext;
+  readonly #limits: ClientLimits;
+  readonly #isHttp2: boolean;
+  readonly #onClosed: (client: ClientConnection) => void;
+  #state: State = "idle";
+  #since: number;
+  #pending: Buffer | undefined;
+  #mode: BodyMode = "none";
+  #left = 0;
+  #chunks: ChunkedReader | undefined;
+  #takesBody = false;
+  #bodySince = 0;
+  #bodyBytes = 0;
+  #expectsContinue = false;
+  #isReading = false;
+  #isPaused = false;
+  #hasEnded = false;
+  #isDraining = false;
+  #lingered = 0;
+  #minor = 1;
+
+  constructor(
+    socket: Duplex,
+    peer: Peer,
+    context: ProxyContext,
+    limits: ClientLimits,
+    onClosed: (client: ClientConnection) => void,
+  ) {
+    this.#socket = socket;
+    this.#context = context;
+    this.#limits = limits;
+    this.#onClosed = onClosed;
+    this.address = peer.address;
+    this.isTrusted = peer.isTrusted;
+    this.forwardedLines = peer.forwardedLines;
+    this.certificateLine = peer.certificateLine;
+    this.#isHttp2 = peer.isHttp2;
+    this.#since = context.now();
+    this.exchange = new Exchange(context, this);
+    socket.on("data", (chunk: Buffer) => this.#read(chunk));
+    socket.on("drain", () => this.exchange.onClientDrain());
+    socket.on("end", () => this.#ended());
+    socket.on("error", () => {}); // "close" follows
+    socket.on("close", () => this.#closed());
+  }
+
+  get protocol(): "1.0" | "1.1" | "2" {
+    return this.#isHttp2 ? "2" : this.#minor === 0 ? "1.0" : "1.1";
+  }
+
+  #read(chunk: Buffer): void {
+    switch (this.#state) {
+      case "tunnel":
+        if (!this.exchange.tunnel(chunk)) this.pause();
+        return;
+      case "busy":
+        if (this.#takesBody) this.#readBody(chunk);
+        else this.#keepForLater(chunk);
+        return;
+      case "lingering":
+        this.#lingered += chunk.length;
+        if (this.#lingered > LINGER_BYTES) this.#socket.destroy();
+        return;
+      case "closed":
+        return;
+      default:
+        this.#readHeads(this.#pending ? Buffer.concat([this.#pending, chunk]) : chunk);
+    }
+  }
+
+  #keepForLater(chunk: Buffer): void {
+    this.#pending = this.#pending ? Buffer.concat([this.#pending, chunk]) : chunk;
+    this.pause();
+  }
+
+  /** Reads requests while they are there and can be answered at once. */
+  #readHeads(bytes: Buffer): void {
+    this.#pending = undefined;
+    let rest: Buffer | undefined = bytes;
+    this.#isReading = true;
+    while (rest && rest.length > 0 && (this.#state === "idle" || this.#state === "head")) {
+      rest = this.#readHead(rest);
+      // An exchange that is answered already has left us idle; what it left unread is next.
+      if (!rest && this.#state === "idle") {
+        rest = this.#pending;
+        this.#pending = undefined;
+      }
+    }
+    this.#isReading = false;
+    if (this.#state === "idle" && this.#isPaused) this.resume();
+  }
+
+  /** Returns undefined when the bytes are taken or kept. */
+  #readHead(bytes: Buffer): Buffer | undefined {
+    const { request } = this.#context.heads;
+    const at = request.parseRequest(bytes, 0, bytes.length);
+    if (at === INCOMPLETE) {
+      if (this.#state === "idle") this.#since = this.#context.now();
+      this.#state = "head";
+      this.#pending = bytes;
+      return undefined;
+    }
+    if (at === REFUSED) this.#refuse(request);
+    else this.#accept(request, bytes, at);
+    return undefined;
+  }
+
+  #refuse(head: Head): void {
+    const { refusal } = head;
+    this.#context.refused(refusal);
+    const [status, detail] = REFUSALS[refusal];
+    const code = refusal === "target_too_long" || status === 431 ? "header_too_large" : "http_malformed";
+    const how = { requestId: this.#context.ids.trace(), isHead: false, closes: true, fields: "" };
+    this.write(answerText({ status, code, detail }, how));
+    this.#linger();
+  }
+
+  #accept(head: Head, bytes: Buffer, at: number): void {
+    this.#state = "busy";
+    this.#takesBody = false;
+    this.#minor = head.minor;
+    this.#expectsContinue = head.expectsContinue;
+    this.#mode = head.chunked ? "chunked" : head.contentLength > 0 ? "length" : "none";
+    const inline = this.#inline(head, bytes, at);
+    if (inline === REFUSED) {
+      this.#refuse(head);
+      return;
+    }
+    if (this.#mode === "none" || inline) {
+      this.exchange.begin(
+        head,
+        head.chunked ? "chunked" : head.contentLength > 0 ? "length" : "none",
+        inline,
+      );
+      return;
+    }
+    this.#left = head.contentLength;
+    this.#chunks = head.chunked ? new ChunkedReader() : undefined;
+    if (at < bytes.length) this.#pending = bytes.subarray(at);
+    if (this.#isHttp2 === false) this.pause();
+    this.exchange.begin(head, this.#mode, undefined);
+  }
+
+  /** The whole body, when it came with its head; what comes behind it is pending then. */
+  #inline(head: Head, bytes: Buffer, at: number): Buffer | typeof REFUSED | undefined {
+    let end = at;
+    let body: Buffer | undefined;
+    if (
+      this.#mode === "length" &&
+      head.contentLength <= INLINE_MAX &&
+      bytes.length - at >= head.contentLength
+    ) {
+      end = at + head.contentLength;
+      body = bytes.subarray(at, end);
+      this.#mode = "none";
+    } else if (this.#mode === "chunked" && at < bytes.length) {
+      const chunks = new ChunkedReader();
+      const parts: Buffer[] = [];
+      end = chunks.read(bytes, at, bytes.length, parts);
+      if (end < 0) {
+        head.refusal = chunks.refusal!;
+        return REFUSED;
+      }
+      // A trailer goes the long way.
+      if (!chunks.done || chunks.trailer.length > 0) return undefined;
+      body = parts.length === 1 ? parts[0]! : Buffer.concat(parts);
+      if (body.length > INLINE_MAX) return undefined;
+      this.#mode = "none";
+    } else if (this.#mode !== "none") return undefined;
+    if (end < bytes.length) this.#pending = bytes.subarray(end);
+    return body;
+  }
+
+  // The exchange's side
+
+  takeBody(): void {
+    if (this.#state !== "busy" || this.#mode === "none") return;
+    this.#takesBody = true;
+    this.#bodySince = this.#context.now();
+    this.#bodyBytes = 0;
+    if (this.#expectsContinue && !this.#pending) this.write("HTTP/1.1 100 Continue\r\n\r\n");
+    this.#expectsContinue = false;
+    const pending = this.#pending;
+    this.#pending = undefined;
+    if (pending) this.#readBody(pending);
+    if (this.#takesBody && !this.#pending) this.resume();
+  }
+
+  #readBody(bytes: Buffer): void {
+    this.#bodyBytes += bytes.length;
+    let end: number;
+    let flows: boolean;
+    if (this.#mode === "length") {
+      end = Math.min(this.#left, bytes.length);
+      this.#left -= end;
+      const done = this.#left === 0;
+      if (done) this.#mode = "none";
+      if (end < bytes.length) this.#pending = bytes.subarray(end);
+      flows = this.exchange.sendBody(end === bytes.length ? bytes : bytes.subarray(0, end), done, "");
+    } else {
+      const chunks = this.#chunks!;
+      const parts: Buffer[] = [];
+      end = chunks.read(bytes, 0, bytes.length, parts);
+      if (end < 0) {
+        this.exchange.refuseBody(chunks.refusal!);
+        return;
+      }
+      const trailer = chunks.done ? this.#trailer(chunks) : "";
+      if (trailer === undefined) {
+        this.exchange.refuseBody("trailer");
+        return;
+      }
+      if (chunks.done) this.#mode = "none";
+      if (end < bytes.length) this.#pending = bytes.subarray(end);
+      const body = parts.length === 1 ? parts[0]! : Buffer.concat(parts);
+      flows = body.length === 0 && !chunks.done ? true : this.exchange.sendBody(body, chunks.done, trailer);
+    }
+    if (this.#mode === "none") this.#takesBody = false;
+    if (!flows || this.#pending) this.pause();
+  }
+
+  #trailer(chunks: ChunkedReader): string | undefined {
+    if (chunks.trailer.length === 0) return "";
+    const { trailer } = this.#context.heads;
+    if (trailer.parseTrailer(chunks.trailer, 0, chunks.trailer.length) < 0) return undefined;
+    return fieldsOf(trailer, this.#context.trailerDrop);
+  }
+
+  write(data: string | Buffer): boolean {
+    if (this.#state === "closed") return true;
+    return typeof data === "string" ? this.#socket.write(data, "latin1") : this.#socket.write(data);
+  }
+
+  pause(): void {
+    if (this.#isPaused) return;
+    this.#isPaused = true;
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    if (!this.#isPaused || (this.#state === "busy" && !this.#takesBody)) return;
+    this.#isPaused = false;
+    this.#socket.resume();
+  }
+
+  becomeTunnel(): void {
+    this.#state = "tunnel";
+    const pending = this.#pending;
+    this.#pending = undefined;
+    if (pending) this.exchange.tunnel(pending);
+    this.resume();
+  }
+
+  done(keep: boolean): void {
+    if (this.#state === "closed") return;
+    if (this.#state === "tunnel") {
+      this.#state = "lingering";
+      this.#since = this.#context.now();
+      this.#socket.end();
+      return;
+    }
+    if (!keep || this.#mode !== "none" || this.#hasEnded || this.#isDraining) {
+      this.#linger();
+      return;
+    }
+    this.#state = "idle";
+    this.#since = this.#context.tick;
+    if (this.#isReading) return;
+    const pending = this.#pending;
+    if (pending) this.#readHeads(pending);
+    else if (this.#isPaused) this.resume();
+  }
+
+  cut(): void {
+    if (this.#state === "closed") return;
+    this.#state = "lingering";
+    this.#socket.destroy();
+  }
+
+  // Closing at once would make the kernel throw away an answer that the client has not read yet.
+  #linger(): void {
+    this.#state = "lingering";
+    this.#since = this.#context.now();
+    this.#pending = undefined;
+    this.#takesBody = false;
+    this.#socket.end();
+    this.#isPaused = false;
+    this.#socket.resume();
+  }
+
+  #ended(): void {
+    this.#hasEnded = true;
+    if (this.#state === "idle" || this.#state === "head") this.#socket.end();
+    else if (this.#state === "tunnel" || (this.#state === "busy" && this.#mode !== "none"))
+      this.exchange.abort("DC");
+  }
+
+  #closed(): void {
+    const wasOpen = this.#state !== "closed";
+    this.#state = "closed";
+    this.exchange.abort("DC");
+    if (wasOpen) this.#onClosed(this);
+  }
+
+  /** Called every tick. */
+  checkDeadlines(now: number): void {
+    const age = now - this.#since;
+    const { headMs, keepAliveMs, bodyBytesPerSecondMin } = this.#limits;
+    if (this.#state === "idle") {
+      if (age > keepAliveMs) this.#socket.destroy();
+    } else if (this.#state === "head") {
+      if (age > headMs) this.#late();
+    } else if (this.#state === "lingering") {
+      if (age > LINGER_MS) this.#socket.destroy();
+    } else if (this.#state === "busy" || this.#state === "tunnel") {
+      const bodyMs = now - this.#bodySince - headMs;
+      const isSlow = this.#takesBody && !this.#isPaused && bodyMs > 0;
+      if (isSlow && this.#bodyBytes < (bodyBytesPerSecondMin * bodyMs) / 1000) this.exchange.bodyTooSlow();
+      else this.exchange.checkDeadlines(now);
+    }
+  }
+
+  #late(): void {
+    const how = { requestId: this.#context.ids.trace(), isHead: false, closes: true, fields: "" };
+    this.#context.countFlags(["DT"]);
+    this.write(answerText({ status: 408, code: "request_timeout" }, how));
+    this.#linger();
+  }
+
+  /** No further request on this connection; what has begun is answered. */
+  drain(): void {
+    this.#isDraining = true;
+    if (this.#state === "idle") this.#socket.end();
+    else if (this.#state === "busy") this.exchange.closeAfter();
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
+}

@@ -1,0 +1,417 @@
+/**
+ * A worker's data plane: listens, accepts, holds the route table and the backends, ticks. Everything that it shares
+ * with other workers is in shared memory; everything else is its own. Runs in a thread of its own (worker.ts); tests
+ * may run it where they are.
+ */
+import type { BlockList } from "node:net";
+import type { Clock, Timer } from "../../core/clock.ts";
+import type { Random } from "../../core/random.ts";
+import { AccessLog } from "./access-log.ts";
+import { addressList, clientBehind, isListed } from "./addresses.ts";
+import { Backend } from "./backend.ts";
+import { Checker } from "./checker.ts";
+import type { ClientConnection, ClientLimits } from "./client.ts";
+import type { ProxyContext } from "./context.ts";
+import { Dialler } from "./dial.ts";
+import { F, HOP_BY_HOP } from "./http1/grammar.ts";
+import { Head } from "./http1/head.ts";
+import type { Refusal } from "./http1/refusal.ts";
+import { dropping } from "./http1/write.ts";
+import { Ids } from "./ids.ts";
+import { RateLimits } from "./limits.ts";
+import { Listeners } from "./listeners.ts";
+import { Matcher } from "./matcher.ts";
+import { Route, RouteMemory } from "./route.ts";
+import { BackendCells, type SharedMemory, TIME } from "./shared.ts";
+import type {
+  Address,
+  BackendEvent,
+  Backend as BackendSettings,
+  Limits,
+  ProxyOptions,
+  ProxyStats,
+  RequestRecord,
+  ResponseFlag,
+  Route as RouteSettings,
+  SnapshotChange,
+  SnapshotProblem,
+} from "./snapshot.ts";
+import { Tokens } from "./tokens.ts";
+import type { Upstream } from "./upstream.ts";
+
+const TICK_MS = 100;
+const DETAILS_PER_TICK = 20;
+
+export interface EngineOptions {
+  readonly worker: number;
+  readonly memory: SharedMemory;
+  readonly proxy: Omit<ProxyOptions, "onRecords" | "onBackend" | "onCrash">;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Added to the clock's monotonic time, it is the time that all workers share. */
+  readonly offsetMs: number;
+  readonly onRecords?: (records: readonly RequestRecord[]) => void;
+  readonly onBackend?: (event: BackendEvent) => void;
+}
+
+export const limitsOf = (given: Limits = {}): Required<Limits> => ({
+  headBytesMax: given.headBytesMax ?? 16_384,
+  headersMax: given.headersMax ?? 100,
+  targetBytesMax: given.targetBytesMax ?? 8192,
+  connectionsMax: given.connectionsMax ?? 20_000,
+  headMs: given.headMs ?? 10_000,
+  keepAliveMs: given.keepAliveMs ?? 75_000,
+  bodyBytesPerSecondMin: given.bodyBytesPerSecondMin ?? 100,
+  streamsMax: given.streamsMax ?? 128,
+});
+
+/** What a trailer may not say: framing, routing, trust (RFC 9110 §6.5.1). */
+const TRAILER_DROP = dropping(
+  HOP_BY_HOP,
+  F.host,
+  F.contentLength,
+  F.expect,
+  F.authorization,
+  F.cookie,
+  F.forwardedFor,
+  F.forwardedProto,
+  F.forwardedHost,
+  F.forwardedPort,
+  F.forwarded,
+  F.realIp,
+  F.requestId,
+  F.traceparent,
+  F.location,
+);
+
+export class Engine implements ProxyContext {
+  readonly worker: number;
+  readonly matcher = new Matcher<Route>();
+  readonly heads: { readonly request: Head; readonly answer: Head; readonly trailer: Head };
+  readonly trailerDrop = TRAILER_DROP;
+  readonly ids: Ids;
+  readonly log: AccessLog | undefined;
+  readonly limits: RateLimits;
+  readonly tokens: Tokens;
+  readonly clients = new Set<ClientConnection>();
+  readonly clientLimits: ClientLimits;
+  readonly settings: Required<Limits>;
+  revision = 0;
+  tick = 0;
+  tunnels = 0;
+  readonly #options: EngineOptions;
+  readonly #listeners: Listeners;
+  readonly #dialler = new Dialler();
+  /** In one worker for all. */
+  readonly #checker: Checker | undefined;
+  readonly #backends = new Map<string, Backend>();
+  readonly #memories = new Map<string, RouteMemory>();
+  /** Which routes a backend is a target of. */
+  readonly #routesOf = new Map<string, Set<string>>();
+  readonly #trusted: BlockList | undefined;
+  readonly #flagCounts: Record<string, number> = {};
+  readonly #retryCounts: Record<string, number> = {};
+  readonly #refusedCounts: Record<string, number> = {};
+  readonly #records: RequestRecord[] = [];
+  readonly #recordsMax: number;
+  #recordAt = 0;
+  #outbox: RequestRecord[] = [];
+  #details = DETAILS_PER_TICK;
+  #ticks = 0;
+  #timer: Timer | undefined;
+  #wallOffset = 0;
+  #lastHost = "";
+  #lastHostName = "";
+
+  constructor(options: EngineOptions) {
+    const { proxy, memory } = options;
+    this.#options = options;
+    this.worker = options.worker;
+    const limits = limitsOf(proxy.limits);
+    this.settings = limits;
+    this.heads = {
+      request: new Head(limits),
+      answer: new Head({ headBytesMax: 65_536, headersMax: 200, targetBytesMax: 0 }),
+      trailer: new Head({ headBytesMax: 8192, headersMax: 64, targetBytesMax: 0 }),
+    };
+    this.clientLimits = limits;
+    this.ids = new Ids(options.random.bytes(16));
+    this.log = proxy.accessLog && new AccessLog(proxy.accessLog.path, proxy.accessLog.format ?? "json");
+    this.limits = new RateLimits(memory.limits);
+    this.tokens = new Tokens(() => options.clock.now());
+    this.#trusted = proxy.trustedHops?.length ? addressList(proxy.trustedHops) : undefined;
+    this.#recordsMax = proxy.recordsKept ?? 2048;
+    this.#listeners = new Listeners(this);
+    this.#checker = options.worker === 0 ? new Checker(options.clock, () => this.chance()) : undefined;
+    this.#beat();
+  }
+
+  // Lifecycle
+
+  /** `ports` are those that another worker has already, in the order of `listen`. */
+  start(ports?: readonly number[]): Promise<readonly Address[]> {
+    this.#schedule();
+    return this.#listeners.listen(this.#options.proxy.listen, ports, this.#options.memory.workers > 1);
+  }
+
+  /** Accepts no more; resolves when nothing is open, or at `drainMs`. */
+  async stop(drainMs: number): Promise<void> {
+    this.#listeners.close();
+    this.#checker?.stop();
+    for (const client of [...this.clients]) client.drain();
+    const deadline = this.now() + drainMs;
+    while (this.clients.size > 0 && this.now() < deadline) {
+      await new Promise<void>((resolve) => void this.#options.clock.after(20, resolve, { keepAlive: true }));
+    }
+    for (const client of [...this.clients]) client.destroy();
+    for (const backend of this.#backends.values()) backend.retire();
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    this.#sendRecords();
+    await this.log?.close();
+  }
+
+  isTrusted(address: string): boolean {
+    return this.#trusted !== undefined && isListed(this.#trusted, address);
+  }
+
+  // Snapshot
+
+  /** `slots` holds the slot in shared memory of each backend that the change puts. */
+  apply(change: SnapshotChange, slots: Readonly<Record<string, number>>): SnapshotProblem[] {
+    const problems: SnapshotProblem[] = [];
+    const attempt = (kind: SnapshotProblem["kind"], id: string, work: () => void) => {
+      try {
+        work();
+      } catch (error) {
+        problems.push({ kind, id, message: error instanceof Error ? error.message : String(error) });
+      }
+    };
+    if (change.issuers) {
+      for (const problem of this.tokens.setIssuers(change.issuers))
+        problems.push({ kind: "issuer", ...problem });
+    }
+    if (change.apiKeys) this.tokens.setApiKeys(change.apiKeys);
+    for (const { id, message } of this.#listeners.setCertificates(change.certificates)) {
+      problems.push({ kind: "certificate", id, message });
+    }
+    const replaced = new Set<string>();
+    for (const settings of change.backends ?? []) {
+      attempt("backend", settings.id, () => {
+        if (this.#putBackend(settings, slots[settings.id]!)) replaced.add(settings.id);
+      });
+    }
+    const routes = new Map((change.routes ?? []).map((route) => [route.id, route]));
+    // A backend with another address is another object; routes that use it are compiled anew.
+    for (const id of replaced) {
+      for (const routeId of this.#routesOf.get(id) ?? []) {
+        const known = this.matcher.get(routeId);
+        if (known && !routes.has(routeId)) routes.set(routeId, known.settings);
+      }
+    }
+    for (const route of routes.values()) attempt("route", route.id, () => this.#putRoute(route));
+    for (const id of change.removedRoutes ?? []) this.#removeRoute(id);
+    for (const id of change.removedBackends ?? []) {
+      this.#backends.get(id)?.retire();
+      this.#backends.delete(id);
+      this.#checker?.forget(id);
+    }
+    this.revision = change.revision;
+    return problems;
+  }
+
+  /** True when routes must take up a new object. */
+  #putBackend(settings: BackendSettings, slot: number): boolean {
+    const known = this.#backends.get(settings.id);
+    if (known?.isSamePeer(settings)) {
+      const hadHealth = JSON.stringify(known.settings.health);
+      known.update(settings);
+      if (JSON.stringify(settings.health) !== hadHealth) this.#checker?.watch(known);
+      return false;
+    }
+    const cells = new BackendCells(this.#options.memory, slot, this.worker);
+    const context = {
+      heads: this.heads,
+      now: () => this.now(),
+      dial: (upstream: Upstream) => this.#dialler.dial(upstream, this.#backends.get(settings.id) ?? backend),
+      onEvent: (id: string, what: BackendEvent["what"], reason?: string) => this.#tell(id, what, reason),
+      mayEject: (one: Backend) => this.#mayEject(one),
+    };
+    const backend: Backend = new Backend(settings, slot, cells, context);
+    known?.retire();
+    this.#backends.set(settings.id, backend);
+    cells.setTime(TIME.usableSince, this.now());
+    this.#checker?.watch(backend);
+    return known !== undefined;
+  }
+
+  #putRoute(settings: RouteSettings): void {
+    const memory = this.#memories.get(settings.id) ?? new RouteMemory();
+    const route = new Route(
+      settings,
+      memory,
+      (id) => this.#backends.get(id),
+      () => this.chance(),
+    );
+    this.#forgetTargets(settings.id);
+    this.#memories.set(settings.id, memory);
+    this.matcher.put(route);
+    for (const { backend } of [...settings.targets, ...(settings.split?.targets ?? [])]) {
+      const users = this.#routesOf.get(backend) ?? new Set();
+      this.#routesOf.set(backend, users.add(settings.id));
+    }
+  }
+
+  #removeRoute(id: string): void {
+    this.#forgetTargets(id);
+    this.matcher.remove(id);
+    this.#memories.delete(id);
+  }
+
+  #forgetTargets(id: string): void {
+    const known = this.matcher.get(id)?.settings;
+    for (const { backend } of [...(known?.targets ?? []), ...(known?.split?.targets ?? [])]) {
+      const users = this.#routesOf.get(backend);
+      users?.delete(id);
+      if (users?.size === 0) this.#routesOf.delete(backend);
+    }
+  }
+
+  #mayEject(backend: Backend): boolean {
+    const now = this.now();
+    for (const id of this.#routesOf.get(backend.id) ?? []) {
+      const route = this.matcher.get(id);
+      const targets = route?.stable.balancer.targets ?? [];
+      const out =
+        targets.filter((target) => target.backend !== backend && !target.backend.isFit(now)).length + 1;
+      if (out >= targets.length || out > Math.max(1, targets.length * backend.outlier.ejectShareMax))
+        return false;
+    }
+    return true;
+  }
+
+  // ProxyContext
+
+  now(): number {
+    return this.#options.clock.monotonic() + this.#options.offsetMs;
+  }
+
+  wallAt(now: number): number {
+    return now + this.#wallOffset;
+  }
+
+  chance(): number {
+    return this.#options.random.number();
+  }
+
+  after(delayMs: number, work: () => void): Timer {
+    return this.#options.clock.after(delayMs, work);
+  }
+
+  backend(id: string): Backend | undefined {
+    return this.#backends.get(id);
+  }
+
+  hostName(field: string): string {
+    // Most requests of a worker name the same host.
+    if (field === this.#lastHost) return this.#lastHostName;
+    this.#lastHost = field;
+    this.#lastHostName = field.toLowerCase().replace(/:\d*$/, "");
+    return this.#lastHostName;
+  }
+
+  clientBehind(peer: string, forwardedFor: string | undefined): string {
+    return this.#trusted ? clientBehind(this.#trusted, peer, forwardedFor) : peer;
+  }
+
+  takeDetail(): boolean {
+    return this.#details-- > 0;
+  }
+
+  takeSample(): boolean {
+    const share = this.#options.proxy.recordShare ?? 0;
+    return share > 0 && this.chance() * 10_000 < share;
+  }
+
+  keep(record: RequestRecord, isSampled: boolean): void {
+    if (this.#records.length < this.#recordsMax) this.#records.push(record);
+    else {
+      this.#records[this.#recordAt] = record;
+      this.#recordAt = (this.#recordAt + 1) % this.#recordsMax;
+    }
+    if (isSampled && this.#outbox.length < 10_000) this.#outbox.push(record);
+  }
+
+  count(reason: string): void {
+    this.#retryCounts[reason] = (this.#retryCounts[reason] ?? 0) + 1;
+  }
+
+  countFlags(flags: readonly ResponseFlag[]): void {
+    for (const flag of flags) this.#flagCounts[flag] = (this.#flagCounts[flag] ?? 0) + 1;
+  }
+
+  refused(refusal: Refusal | "tls"): void {
+    this.#refusedCounts[refusal] = (this.#refusedCounts[refusal] ?? 0) + 1;
+  }
+
+  // Time
+
+  #schedule(): void {
+    this.#timer = this.#options.clock.after(TICK_MS, () => {
+      this.#beat();
+      this.#schedule();
+    });
+  }
+
+  #beat(): void {
+    const now = this.now();
+    this.tick = now;
+    this.#details = DETAILS_PER_TICK;
+    this.#wallOffset = this.#options.clock.now() - now;
+    for (const client of this.clients) client.checkDeadlines(now);
+    if (++this.#ticks % 10 !== 0) return;
+    for (const backend of this.#backends.values()) backend.sweep(now);
+    this.log?.flush();
+    this.#sendRecords();
+  }
+
+  #sendRecords(): void {
+    if (this.#outbox.length === 0) return;
+    this.#options.onRecords?.(this.#outbox);
+    this.#outbox = [];
+  }
+
+  #tell(backend: string, what: BackendEvent["what"], reason?: string): void {
+    const at = this.#options.clock.now();
+    this.#options.onBackend?.({ at, backend, what, ...(reason !== undefined && { reason }) });
+  }
+
+  // Questions
+
+  stats(): ProxyStats {
+    const routes = [...this.#memories].flatMap(([id, memory]) =>
+      [...memory.variants]
+        .filter(([, counters]) => counters.duration.read().count > 0 || counters.active > 0)
+        .map(([variant, counters]) => counters.read(id, variant)),
+    );
+    return {
+      revision: this.revision,
+      workers: 1,
+      connections: this.clients.size,
+      tunnels: this.tunnels,
+      retries: { ...this.#retryCounts },
+      flags: { ...this.#flagCounts },
+      routes,
+      backends: [...this.#backends.values()].map((backend) => backend.state(this.now())),
+      refused: { ...this.#refusedCounts },
+    };
+  }
+
+  explain(requestId: string): RequestRecord | undefined {
+    return this.#records.findLast(({ id }) => id === requestId);
+  }
+
+  recent(limit: number): RequestRecord[] {
+    return [...this.#records].sort((a, b) => b.at - a.at).slice(0, limit);
+  }
+}

@@ -1,0 +1,21 @@
+/** What an exchange needs of its client's connection. */
+export interface Client {
+  readonly address: string;
+  readonly isTrusted: boolean;
+  /** X-Forwarded-Proto and -Port as lines. */
+  readonly forwardedLines: string;
+  /** The certificate that it showed, as a line for the backend. */
+  readonly certificateLine: string;
+  readonly protocol: "1.0" | "1.1" | "2";
+  write(data: string | Buffer): boolean;
+  pause(): void;
+  resume(): void;
+  /** The backend takes the body now. */
+  takeBody(): void;
+  /** The answer is out. Not `keep`: the connection ends, after what was written. */
+  done(keep: boolean): void;
+  /** Ends without ceremony: what was sent is not whole. */
+  cut(): void;
+  /** From here on bytes go to `exchange.tunnel`. */
+  becomeTunnel(): void;
+}

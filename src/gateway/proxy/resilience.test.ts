@@ -1,0 +1,323 @@
+/** Health, breaker, retries, mirroring and policies through the whole engine, on real sockets. */
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { describe, test } from "node:test";
+import { exportJWK, generateKeyPair, SignJWT } from "jose";
+import {
+  answering,
+  ok,
+  RawClient,
+  type Running,
+  routeTo,
+  startBackend,
+  startEngine,
+} from "./engine.testing.ts";
+import type { BackendEvent } from "./snapshot.ts";
+
+const get = (fields = "", target = "/x") => `GET ${target} HTTP/1.1\r\nHost: a.example\r\n${fields}\r\n`;
+const failing = (status = 503) => answering(() => `HTTP/1.1 ${status} No\r\nContent-Length: 0\r\n\r\n`);
+
+/** Sends one request after the other and gives the statuses. */
+async function statuses(port: number, count: number, text = get()): Promise<number[]> {
+  using client = new RawClient(port);
+  const found: number[] = [];
+  for (let i = 0; i < count; i++) {
+    client.received = "";
+    const answer = await client.send(text).until(/\r\n\r\n/);
+    found.push(Number(answer.slice(9, 12)));
+    // The next answer must not begin with the rest of this one's body.
+    const length = Number(/content-length: (\d+)/i.exec(answer)?.[1] ?? 0);
+    await client.until((all) => all.length >= all.indexOf("\r\n\r\n") + 4 + length);
+  }
+  return found;
+}
+
+async function event(running: Running, what: BackendEvent["what"]): Promise<void> {
+  while (!running.events.some((one) => one.what === what))
+    await new Promise((resolve) => setTimeout(resolve, 5));
+}
+
+describe("resilience", { concurrency: true }, () => {
+  test("idempotent requests are tried elsewhere on 503, others are not; attempts are told", async () => {
+    await using bad = await startBackend("bad", failing());
+    await using good = await startBackend(
+      "good",
+      answering(() => ok()),
+    );
+    const backends = [
+      bad.settings({ breaker: { enabled: false }, outlier: { enabled: false } }),
+      good.settings(),
+    ];
+    await using running = await startEngine({ routes: [routeTo(["bad", "good"])], backends });
+    assert.deepEqual(await statuses(running.port, 6), [200, 200, 200, 200, 200, 200]);
+    const tried = running.engine.recent(10).find(({ attempts }) => attempts.length === 2);
+    assert.deepEqual(
+      tried?.attempts.map(({ backend, status }) => [backend, status]),
+      [
+        ["bad", 503],
+        ["good", 200],
+      ],
+    );
+    const posts = await statuses(running.port, 4, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
+    assert.deepEqual(posts.toSorted(), [200, 200, 503, 503]);
+    assert.equal(running.engine.stats().retries.status_503, 3);
+  });
+
+  test("the budget bounds what an outage costs", async () => {
+    let asked = 0;
+    await using bad = await startBackend(
+      "bad",
+      answering(() => {
+        asked++;
+        return "HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n";
+      }),
+    );
+    const retry = { attempts: 3, backoffMs: 0, budget: 0.1, budgetFloor: 0 };
+    const backends = [bad.settings({ breaker: { enabled: false } })];
+    await using running = await startEngine({ routes: [routeTo(["bad"], { retry })], backends });
+    await statuses(running.port, 50);
+    assert.ok(asked <= 55, `${asked} requests for 50`);
+    assert.ok(running.engine.stats().retries.budget_spent! > 0);
+  });
+
+  test("the breaker opens after five failures, answers by itself, tries one, and closes", async () => {
+    let status = 500;
+    let asked = 0;
+    await using backend = await startBackend(
+      "b",
+      answering(() => {
+        asked++;
+        return `HTTP/1.1 ${status} X\r\nContent-Length: 0\r\n\r\n`;
+      }),
+    );
+    const backends = [backend.settings({ breaker: { openMs: 300 } })];
+    await using running = await startEngine({ routes: [routeTo(["b"])], backends });
+    assert.deepEqual(await statuses(running.port, 7), [500, 500, 500, 500, 500, 503, 503]);
+    assert.equal(asked, 5);
+    assert.equal(running.engine.stats().backends[0]?.breaker, "open");
+    status = 200;
+    const until = running.engine.now() + 300;
+    while (running.engine.now() <= until) await new Promise((resolve) => setTimeout(resolve, 10));
+    assert.deepEqual(await statuses(running.port, 3), [200, 200, 200]);
+    assert.deepEqual(
+      running.events.map(({ what }) => what),
+      ["open", "half-open", "closed"],
+    );
+    running.publish({ backends: [backend.settings({ breaker: { override: "open" } })] });
+    assert.deepEqual(await statuses(running.port, 1), [503]);
+  });
+
+  test("active checks take a backend out and bring it back; the last is used nevertheless", async () => {
+    let isWell = false;
+    const talk = answering((request) =>
+      request.includes("/health") && !isWell ? "HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n" : ok("sick"),
+    );
+    await using sick = await startBackend("sick", talk);
+    await using well = await startBackend(
+      "well",
+      answering(() => ok("well")),
+    );
+    const health = { path: "/health", intervalMs: 30, unhealthyAfter: 2, healthyAfter: 2 };
+    const backends = [sick.settings({ health }), well.settings()];
+    const alone = routeTo(["sick"], { id: "alone", match: { path: { prefix: "/alone" } } });
+    await using running = await startEngine({ routes: [routeTo(["sick", "well"]), alone], backends });
+    await event(running, "unhealthy");
+    using client = new RawClient(running.port);
+    for (let i = 1; i <= 4; i++) await client.send(get()).until((all) => all.split("well").length > i);
+    assert.doesNotMatch(client.received, /sick/);
+    await client.send(get("", "/alone")).until("sick");
+    isWell = true;
+    await event(running, "healthy");
+  });
+
+  test("failures of real traffic eject one of two, and the other serves on", async () => {
+    await using bad = await startBackend("bad", failing(500));
+    await using good = await startBackend(
+      "good",
+      answering(() => ok()),
+    );
+    const backends = [bad.settings({ breaker: { enabled: false } }), good.settings()];
+    await using running = await startEngine({ routes: [routeTo(["bad", "good"])], backends });
+    assert.equal((await statuses(running.port, 10)).filter((status) => status === 500).length, 5);
+    assert.deepEqual(await statuses(running.port, 6), [200, 200, 200, 200, 200, 200]);
+    assert.deepEqual(
+      running.events.map(({ what, backend }) => [what, backend]),
+      [["ejected", "bad"]],
+    );
+  });
+
+  test("a mirror gets a copy, and what becomes of it changes nothing", async () => {
+    let copied = "";
+    await using main = await startBackend(
+      "main",
+      answering(() => ok("main")),
+    );
+    await using copy = await startBackend(
+      "copy",
+      answering((request, socket) => {
+        copied = request;
+        socket.destroy();
+        return undefined;
+      }),
+    );
+    const mirror = { backend: "copy", share: 10_000 };
+    const backends = [main.settings(), copy.settings()];
+    await using running = await startEngine({ routes: [routeTo(["main"], { mirror })], backends });
+    assert.deepEqual(
+      await statuses(running.port, 1, "PUT /m HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody"),
+      [200],
+    );
+    while (running.engine.stats().backends[1]!.failures === 0)
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    assert.match(copied, /^PUT \/m [\s\S]*\r\n\r\nbody$/);
+  });
+
+  test("a sticky cookie brings a client back; a draining backend takes nothing new", async () => {
+    await using a = await startBackend(
+      "a",
+      answering(() => ok("from-a")),
+    );
+    await using b = await startBackend(
+      "b",
+      answering(() => ok("from-b")),
+    );
+    const strategy = { kind: "sticky", cookie: "stay" } as const;
+    await using running = await startEngine({
+      routes: [routeTo(["a", "b"], { strategy })],
+      backends: [a.settings(), b.settings()],
+    });
+    using client = new RawClient(running.port);
+    const first = await client.send(get()).until(/from-[ab]/);
+    const cookie = /Set-Cookie: (stay=\w+); Path/.exec(first)![1]!;
+    const home = /from-[ab]/.exec(first)![0];
+    for (let i = 0; i < 5; i++) {
+      client.received = "";
+      assert.match(await client.send(get(`Cookie: x=1; ${cookie}\r\n`)).until(/from-[ab]/), new RegExp(home));
+    }
+    running.publish({
+      backends: [home === "from-a" ? a.settings({ draining: true }) : b.settings({ draining: true })],
+    });
+    client.received = "";
+    assert.doesNotMatch(await client.send(get(`Cookie: ${cookie}\r\n`)).until(/from-[ab]/), new RegExp(home));
+  });
+});
+
+describe("policies", { concurrency: true }, () => {
+  const guarded = async (policies: object, more = {}) => {
+    let seen = "";
+    const backend = await startBackend(
+      "b",
+      answering((request) => {
+        seen = request;
+        return ok();
+      }),
+    );
+    const running = await startEngine({
+      routes: [routeTo(["b"], { policies })],
+      backends: [backend.settings()],
+      ...more,
+    });
+    return {
+      ...running,
+      seen: () => seen,
+      ask: async (fields = "", method = "GET") => {
+        using client = new RawClient(running.port);
+        return await client.send(get(fields).replace("GET", method)).until(/\r\n\r\n/);
+      },
+      async [Symbol.asyncDispose]() {
+        await running[Symbol.asyncDispose]();
+        await backend[Symbol.asyncDispose]();
+      },
+    };
+  };
+
+  test("rate limits answer 429 with what is allowed", async () => {
+    await using one = await guarded({
+      rateLimits: [{ name: "default", burst: 2, perSecond: 0.1, per: "client" }],
+    });
+    assert.match(
+      await one.ask(),
+      /^HTTP\/1\.1 200 [\s\S]*RateLimit-Policy: "default";q=2;w=20\r\nRateLimit: "default";r=1;t=10\r\n/,
+    );
+    assert.match(await one.ask(), /^HTTP\/1\.1 200 /);
+    assert.match(await one.ask(), /^HTTP\/1\.1 429 [\s\S]*Retry-After: 10\r\n/);
+  });
+
+  test("addresses are allowed and denied", async () => {
+    await using allowed = await guarded({ ip: { allow: ["127.0.0.0/8", "::1"] } });
+    assert.match(await allowed.ask(), /^HTTP\/1\.1 200 /);
+    await using denied = await guarded({ ip: { deny: ["127.0.0.1"] } });
+    assert.match(await denied.ask(), /^HTTP\/1\.1 403 [\s\S]*/);
+    assert.equal(denied.seen(), "");
+  });
+
+  test("CORS: preflights are answered here, others carry the origin that is allowed", async () => {
+    await using one = await guarded({ cors: { origins: ["https://a.example"], credentials: true } });
+    const preflight = await one.ask(
+      "Origin: https://a.example\r\nAccess-Control-Request-Method: PUT\r\n",
+      "OPTIONS",
+    );
+    assert.match(
+      preflight,
+      /^HTTP\/1\.1 204 [\s\S]*Access-Control-Allow-Origin: https:\/\/a\.example\r\n[\s\S]*Access-Control-Allow-Methods: /,
+    );
+    assert.match(
+      await one.ask("Origin: https://a.example\r\n"),
+      /Access-Control-Allow-Origin: https:\/\/a\.example\r\n/,
+    );
+    assert.doesNotMatch(await one.ask("Origin: https://evil.example\r\n"), /Allow-Origin/);
+  });
+
+  test("API keys by their hash; the backend does not see them", async () => {
+    const hash = createHash("sha256").update("s3cret").digest("hex");
+    await using one = await guarded(
+      { apiKey: { groups: ["g"] } },
+      { apiKeys: [{ hash, subject: "me", groups: ["g"] }] },
+    );
+    assert.match(await one.ask(), /^HTTP\/1\.1 401 /);
+    assert.match(await one.ask("X-API-Key: wrong\r\n"), /^HTTP\/1\.1 401 /);
+    assert.match(await one.ask("X-API-Key: s3cret\r\n"), /^HTTP\/1\.1 200 /);
+    assert.doesNotMatch(one.seen(), /s3cret/);
+    assert.equal(one.engine.recent(1)[0]?.subject, "me");
+  });
+
+  test("tokens: issuer, audience, expiry, scope, role; claims become headers that nobody else can set", async () => {
+    const { publicKey, privateKey } = await generateKeyPair("EdDSA", { extractable: true });
+    const issuers = [
+      {
+        id: "i",
+        issuer: "https://i.example",
+        algorithms: ["EdDSA"],
+        keys: [{ ...(await exportJWK(publicKey)) }],
+      },
+    ];
+    const token = (claims: object, { issuer = "https://i.example", lifetime = 60 } = {}) =>
+      new SignJWT({ sub: "u1", scope: "read write", roles: ["dev"], ...claims })
+        .setProtectedHeader({ alg: "EdDSA" })
+        .setIssuer(issuer)
+        .setAudience("api")
+        .setExpirationTime(Math.floor(Date.now() / 1000) + lifetime)
+        .sign(privateKey);
+    const jwt = {
+      issuers: ["i"],
+      audience: "api",
+      scopes: ["read"],
+      anyRole: ["dev", "ops"],
+      claimHeaders: { sub: "X-User" },
+    };
+    await using one = await guarded({ jwt }, { issuers });
+    const ask = async (given: Promise<string>) =>
+      one.ask(`X-User: forged\r\nAuthorization: Bearer ${await given}\r\n`);
+    assert.match(await one.ask(), /^HTTP\/1\.1 401 [\s\S]*WWW-Authenticate: Bearer/);
+    const good = token({});
+    assert.match(await ask(good), /^HTTP\/1\.1 200 /);
+    assert.match(await ask(good), /^HTTP\/1\.1 200 /);
+    assert.match(one.seen(), /X-User: u1\r\n/);
+    assert.doesNotMatch(one.seen(), /forged/);
+    assert.match(await ask(token({ scope: "write" })), /^HTTP\/1\.1 403 /);
+    assert.match(await ask(token({ roles: ["guest"] })), /^HTTP\/1\.1 403 /);
+    assert.match(await ask(token({}, { lifetime: -60 })), /^HTTP\/1\.1 401 /);
+    assert.match(await ask(token({}, { issuer: "https://other.example" })), /^HTTP\/1\.1 401 /);
+    assert.match(await ask(good.then((text) => `${text.slice(0, -8)}AAAAAAAA`)), /^HTTP\/1\.1 401 /);
+  });
+});

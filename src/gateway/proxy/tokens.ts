@@ -1,0 +1,131 @@
+/**
+ * Who a request comes from, by a JWT or an API key. Verdicts on tokens are kept under the tokens themselves, so that
+ * a signature is checked once and not with each request; expiry is looked at each time. Keys of issuers come with the
+ * snapshot, and a change of them forgets all verdicts.
+ */
+import { createHash } from "node:crypto";
+import { createLocalJWKSet, decodeJwt, errors, type JWTPayload, jwtVerify } from "jose";
+import { LRUCache } from "lru-cache";
+import type { ApiKey, TokenIssuer } from "./snapshot.ts";
+
+export interface Identity {
+  readonly issuer: string;
+  readonly subject: string;
+  readonly audience: readonly string[];
+  readonly scopes: readonly string[];
+  readonly roles: readonly string[];
+  readonly claims: JWTPayload;
+  /** Wall time in milliseconds. */
+  readonly expiresAt: number;
+}
+
+export type TokenProblem = "token_missing" | "token_invalid" | "token_expired";
+
+const TOKEN = /^Bearer +([\w-]+\.[\w-]+\.[\w-]+)$/i;
+const TOKEN_BYTES_MAX = 8192;
+const LEEWAY_SECONDS = 5;
+
+interface Issuer {
+  readonly settings: TokenIssuer;
+  readonly keys: ReturnType<typeof createLocalJWKSet>;
+}
+
+export class Tokens {
+  readonly #wallNow: () => number;
+  #byName = new Map<string, Issuer>();
+  #cache = new LRUCache<string, { readonly whole: string; readonly verdict: Identity | TokenProblem }>({
+    max: 10_000,
+  });
+  #keys = new Map<string, ApiKey>();
+  #hashes = new LRUCache<string, string>({ max: 10_000 });
+
+  constructor(wallNow: () => number) {
+    this.#wallNow = wallNow;
+  }
+
+  /** Returns what cannot be used, by the id of its issuer. */
+  setIssuers(issuers: readonly TokenIssuer[]): { id: string; message: string }[] {
+    const problems: { id: string; message: string }[] = [];
+    this.#byName = new Map();
+    this.#cache.clear();
+    for (const settings of issuers) {
+      try {
+        const keys = createLocalJWKSet({ keys: settings.keys as never });
+        this.#byName.set(settings.issuer, { settings, keys });
+      } catch (error) {
+        problems.push({ id: settings.id, message: String(error) });
+      }
+    }
+    return problems;
+  }
+
+  setApiKeys(keys: readonly ApiKey[]): void {
+    this.#keys = new Map(keys.map((key) => [key.hash, key]));
+  }
+
+  /** Synchronous when the token has been seen before. */
+  identify(authorization: string | undefined): Identity | TokenProblem | Promise<Identity | TokenProblem> {
+    if (!authorization) return "token_missing";
+    const known = this.#cache.get(authorization.slice(-64));
+    if (known?.whole !== authorization) return this.#verify(authorization);
+    const { verdict } = known;
+    return typeof verdict === "object" && this.#wallNow() >= verdict.expiresAt ? "token_expired" : verdict;
+  }
+
+  async #verify(authorization: string): Promise<Identity | TokenProblem> {
+    const cache = this.#cache;
+    const verdict = await this.#check(authorization);
+    // Bad ones too: a flood of one forged token costs one check.
+    cache.set(authorization.slice(-64), { whole: authorization, verdict });
+    return verdict;
+  }
+
+  async #check(authorization: string): Promise<Identity | TokenProblem> {
+    const token = authorization.length <= TOKEN_BYTES_MAX && TOKEN.exec(authorization)?.[1];
+    if (!token) return "token_invalid";
+    try {
+      const issuer = this.#byName.get(decodeJwt(token).iss ?? "");
+      if (!issuer) return "token_invalid";
+      const { settings, keys } = issuer;
+      const { payload } = await jwtVerify(token, keys, {
+        issuer: settings.issuer,
+        ...(settings.audience !== undefined && { audience: settings.audience }),
+        algorithms: [...settings.algorithms],
+        clockTolerance: LEEWAY_SECONDS,
+        currentDate: new Date(this.#wallNow()),
+        requiredClaims: ["exp"],
+      });
+      return identityOf(settings.id, payload);
+    } catch (error) {
+      return error instanceof errors.JWTExpired ? "token_expired" : "token_invalid";
+    }
+  }
+
+  apiKey(key: string | undefined): ApiKey | undefined {
+    if (!key || key.length > 512) return undefined;
+    let hash = this.#hashes.get(key);
+    if (!hash) {
+      hash = createHash("sha256").update(key, "latin1").digest("hex");
+      this.#hashes.set(key, hash);
+    }
+    return this.#keys.get(hash);
+  }
+}
+
+function identityOf(issuer: string, claims: JWTPayload): Identity {
+  const realm = claims.realm_access as { roles?: unknown } | undefined;
+  return {
+    issuer,
+    subject: claims.sub ?? "",
+    audience: words(claims.aud),
+    scopes: [...words(claims.scope), ...words(claims.scp)],
+    roles: [...words(claims.roles), ...words(claims.groups), ...words(realm?.roles)],
+    claims,
+    expiresAt: (claims.exp! + LEEWAY_SECONDS) * 1000,
+  };
+}
+
+function words(value: unknown): string[] {
+  if (typeof value === "string") return value.split(" ").filter((word) => word !== "");
+  return Array.isArray(value) ? value.filter((word) => typeof word === "string") : [];
+}
