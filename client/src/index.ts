@@ -12,6 +12,8 @@ import { Approvals } from "./approvals.ts";
 import { Audit } from "./audit.ts";
 import { Gateway } from "./gateway.ts";
 import { Messages } from "./messages.ts";
+import { Scheduled } from "./scheduled.ts";
+import { Schemas } from "./schemas.ts";
 import { Stream, type StreamOptions } from "./stream.ts";
 import { Subscriptions } from "./subscriptions.ts";
 import { System } from "./system.ts";
@@ -22,6 +24,8 @@ export class HotSwap {
   readonly topics: Topics;
   readonly subscriptions: Subscriptions;
   readonly messages: Messages;
+  readonly scheduled: Scheduled;
+  readonly schemas: Schemas;
   readonly audit: Audit;
   readonly approvals: Approvals;
   readonly gateway: Gateway;
@@ -33,6 +37,8 @@ export class HotSwap {
     this.topics = new Topics(this.#transport);
     this.subscriptions = new Subscriptions(this.#transport);
     this.messages = new Messages(this.#transport);
+    this.scheduled = new Scheduled(this.#transport);
+    this.schemas = new Schemas(this.#transport);
     this.audit = new Audit(this.#transport);
     this.approvals = new Approvals(this.#transport);
     this.gateway = new Gateway(this.#transport);
@@ -63,6 +69,8 @@ export {
   HotSwapProblem,
 } from "./problem.ts";
 export type { Publisher, PublisherOptions } from "./publisher.ts";
+export type * from "./scheduled.ts";
+export type * from "./schemas.ts";
 export type { OpenSocket, Socket, SocketEvents, SocketRequest } from "./socket.ts";
 export type { Stream, StreamOptions } from "./stream.ts";
 export type { StreamConsumeOptions, StreamConsumer } from "./stream-consumer.ts";

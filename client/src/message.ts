@@ -60,10 +60,16 @@ export interface Message<Payload = Json> {
 export interface MessageOrigin {
   messageId: string;
   topic: string;
+  partition: number;
+  offset: number;
   subscription: string;
+  cause: "attempts" | "rejected";
+  /** What the last consumer said, or that its lease expired. */
   reason: string;
   attempts: number;
   publishedAt: string;
+  firstFailedAt: string;
+  lastFailedAt: string;
   deadLetteredAt: string;
 }
 

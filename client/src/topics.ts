@@ -18,6 +18,8 @@ export interface Topic {
   partitions: number;
   durability: Durability;
   description: string;
+  /** The topic whose dead letters it holds; such queues make themselves. */
+  deadLettersOf?: string;
   createdAt: string;
   updatedAt: string;
   /** Grows with each change; `update` takes it to notice changes by others. */

@@ -14,6 +14,9 @@ import { TrafficPage } from "./gateway/traffic.page.tsx";
 import { MessagePage } from "./messages/message.page.tsx";
 import { OverviewPage } from "./overview/overview.page.tsx";
 import type { IconName } from "./parts/icon.tsx";
+import { NewSchemaPage } from "./schemas/new-schema.page.tsx";
+import { SchemaPage } from "./schemas/schema.page.tsx";
+import { SchemasPage } from "./schemas/schemas.page.tsx";
 import { SubscriptionPage } from "./subscriptions/subscription.page.tsx";
 import { SubscriptionsPage } from "./subscriptions/subscriptions.page.tsx";
 import { TopicPage } from "./topics/topic.page.tsx";
@@ -53,6 +56,15 @@ export const systems: readonly System[] = [
         icon: "subscriptions",
         page: ([id, tab]) =>
           id === undefined ? <SubscriptionsPage /> : <SubscriptionPage key={id} id={id} tab={tab} />,
+      },
+      {
+        path: "schemas",
+        label: "Schemas",
+        icon: "schemas",
+        page: ([id]) => {
+          if (id === undefined) return <SchemasPage />;
+          return id === "new" ? <NewSchemaPage /> : <SchemaPage key={id} id={id} />;
+        },
       },
     ],
   },

@@ -56,6 +56,19 @@ describe("topics in the console", options, () => {
       await page.getByText("There are no topics yet").waitFor();
     }));
 
+  it("lists messages that wait for their time, and takes one back", () =>
+    stage.visit(async (page) => {
+      await stage.hotswap.topics.create({ name: "reminders" });
+      await stage.at(page, "/topics/reminders/scheduled");
+      await page.getByText("Nothing waits for its time").waitFor();
+      await stage.run((await page.locator(".empty .command").textContent())!);
+      const row = page.getByRole("row", { name: /in 59 min/ });
+      await row.getByRole("button", { name: "Cancel…" }).click();
+      await page.getByRole("button", { name: "Take it back" }).click();
+      await page.getByText("Nothing waits for its time").waitFor();
+      await stage.hotswap.topics.delete("reminders");
+    }));
+
   it("gives a message an address of its own", () =>
     stage.visit(async (page) => {
       await stage.hotswap.topics.create({ name: "linked" });
@@ -110,6 +123,10 @@ describe("topics in the console", options, () => {
         await page.locator(".message-detail a").first().click();
         await page.getByRole("heading", { name: "Message", exact: true }).waitFor();
         await page.locator(".json").waitFor();
+      },
+      "topic-scheduled": async (page) => {
+        await stage.at(page, "/topics/orders/scheduled");
+        await page.getByText("Nothing waits for its time").waitFor();
       },
       "topic-publish": async (page) => {
         await stage.at(page, "/topics/orders/publish");

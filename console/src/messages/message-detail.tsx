@@ -61,6 +61,7 @@ function originOf({ origin }: Message): RowEntry[] {
     ["Died in", `${origin.subscription} of ${origin.topic}, ${origin.deadLetteredAt}`],
     ["Reason", origin.reason],
     ["Attempts", origin.attempts],
+    ["First failed", origin.firstFailedAt],
   ];
 }
 

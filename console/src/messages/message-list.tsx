@@ -1,4 +1,5 @@
 /** Messages below each other; one of them can be opened. Which one is, stands in the address. */
+import type { Signal } from "@preact/signals";
 import type { Message } from "../../../client/src/index.ts";
 import { ago, exact } from "../format.ts";
 import { serverNowMs } from "../overview/live.ts";
@@ -9,20 +10,32 @@ import { MessageDetail, preview } from "./message-detail.tsx";
 /** The message that is looked at. */
 export const opened = (): string => query.value.open ?? "";
 
-export function MessageList({ messages }: { messages: readonly Message[] }) {
+interface MessageListProps {
+  messages: readonly Message[];
+  /** Ids of those that are ticked, where single ones can be chosen. */
+  ticked?: Signal<ReadonlySet<string>>;
+}
+
+export function MessageList({ messages, ticked }: MessageListProps) {
   return (
     <ol class="panel messages" aria-label="Messages">
       {messages.map((message) => (
-        <MessageRow key={message.messageId} message={message} />
+        <MessageRow key={message.messageId} message={message} ticked={ticked} />
       ))}
     </ol>
   );
 }
 
-function MessageRow({ message }: { message: Message }) {
+interface MessageRowProps {
+  message: Message;
+  ticked: Signal<ReadonlySet<string>> | undefined;
+}
+
+function MessageRow({ message, ticked }: MessageRowProps) {
   const isOpen = opened() === message.messageId;
   return (
-    <li>
+    <li class={ticked ? "with-tick" : undefined}>
+      {ticked && <Tick id={message.messageId} ticked={ticked} />}
       <button
         type="button"
         class="message-row"
@@ -42,5 +55,21 @@ function MessageRow({ message }: { message: Message }) {
       </button>
       {isOpen && <MessageDetail message={message} />}
     </li>
+  );
+}
+
+function Tick({ id, ticked }: { id: string; ticked: Signal<ReadonlySet<string>> }) {
+  return (
+    <input
+      type="checkbox"
+      aria-label={`Choose message ${id}`}
+      checked={ticked.value.has(id)}
+      onChange={(event) => {
+        const next = new Set(ticked.value);
+        if (event.currentTarget.checked) next.add(id);
+        else next.delete(id);
+        ticked.value = next;
+      }}
+    />
   );
 }

@@ -11,10 +11,12 @@ import { numbersOf } from "./live.ts";
 import { PublishForm } from "./publish-form.tsx";
 import { TopicActivity } from "./topic-activity.tsx";
 import { TopicMessages } from "./topic-messages.tsx";
+import { TopicScheduled } from "./topic-scheduled.tsx";
 
 const tabs = [
   ["", "Activity"],
   ["messages", "Messages"],
+  ["scheduled", "Scheduled"],
   ["publish", "Publish"],
 ] as const;
 
@@ -69,6 +71,7 @@ export function TopicPage({ name, tab = "" }: { name: string; tab: string | unde
         <>
           <Tabs label="Parts of the topic" base={["topics", name]} tabs={tabs} />
           {tab === "messages" && <TopicMessages topic={topic} />}
+          {tab === "scheduled" && <TopicScheduled topic={topic} />}
           {tab === "publish" && <PublishForm topic={topic} />}
           {tab === "" && <TopicActivity topic={topic} />}
         </>

@@ -1,0 +1,34 @@
+/** Who uses a version of a schema: what must be looked at before it is deprecated. */
+import type { SchemaUser } from "../../../client/src/index.ts";
+import { Dash } from "../parts/number.tsx";
+import { ProblemPanel } from "../parts/problem.tsx";
+import { type Column, Table } from "../parts/table.tsx";
+import { useLive } from "../poll.ts";
+import { hotswap } from "../session.ts";
+
+export function SchemaUsers({ id }: { id: string }) {
+  const { answer: users, error } = useLive((signal) => hotswap().schemas.usage(id, { signal }), {
+    intervalMs: 5000,
+  });
+  return (
+    <>
+      <ProblemPanel error={error.value} />
+      {users.value && users.value.length > 0 && (
+        <Table
+          title="Who uses it"
+          rows={users.value}
+          columns={columns}
+          keyOf={({ kind, name, of }) => `${kind} ${of} ${name}`}
+        />
+      )}
+      {users.value?.length === 0 && <p class="muted">Nothing uses this version.</p>}
+    </>
+  );
+}
+
+const columns: readonly Column<SchemaUser>[] = [
+  { head: "Name", cell: ({ name }) => name },
+  { head: "Kind", cell: ({ kind }) => kind },
+  { head: "Of", cell: ({ of }) => of ?? <Dash /> },
+  { head: "As", cell: ({ version }) => (version === null ? "the newest version" : `version ${version}`) },
+];
