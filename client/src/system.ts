@@ -1,7 +1,7 @@
 /** The server itself: how it is and what it does right now. */
 
 import { HotSwapProblem } from "./problem.ts";
-import type { CallOptions, Transport } from "./transport.ts";
+import { type CallOptions, path, type Transport } from "./transport.ts";
 
 export interface Overview {
   version: string;
@@ -43,6 +43,30 @@ export interface HealthCheck {
   detail?: string;
 }
 
+/** One life of one process of the broker. */
+export interface BrokerNode {
+  id: string;
+  name: string;
+  /** Where other nodes reach it. */
+  address: string;
+  /** It is the node that answered. */
+  isSelf: boolean;
+  status: "started" | "draining" | "suspect" | "dead" | "stopped";
+  isHealthy: boolean;
+  /** What makes it unhealthy, in words. */
+  complaints: string[];
+  startedAt: string;
+  heartbeatAt: string;
+  health: {
+    queueDepth: number;
+    consumers: number;
+    topics: number;
+    cpuShare: number;
+    memoryBytes: number;
+    eventLoopDelayMs: number;
+  };
+}
+
 export class System {
   readonly #transport: Transport;
 
@@ -52,6 +76,16 @@ export class System {
 
   overview(options: CallOptions = {}): Promise<Overview> {
     return this.#transport.json({ method: "GET", path: "/api/v1/overview", ...options });
+  }
+
+  /** The broker nodes that run, and for an hour those that have gone. */
+  async nodes(options: CallOptions = {}): Promise<BrokerNode[]> {
+    const request = { method: "GET", path: "/api/v1/nodes", ...options } as const;
+    return (await this.#transport.json<{ items: BrokerNode[] }>(request)).items;
+  }
+
+  node(id: string, options: CallOptions = {}): Promise<BrokerNode> {
+    return this.#transport.json({ method: "GET", path: path`/api/v1/nodes/${id}`, ...options });
   }
 
   /** Whether the process lives; needs no token. */

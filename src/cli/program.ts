@@ -7,6 +7,7 @@ import { addAudit } from "./audit.ts";
 import { addBench } from "./bench.ts";
 import { addDev } from "./dev.ts";
 import { addDoctor } from "./doctor.ts";
+import { addNode } from "./node.ts";
 import { addPub } from "./pub.ts";
 import { addRoutes } from "./routes.ts";
 import { addStart } from "./start.ts";
@@ -38,6 +39,7 @@ export function createProgram({ version, description }: Manifest): Command {
   addDev(program, version);
   addStart(program, version);
   addStatus(program);
+  addNode(program);
   addDoctor(program);
   addRoutes(program, version);
   program.commandsGroup("Access:");

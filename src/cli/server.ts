@@ -3,6 +3,7 @@
  * and nowhere else. A room that cannot start says which setting to mend; what started before it is stopped.
  */
 import { mkdir } from "node:fs/promises";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { type Clock, sleep, systemClock } from "../core/clock.ts";
 import { HotSwapError, hasCode } from "../core/errors.ts";
@@ -84,15 +85,9 @@ async function start(options: ServerOptions, lifecycle: Lifecycle): Promise<Runn
   const stores = await startStores(options, lifecycle, listener);
   await stores.sql.migrate(await allMigrations());
   const platform = await startPlatform(options, stores, lifecycle, onError);
-  const registry = new schemas.SchemaRegistry({
-    sql: stores.sql,
-    audit: platform.audit,
-    approvals: platform.approvals,
-    clock,
-    makeId,
-    settings: settings.schemas,
-  });
+  const registry = openSchemas(settings, stores, platform);
   await lifecycle.start(registry);
+  const usage = new ProcessUsage();
   const broker = new messaging.Messaging({
     sql: stores.sql,
     log: stores.log,
@@ -101,6 +96,9 @@ async function start(options: ServerOptions, lifecycle: Lifecycle): Promise<Runn
     makeId,
     metrics,
     settings: { ...settings.messaging, ...settings.http },
+    kv: stores.kv,
+    nodes: nodeSettings(settings),
+    usage: () => usage.read(),
     onError: onError("messaging"),
   });
   await lifecycle.start(broker);
@@ -123,16 +121,23 @@ async function start(options: ServerOptions, lifecycle: Lifecycle): Promise<Runn
     metrics,
     metricsPublic: settings.metrics.public,
     health,
-    usage: new ProcessUsage(),
+    usage,
     onError: onError("http"),
   });
   const http = await openHttp(options, routes, platform, httpObserver({ metrics, traces, log }));
   await lifecycle.start(http);
-  const stop = () => {
+  await broker.join(settings.nodes.address ?? addressOf(settings, http.url));
+  const stop = async () => {
     health.drain();
-    return lifecycle.stop();
+    http.drain();
+    await broker.leave().catch(onError("messaging"));
+    await lifecycle.stop();
   };
   return { url: http.url, gateway: listener.url, routes, issuer: platform.issuer, stop };
+}
+
+function openSchemas({ schemas: settings }: Settings, { sql }: Stores, { audit, approvals }: Platform) {
+  return new schemas.SchemaRegistry({ sql, audit, approvals, clock, makeId, settings });
 }
 
 type OnRecords = gateway.ListenerOptions["onRecords"];
@@ -192,6 +197,24 @@ function gatewayCheck(proxy: gateway.Gateway): Check {
         `Serves by its last snapshot, revision ${revision}, since ${since}.`,
       );
     },
+  };
+}
+
+/** Where other nodes of the same network reach this one, unless a setting says it. */
+function addressOf({ http: { host } }: Settings, url: string): string {
+  if (host !== "0.0.0.0" && host !== "::") return url;
+  return `http://${hostname()}:${new URL(url).port}`;
+}
+
+export function nodeSettings({ nodes, http }: Settings) {
+  const { leaseMs, lingerMs, queueDepthMax, memoryBytesMax, eventLoopDelayMaxMs } = nodes;
+  return {
+    name: nodes.name ?? `${hostname()}-${http.port}`,
+    leaseMs,
+    lingerMs,
+    queueDepth: queueDepthMax,
+    memoryBytes: memoryBytesMax,
+    eventLoopDelayMs: eventLoopDelayMaxMs,
   };
 }
 

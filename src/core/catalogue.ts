@@ -395,6 +395,16 @@ const entries = {
     title: "There is no such topic",
     help: "Create it with POST /api/v1/topics or `hotswap topic create`.",
   },
+  topic_moved: {
+    kind: "unavailable",
+    title: "Another node serves the topic",
+    help: "Repeat the request: it is passed on as soon as a node serves the topic, after a crash within five seconds. If it stays, look at `hotswap node list`.",
+  },
+  node_not_found: {
+    kind: "not_found",
+    title: "There is no such node",
+    help: "List the nodes with `hotswap node list`. One that has gone is forgotten after an hour.",
+  },
   topic_exists: {
     kind: "conflict",
     title: "A topic of this name exists already",

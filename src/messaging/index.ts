@@ -1,7 +1,8 @@
 /** The message broker: what the composition root needs to run it. */
 import type { Service } from "../core/lifecycle.ts";
 import type { Route } from "../platform/http/route.ts";
-import type { Metrics } from "../platform/telemetry/index.ts";
+import type { Metrics, Usage } from "../platform/telemetry/index.ts";
+import type { Kv } from "../stores/kv/port.ts";
 import { bindLog } from "./binding.ts";
 import { DeadLetterTopics } from "./dead-letter-topics.ts";
 import { Registry } from "./delivery/registry.ts";
@@ -10,6 +11,7 @@ import { messageRoutes } from "./messages.routes.ts";
 import { settleMax } from "./messages.schema.ts";
 import { type MessageLimits, Messages } from "./messages.ts";
 import { MessagingMetrics } from "./metrics.ts";
+import { Nodes, type NodesParts } from "./nodes/index.ts";
 import { scheduledRoutes } from "./scheduled.routes.ts";
 import { settlementRoutes } from "./settlements.routes.ts";
 import { Settlements } from "./settlements.ts";
@@ -39,7 +41,10 @@ export interface MessagingSettings {
 export interface MessagingOptions
   extends Omit<MessagingParts, "registry" | "ackDeadlineSeconds" | "partitionsMax" | "onError"> {
   metrics: Metrics;
+  kv: Kv;
   settings: MessagingSettings;
+  nodes: NodesParts["settings"];
+  usage: () => Usage;
   /** Told of what cannot be answered to anybody. */
   onError: (error: unknown) => void;
 }
@@ -51,9 +56,10 @@ export class Messaging implements Service {
   readonly routes: Route[];
   readonly #registry: Registry;
   readonly #topics: Topics;
+  readonly #nodes: Nodes;
   readonly #parts: MessagingParts;
 
-  constructor({ metrics, settings, onError, ...parts }: MessagingOptions) {
+  constructor({ metrics, settings, onError, kv, nodes, usage, ...parts }: MessagingOptions) {
     const {
       ackDeadlineSeconds,
       partitionsMax,
@@ -74,6 +80,12 @@ export class Messaging implements Service {
       scheduledMax,
       onError,
     });
+    const { sql, makeId } = parts;
+    this.#nodes = new Nodes(
+      { sql, kv, log, clock, makeId, metrics, settings: nodes, usage, onError },
+      this.#registry,
+    );
+    this.#registry.serving = this.#nodes.serving;
     const whole: MessagingParts = {
       ...parts,
       registry: this.#registry,
@@ -86,7 +98,7 @@ export class Messaging implements Service {
     this.#topics = new Topics(whole);
     const messages = new Messages(this.#registry, limitsOf(settings));
     const settlements = new Settlements(this.#registry, batchMax);
-    this.routes = [
+    const routes = [
       ...topicRoutes(this.#topics),
       ...subscriptionRoutes(new Subscriptions(whole)),
       ...messageRoutes(messages),
@@ -101,6 +113,7 @@ export class Messaging implements Service {
         onError,
       }),
     ];
+    this.routes = this.#nodes.routes(routes, messages);
   }
 
   /** Sums over a tenant's topics, for people. Opens every subscription once, as depths are in their journals. */
@@ -110,6 +123,7 @@ export class Messaging implements Service {
       if (topic.spec.tenant !== tenant) continue;
       sum.topics += 1;
       sum.publishedTotal += topic.publishedTotal;
+      if (!topic.isServed) continue; // another node's; its own page counts it
       for (const partition of await topic.partitions()) sum.bytes += partition.bytes;
       for (const { name } of topic.subscriptions) addTo(sum, await topic.subscription(name));
     }
@@ -122,8 +136,19 @@ export class Messaging implements Service {
     await this.#topics.load();
   }
 
-  stop(): Promise<void> {
-    return this.#registry.close();
+  /** Takes part among other nodes, which reach this one at `address`. */
+  join(address: string): Promise<void> {
+    return this.#nodes.join(address);
+  }
+
+  /** Hands over to other nodes; resolves when no request should come here any more. */
+  leave(): Promise<void> {
+    return this.#nodes.leave();
+  }
+
+  async stop(): Promise<void> {
+    await this.#registry.close();
+    await this.#nodes.stop();
   }
 }
 

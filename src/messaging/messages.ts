@@ -1,6 +1,7 @@
 /** Messages as the API sees them: bytes in, bytes out. The work is done by delivery/; nothing here touches SQL. */
 import { HotSwapError, hasCode } from "../core/errors.ts";
 import { encodeCursor } from "../platform/http/page.ts";
+import type { Context } from "../platform/http/route.ts";
 import type { LogPartition, LogRecord } from "../stores/log/port.ts";
 import { delayPartition } from "./delivery/delay-log.ts";
 import type { Placement } from "./delivery/publisher.ts";
@@ -26,11 +27,16 @@ export interface ConsumeRequest {
   waitMs: number;
 }
 
+/** Resolves to the answer of each line: its receipt, or its error. */
+export type Relay = (context: Context, topic: string, lines: readonly Buffer[]) => Promise<string[]>;
+
 /** Bytes of one answer: a peek or read never takes more at once. */
 const peekBytes = 4 << 20;
 
 export class Messages {
   readonly limits: MessageLimits;
+  /** Publishes lines of a stream whose topic went to another node meanwhile; only where there are several. */
+  relay: Relay | undefined;
   readonly #registry: Registry;
 
   constructor(registry: Registry, limits: MessageLimits) {

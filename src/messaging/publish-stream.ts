@@ -6,7 +6,7 @@
  */
 import { once } from "node:events";
 import type { ServerResponse } from "node:http";
-import { HotSwapError } from "../core/errors.ts";
+import { HotSwapError, hasCode } from "../core/errors.ts";
 import { readLines } from "../platform/http/body.ts";
 import { asHotSwapError, toProblem } from "../platform/http/problem.ts";
 import type { Context } from "../platform/http/route.ts";
@@ -38,7 +38,7 @@ export async function publishLines(
   };
   try {
     for await (const lines of readLines(request, messages.limits.lineBytes)) {
-      underWay.push(answer(publishChunk(messages, topic, lines, requestId)));
+      underWay.push(answer(publishChunk(messages, topic, lines, context)));
       if (underWay.length >= windowChunks) await underWay.shift();
     }
     await last;
@@ -53,8 +53,9 @@ async function publishChunk(
   messages: Messages,
   topic: LiveTopic,
   lines: Buffer[],
-  requestId: string,
+  context: Context,
 ): Promise<string> {
+  const { requestId } = context;
   const answers = new Array<string>(lines.length);
   const accepted: NewMessage[] = [];
   const indexes: number[] = [];
@@ -66,15 +67,37 @@ async function publishChunk(
       answers[index] = errorText(error, requestId);
     }
   });
-  const placements = accepted.length > 0 ? await topic.publish(accepted) : [];
+  const placements = accepted.length > 0 ? await published(topic, accepted) : [];
+  if (messages.relay && placements.some((outcome) => isElsewhere(outcome))) {
+    const moved = indexes.filter((_, i) => isElsewhere(placements[i]));
+    const texts = await messages.relay(
+      context,
+      topic.spec.name,
+      moved.map((index) => lines[index]!),
+    );
+    for (const [i, text] of texts.entries()) answers[moved[i]!] = text;
+  }
   placements.forEach((placement: Placement | Error, i) => {
-    answers[indexes[i]!] =
+    answers[indexes[i]!] ??=
       placement instanceof Error ? errorText(placement, requestId) : receiptText(topic, placement);
   });
   return `${answers.join("\n")}\n`;
 }
 
-function errorText(error: unknown, requestId: string): string {
+/** A topic that moves to another node refuses the call as a whole; here each message has its outcome. */
+async function published(topic: LiveTopic, messages: NewMessage[]): Promise<(Placement | Error)[]> {
+  try {
+    return await topic.publish(messages);
+  } catch (error) {
+    if (!isElsewhere(error)) throw error;
+    return messages.map(() => error as Error);
+  }
+}
+
+/** Refused for certain, because another node serves the topic now. */
+const isElsewhere = (outcome: unknown) => hasCode(outcome, "topic_moved") || hasCode(outcome, "log_fenced");
+
+export function errorText(error: unknown, requestId: string): string {
   return JSON.stringify({ error: toProblem(asHotSwapError(error), requestId) });
 }
 

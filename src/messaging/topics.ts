@@ -59,7 +59,7 @@ export class Topics {
       registry.addSubscription(registry.topic(row.tenant_id, row.topic), toSubscriptionSpec(row));
     }
     await this.#collectGarbage();
-    await this.#openDelays();
+    if (!this.#parts.log.shared) await this.#openDelays(); // else whoever serves the topic does
   }
 
   /** Topics in which messages wait must be awake; that one cannot be read stops only its own. */

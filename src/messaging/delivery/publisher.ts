@@ -82,6 +82,15 @@ export class Publisher {
     if (outcome instanceof Error) throw outcome;
   }
 
+  /** What it remembers is read from the log again at the next use: another node may write meanwhile. */
+  async forget(): Promise<void> {
+    const delays = await this.#openingDelays?.catch(() => undefined); // has been told to who waited for it
+    delays?.close();
+    this.#dedup = undefined;
+    this.#openingDelays = undefined;
+    this.#delays = undefined;
+  }
+
   get #spec(): TopicSpec {
     return this.#options.spec();
   }

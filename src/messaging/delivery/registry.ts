@@ -8,15 +8,21 @@ export class Registry {
   readonly #byName = new Map<string, LiveTopic>();
   readonly #byNumber = new Map<number, LiveTopic>();
   readonly #bySubscription = new Map<number, { topic: LiveTopic; name: string }>();
+  readonly #bySubscriptionId = new Map<string, LiveTopic>();
   readonly #parts: TopicParts;
+  /** Who may serve which topic; undefined on a single node. To be set before the first topic. */
+  serving: TopicParts["serving"];
 
   constructor(parts: TopicParts) {
     this.#parts = parts;
     parts.metrics.watch(() => this.openSubscriptions());
   }
 
+  /** Gives the topic that is there already when it is the same one: it may be known from another node's change. */
   add(spec: TopicSpec): LiveTopic {
-    const topic = new LiveTopic(spec, this.#parts);
+    const known = this.#byNumber.get(spec.number);
+    if (known) return known;
+    const topic = new LiveTopic(spec, this.serving ? { ...this.#parts, serving: this.serving } : this.#parts);
     this.#byName.set(nameKey(spec.tenant, spec.name), topic);
     this.#byNumber.set(spec.number, topic);
     return topic;
@@ -26,7 +32,10 @@ export class Registry {
     const key = nameKey(topic.spec.tenant, topic.spec.name);
     if (this.#byName.get(key) === topic) this.#byName.delete(key); // else the name is another topic's by now
     this.#byNumber.delete(topic.spec.number);
-    for (const { number } of topic.subscriptions) this.#bySubscription.delete(number);
+    for (const { number, id } of topic.subscriptions) {
+      this.#bySubscription.delete(number);
+      this.#bySubscriptionId.delete(id);
+    }
     await topic.close(topicNotFound(topic.spec.name));
     this.#parts.metrics.forgetTopic(topic.spec);
   }
@@ -48,20 +57,37 @@ export class Registry {
     return topic?.spec.tenant === tenant ? topic : undefined;
   }
 
+  /** The topic that a partition of the log belongs to, be it of messages or of a journal. */
+  byPartition(name: string): LiveTopic | undefined {
+    const [, kind, digits] = /^([a-z])(\d+)/.exec(name) ?? [];
+    const number = Number(digits);
+    return kind === "s" ? this.#bySubscription.get(number)?.topic : this.#byNumber.get(number);
+  }
+
   /** The subscription of a receipt; undefined also when it belongs to another tenant. */
   bySubscription(tenant: string, number: number): { topic: LiveTopic; name: string } | undefined {
     const owner = this.#bySubscription.get(number);
     return owner?.topic.spec.tenant === tenant ? owner : undefined;
   }
 
+  /** The topic of a subscription's id; undefined also when it belongs to another tenant. */
+  bySubscriptionId(tenant: string, id: string): LiveTopic | undefined {
+    const topic = this.#bySubscriptionId.get(id);
+    return topic?.spec.tenant === tenant ? topic : undefined;
+  }
+
   addSubscription(topic: LiveTopic, spec: SubscriptionSpec): void {
     topic.addSubscription(spec);
     this.#bySubscription.set(spec.number, { topic, name: spec.name });
+    this.#bySubscriptionId.set(spec.id, topic);
   }
 
   async removeSubscription(topic: LiveTopic, name: string): Promise<void> {
     const spec = topic.subscriptions.find((candidate) => candidate.name === name);
-    if (spec) this.#bySubscription.delete(spec.number);
+    if (spec) {
+      this.#bySubscription.delete(spec.number);
+      this.#bySubscriptionId.delete(spec.id);
+    }
     await topic.removeSubscription(name, subscriptionNotFound(topic.spec.name, name));
     this.#parts.metrics.forgetSubscription(topic.spec, name);
   }

@@ -316,6 +316,11 @@ export class LiveSubscription {
     this.#ackDeadlineMs = ackDeadlineMs;
   }
 
+  /** Receivers that wait for a message. */
+  get waiting(): number {
+    return this.#waiters.size;
+  }
+
   get state() {
     let depth = 0;
     let inFlight = 0;

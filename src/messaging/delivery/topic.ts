@@ -6,6 +6,8 @@ import { HotSwapError, hasCode } from "../../core/errors.ts";
 import type { LogPartition, LogStore } from "../../stores/log/port.ts";
 import { decodeMessage, type NewMessage } from "../message.ts";
 import type { MessagingMetrics } from "../metrics.ts";
+import type { Tenure } from "../nodes/tenancy.ts";
+import { TenuredLog } from "../nodes/tenured-log.ts";
 import type { DeadLetterQueue } from "./dead-letters.ts";
 import { DelayLog, delayLogName } from "./delay-log.ts";
 import { Journal } from "./journal.ts";
@@ -36,7 +38,16 @@ const noSubscriptionStats = {
   deadLetteredTotal: 0,
 };
 
+/** Who may serve a topic, where several nodes share the log. */
+export interface Serving {
+  /** Throws `topic_moved` when it is another node. */
+  tenureOf(topic: { tenant: string; name: string }): Tenure;
+  holds(tenure: Tenure): boolean;
+}
+
 export interface TopicParts {
+  /** Undefined on a single node, which serves everything. */
+  serving?: Serving | undefined;
   log: LogStore;
   clock: Clock;
   metrics: MessagingMetrics;
@@ -71,6 +82,8 @@ export class LiveTopic {
   readonly #publisher: Publisher;
   readonly #partitions: LogPartition[] = [];
   readonly #subscriptions = new Map<string, Member>();
+  readonly #tenured: TenuredLog | undefined;
+  #tenure: Tenure | undefined;
   #opening: Promise<readonly LogPartition[]> | undefined;
   #growing = Promise.resolve();
   #isReady = false;
@@ -81,7 +94,8 @@ export class LiveTopic {
 
   constructor(spec: TopicSpec, parts: TopicParts) {
     this.spec = spec;
-    this.#parts = parts;
+    this.#tenured = parts.serving && new TenuredLog(parts.log);
+    this.#parts = this.#tenured ? { ...parts, log: this.#tenured } : parts;
     const { clock, dedupKeysMax } = parts;
     this.#publisher = new Publisher({
       clock,
@@ -100,6 +114,7 @@ export class LiveTopic {
    */
   partitions(): readonly LogPartition[] | Promise<readonly LogPartition[]> {
     if (this.#closed) throw this.#closed; // opening would make anew what a deletion has removed
+    if (this.#tenured) this.#admit();
     if (this.#isReady && this.#partitions.length === this.spec.partitions) return this.#partitions;
     this.#opening ??= this.#open();
     return this.#opening;
@@ -136,6 +151,42 @@ export class LiveTopic {
     return delays;
   }
 
+  /** Whether this node serves it now; always, on a single node. */
+  get isServed(): boolean {
+    try {
+      if (this.#tenured) this.#admit();
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Throws `topic_moved` when another node serves the topic. */
+  #admit(): void {
+    const { serving } = this.#parts;
+    if (!this.#tenured || !serving || (this.#tenure && serving.holds(this.#tenure))) return;
+    this.#tenure = serving.tenureOf(this.spec);
+    this.#tenured.epoch = this.#tenure.epoch;
+  }
+
+  /**
+   * Closes what is open, once the appends under way have ended, and opens it again at the next use by whoever may
+   * serve it then. Whoever waits for messages is told the reason.
+   */
+  async suspend(reason: HotSwapError): Promise<void> {
+    await this.#opening?.catch(() => {}); // has been told to who waited for it
+    this.#isReady = false;
+    this.#partitions.length = 0;
+    await this.#publisher.forget();
+    for (const member of this.#subscriptions.values()) {
+      const live = await member.opening?.catch(() => undefined);
+      member.opening = undefined;
+      member.live = undefined;
+      live?.close(reason);
+    }
+    await this.#tenured?.letAllGo();
+  }
+
   get publishedTotal(): number {
     return this.#publisher.publishedTotal;
   }
@@ -148,7 +199,10 @@ export class LiveTopic {
 
   /** Adds a subscription that exists in SQL. It is opened at first use. */
   addSubscription(spec: SubscriptionSpec): void {
-    this.#subscriptions.set(spec.name, { spec, opening: undefined, live: undefined });
+    const known = this.#subscriptions.get(spec.name)?.spec.number === spec.number;
+    if (known)
+      this.changeSubscription(spec); // another node has
+    else this.#subscriptions.set(spec.name, { spec, opening: undefined, live: undefined });
   }
 
   /** Settings of a subscription have changed. */
@@ -174,6 +228,7 @@ export class LiveTopic {
 
   async subscription(name: string): Promise<LiveSubscription | undefined> {
     const member = this.#subscriptions.get(name);
+    if (this.#tenured) this.#admit();
     if (!member || member.live) return member?.live;
     await this.partitions();
     return this.#openMember(member);
@@ -220,8 +275,9 @@ export class LiveTopic {
 
   async #grow(spec: TopicSpec): Promise<void> {
     if (spec.version < this.spec.version) return; // a later change has overtaken this one
-    await this.partitions();
+    if (this.isServed) await this.partitions();
     this.spec = spec;
+    if (!this.isServed) return;
     await this.partitions();
     for (const { live } of this.#subscriptions.values()) await live?.addPartitions();
   }

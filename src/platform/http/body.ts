@@ -8,7 +8,27 @@ import type { IncomingMessage } from "node:http";
 import { HotSwapError } from "../../core/errors.ts";
 import { refuseDeepJson } from "../../core/json.ts";
 
+/** Bodies of requests that may have to be read twice. */
+const kept = new WeakMap<IncomingMessage, { bytes?: Promise<Buffer> }>();
+
+/** From now on `readBody` of this request gives the same bytes again: it may have to be passed on to another node. */
+export function keepBody(request: IncomingMessage): void {
+  if (!kept.has(request)) kept.set(request, {});
+}
+
+/** What `readBody` has read of a request whose body is kept. */
+export function keptBody(request: IncomingMessage): Promise<Buffer> | undefined {
+  return kept.get(request)?.bytes;
+}
+
 export function readBody(request: IncomingMessage, limitBytes: number): Promise<Buffer> {
+  const slot = kept.get(request);
+  if (!slot) return readOnce(request, limitBytes);
+  slot.bytes ??= readOnce(request, limitBytes);
+  return slot.bytes;
+}
+
+function readOnce(request: IncomingMessage, limitBytes: number): Promise<Buffer> {
   const declared = Number(request.headers["content-length"] ?? 0);
   if (declared > limitBytes) return Promise.reject(tooLarge(limitBytes));
   return new Promise((resolve, reject) => {

@@ -77,6 +77,7 @@ export class HttpServer implements Service {
   readonly #requestIdPrefix: string;
   readonly #upgrades: Upgrades;
   #requestCount = 0;
+  #isDraining = false;
 
   constructor(options: HttpOptions) {
     this.#options = options;
@@ -136,6 +137,11 @@ export class HttpServer implements Service {
     return `http://${family === "IPv6" ? `[${address}]` : address}:${port}`;
   }
 
+  /** From now on every answer ends its connection, so that callers go elsewhere before it is closed on them. */
+  drain(): void {
+    this.#isDraining = true;
+  }
+
   /** Stops accepting, wakes long polls through their signal, and waits for open requests up to the drain time-out. */
   async stop(): Promise<void> {
     this.#stopping.abort(new HotSwapError("shutting_down"));
@@ -175,6 +181,7 @@ export class HttpServer implements Service {
       const started = options.clock.monotonic();
       let failure: HotSwapError | undefined;
       observer?.begin(raw);
+      if (this.#isDraining) reply.raw.shouldKeepAlive = false;
       try {
         const admitted = this.#admit(route, raw, (headers) => reply.headers(headers));
         const principal = admitted instanceof Promise ? await admitted : admitted;

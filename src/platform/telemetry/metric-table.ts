@@ -179,6 +179,42 @@ export const metricTable = {
     labels: [],
   },
 
+  broker_node_up: {
+    type: "gauge",
+    help: "1 while the node's heartbeats arrive, 0 when it is suspect, dead or stopped.",
+    labels: ["node"],
+  },
+  broker_node_healthy: {
+    type: "gauge",
+    help: "1 when there is nothing to complain of; see GET /api/v1/nodes.",
+    labels: ["node"],
+  },
+  broker_node_queue_depth: {
+    type: "gauge",
+    help: "Messages not acknowledged yet, of the topics that the node serves.",
+    labels: ["node"],
+  },
+  broker_node_topics: {
+    type: "gauge",
+    help: "Topics that the node serves.",
+    labels: ["node"],
+  },
+  broker_node_consumers: {
+    type: "gauge",
+    help: "Requests that wait for messages at the node, and holders of some.",
+    labels: ["node"],
+  },
+  broker_node_cpu_share: {
+    type: "gauge",
+    help: "Share of one CPU that the node used since the heartbeat before.",
+    labels: ["node"],
+  },
+  broker_node_memory_bytes: {
+    type: "gauge",
+    help: "Memory of the node's process.",
+    labels: ["node"],
+  },
+
   health_check_up: {
     type: "gauge",
     help: "1 when the check passed the last time somebody asked, 0 when it did not.",

@@ -214,7 +214,8 @@ export function logConformance(
       const [one, two] = await Promise.all([log.partition("twice"), log.partition("twice")]);
       assert.equal(one, two);
       const listed = await log.list();
-      for (const name of names) assert.ok(listed.includes(name), name);
+      for (const name of names) assert.ok(listed.includes(name) && (await log.has(name)), name);
+      assert.equal(await log.has("never was"), false);
       await refuses(log.partition(""), "validation_failed");
       await refuses(log.partition("x".repeat(5000)), "validation_failed");
     });

@@ -135,6 +135,9 @@ export class DiskLog implements LogStore {
     this.#checkStarted();
   }
 
+  /** A disk has one owner, and never takes a partition away. */
+  onEnded(): void {}
+
   async letGo(name: string): Promise<void> {
     const opening = this.#partitions.get(name);
     if (!opening || this.#removing.has(name)) return this.#removing.get(name);
@@ -144,6 +147,10 @@ export class DiskLog implements LogStore {
       .finally(() => this.#removing.delete(name));
     this.#removing.set(name, closing); // whoever opens it next waits
     await closing;
+  }
+
+  async has(name: string): Promise<boolean> {
+    return (await this.list()).includes(name);
   }
 
   async remove(name: string): Promise<void> {

@@ -11,6 +11,7 @@
  *   refused with `log_fenced`, and what it had on the way is never seen.
  * - A damaged record is never skipped: `read` rejects with `log_corrupt`, naming partition, segment and offset.
  */
+import type { HotSwapError } from "../../core/errors.ts";
 import type { Service } from "../../core/lifecycle.ts";
 
 export const durabilities = ["memory", "os", "fsync"] as const;
@@ -77,12 +78,18 @@ export interface LogStore extends Service {
   readonly durability: Durability;
   /** Resolves when the store answers; rejects with `store_unavailable`. */
   ping(): Promise<void>;
+  /**
+   * Calls the listener with each partition that is closed because the store gave it to another writer
+   * (`log_fenced`) or has lost records of it (`log_records_lost`).
+   */
+  onEnded(listener: (name: string, reason: HotSwapError) => void): void;
   /** Opens the partition, creating it when it does not exist. The same name gives the same object. */
   partition(name: string, options?: PartitionOptions): Promise<LogPartition>;
   /** Finishes the appends under way and closes the partition, which stays as it is. Idempotent. */
   letGo(name: string): Promise<void>;
   /** Names of all partitions that exist. */
   list(): Promise<string[]>;
+  has(name: string): Promise<boolean>;
   /** Closes the partition and deletes its records. Idempotent. */
   remove(name: string): Promise<void>;
 }

@@ -1,5 +1,6 @@
 /** What the partitions of one Redis log share: the connection, limits, and budgets over all of them. */
 import type { Clock } from "../../core/clock.ts";
+import type { HotSwapError } from "../../core/errors.ts";
 import type { RedisConnection } from "../redis.connection.ts";
 import type { LogLimits } from "./context.ts";
 import type { Durability } from "./port.ts";
@@ -17,6 +18,8 @@ export interface RedisLogContext {
   /** Milliseconds for which an append whose reply was lost waits for the connection to find out. */
   readonly doubtMs: number;
   pendingBytes: number;
+  /** Told of each partition that the store has taken away. */
+  ended(name: string, reason: HotSwapError): void;
   /** Resolves when the connection is ready, or after `withinMs`: to whether it is. */
   whenReady(withinMs: number): Promise<boolean>;
 }

@@ -38,6 +38,7 @@ export class RedisLog implements LogStore {
   readonly #prefix: string;
   readonly #partitions = new Map<string, Promise<RedisPartition>>();
   readonly #report: (event: ConnectionEvent) => void;
+  readonly #listeners: ((name: string, reason: HotSwapError) => void)[] = [];
   #waiting: (() => void)[] = [];
   #state: "new" | "started" | "stopped" = "new";
 
@@ -66,6 +67,9 @@ export class RedisLog implements LogStore {
       recent: new RecentChunks(),
       doubtMs: timeoutMs,
       pendingBytes: 0,
+      ended: (name, reason) => {
+        for (const listener of this.#listeners) listener(name, reason);
+      },
       whenReady: (withinMs) => this.#whenReady(withinMs),
     };
   }
@@ -114,11 +118,20 @@ export class RedisLog implements LogStore {
     return Array.from(names, String);
   }
 
+  onEnded(listener: (name: string, reason: HotSwapError) => void): void {
+    this.#listeners.push(listener);
+  }
+
   async letGo(name: string): Promise<void> {
     const opening = this.#partitions.get(name);
     this.#partitions.delete(name);
     const partition = await opening?.catch(() => undefined);
     await partition?.close(fenced(name));
+  }
+
+  async has(name: string): Promise<boolean> {
+    this.#checkStarted();
+    return (await this.#context.connection.command(["SISMEMBER", this.#namesKey, name])) === 1;
   }
 
   async remove(name: string): Promise<void> {

@@ -164,6 +164,7 @@ export class RedisPartition implements LogPartition {
     const listeners = [...this.#listeners];
     this.#letGo(reason);
     for (const listener of listeners) listener(); // whoever waits for records finds out
+    this.#context.ended(this.name, reason);
     return reason;
   }
 
