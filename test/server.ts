@@ -128,7 +128,7 @@ export class Caller {
 
 export async function toAnswer(response: Response): Promise<Answer> {
   const text = await response.text();
-  const isJson = /^application\/(problem\+)?json/.test(response.headers.get("content-type") ?? "");
+  const isJson = /^application\/([\w.-]+\+)?json/.test(response.headers.get("content-type") ?? "");
   const json = isJson && text !== "" ? JSON.parse(text) : undefined;
   return { status: response.status, headers: response.headers, text, json };
 }

@@ -550,7 +550,7 @@ const entries = {
 
   // Schemas
   schema_invalid: {
-    kind: "invalid",
+    kind: "unprocessable",
     title: "The schema cannot be used",
     help: "Each entry of `errors` points into the schema. It must be JSON Schema of draft 2020-12 or 7, complete in itself, with patterns that are regular.",
   },

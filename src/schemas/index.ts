@@ -4,6 +4,8 @@ import type { Route } from "../platform/http/route.ts";
 import { Checker } from "./checker.ts";
 import { WorkerPool } from "./compile/pool.ts";
 import type { Validator } from "./compile/validator.ts";
+import { configRoutes } from "./confluent/config.routes.ts";
+import { subjectRoutes as registryRoutes } from "./confluent/subjects.routes.ts";
 import { subjectRoutes } from "./schema-subjects.routes.ts";
 import { schemaRoutes } from "./schemas.routes.ts";
 import { type SchemaParts, Schemas } from "./schemas.ts";
@@ -48,7 +50,12 @@ export class SchemaRegistry implements Service {
     this.#validators = new Validators({ pool: this.#pool, clock, documentTimeoutMs });
     const checker = new Checker(this.#pool, sizeLimitBytes);
     this.#schemas = new Schemas({ ...parts, checker, autoApprove });
-    this.routes = [...schemaRoutes(this.#schemas, checker), ...subjectRoutes(this.#schemas)];
+    this.routes = [
+      ...schemaRoutes(this.#schemas, checker),
+      ...subjectRoutes(this.#schemas),
+      ...registryRoutes(this.#schemas, checker),
+      ...configRoutes(this.#schemas),
+    ];
   }
 
   /** Whoever names schemas says so here, before the server takes requests. */

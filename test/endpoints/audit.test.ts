@@ -141,6 +141,23 @@ const changes: Record<string, { resource: RegExp; also?: string[]; change: Chang
     change: async (caller, options) =>
       caller.post(`/schemas/${await schemaId("audited", "a")}/retire`, {}, options),
   },
+  "schemas.registry.register": {
+    resource: /^schemas\/registry\/1$/,
+    change: (caller, options) =>
+      caller.post("//subjects/registry/versions", { schema: "{}", schemaType: "JSON" }, options),
+  },
+  "schemas.registry.setLevel": {
+    resource: /^schema-subjects$/,
+    change: (caller, options) => caller.put("//config", { compatibility: "BACKWARD" }, options),
+  },
+  "schemas.registry.setSubjectLevel": {
+    resource: /^schema-subjects\/registry$/,
+    change: (caller, options) => caller.put("//config/registry", { compatibility: "FULL" }, options),
+  },
+  "schemas.registry.removeSubjectLevel": {
+    resource: /^schema-subjects\/registry$/,
+    change: (caller, options) => caller.delete("//config/registry", options),
+  },
   "schemas.subjects.configure": {
     resource: /^schema-subjects\/audited$/,
     change: (caller, options) => caller.put("/schema-subjects/audited", { compatibility: "full" }, options),

@@ -34,6 +34,9 @@ const unauditedChanges: Record<string, string> = {
   "messaging.messages.extend": "a deadline that moves, seconds later gone",
   "gateway.instances.heartbeat": "a deadline that moves, and nothing else",
   "schemas.check": "compares, and keeps nothing",
+  "schemas.registry.lookup": "looks for a schema, and keeps nothing",
+  "schemas.registry.compatible": "compares, and keeps nothing",
+  "schemas.registry.compatibleWithAll": "compares, and keeps nothing",
   "schemas.validate": "looks at a document, and keeps nothing",
 };
 
@@ -42,6 +45,8 @@ const elsewhere: Record<string, string> = {
   ".well-known": "auth.routes.ts: a place that RFC 8615 gives, not a noun",
   ready: "health.routes.ts: the other half of /health",
   docs: "reference.routes.ts: the noun is the reference, /docs is where people look",
+  compatibility: "subjects.routes.ts: of the Confluent registry, as /subjects",
+  mode: "config.routes.ts: of the Confluent registry, as /config",
   "openapi.json": "reference.routes.ts: a file name, not a noun",
 };
 

@@ -40,6 +40,8 @@ interface Verified {
 const tokenBytesMax = 8192;
 const cacheBytesMax = 16 * 1024 * 1024;
 const bearer = /^Bearer +([\w-]+\.[\w-]+\.[\w-]+)$/i;
+/** For clients that know user and password only: the token is the password, the user is anything. */
+const basic = /^Basic +([\w+/-]+={0,2})$/i;
 
 export class Verifier {
   readonly #issuers: ReadonlyMap<string, TrustedIssuer>;
@@ -89,7 +91,7 @@ export class Verifier {
   }
 
   async #check(authorization: string): Promise<Verified> {
-    const token = authorization.length <= tokenBytesMax && bearer.exec(authorization)?.[1];
+    const token = authorization.length <= tokenBytesMax && tokenOf(authorization);
     if (!token) throw new HotSwapError("token_invalid", "Authorization must be `Bearer <token>` with a JWT.");
     const recheckAtMs = this.#clock.monotonic() + this.#cacheMaxAgeMs;
     try {
@@ -119,6 +121,13 @@ export class Verifier {
     }
     throw new HotSwapError("token_invalid", "The token is from an issuer that is not trusted here.");
   }
+}
+
+function tokenOf(authorization: string): string | undefined {
+  const encoded = basic.exec(authorization)?.[1];
+  if (encoded === undefined) return bearer.exec(authorization)?.[1];
+  const pair = Buffer.from(encoded, "base64").toString();
+  return bearer.exec(`Bearer ${pair.slice(pair.indexOf(":") + 1)}`)?.[1];
 }
 
 /**

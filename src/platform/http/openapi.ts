@@ -180,5 +180,7 @@ const problemSchema: Node = {
     },
     retryAfterMs: { type: "integer" },
     data: { type: "object" },
+    error_code: { type: "integer", description: "On routes of the Confluent registry: its own code." },
+    message: { type: "string", description: "On routes of the Confluent registry: as `detail`." },
   },
 };

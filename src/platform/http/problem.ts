@@ -43,6 +43,9 @@ export interface Problem {
   errors?: FieldError[];
   retryAfterMs?: number;
   data?: Record<string, unknown>;
+  /** On routes of another registry's surface (schemas/confluent): its own code and text. */
+  error_code?: number;
+  message?: string;
 }
 
 export const problemType = "application/problem+json";

@@ -10,6 +10,7 @@ import type { ErrorCode } from "../../core/catalogue.ts";
 import { HotSwapError } from "../../core/errors.ts";
 import type { Permission } from "../access/permissions.ts";
 import type { Principal } from "../auth/principal.ts";
+import type { Problem } from "./problem.ts";
 
 export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 
@@ -100,6 +101,8 @@ export interface Route {
   responseType?: string;
   /** Further content types that it may have, with their schemas; of lines, the schema of one. */
   responseContent?: Record<string, TSchema>;
+  /** Further members of a problem, for clients that know errors of another form. */
+  problem?: (problem: Problem) => Record<string, unknown>;
   /** Codes of the catalogue that this route adds to those any route may answer. */
   errors?: readonly ErrorCode[];
   /** A POST that creates: the server honours Idempotency-Key. */
@@ -116,7 +119,14 @@ export function upgradeRequired(): never {
   throw new HotSwapError("upgrade_required");
 }
 
-type Shape<S> = S extends TSchema ? Static<S> : S extends "bytes" ? Buffer : undefined;
+// The words first: for TypeBox they are schemas too, of anything.
+type Shape<S> = S extends "bytes"
+  ? Buffer
+  : S extends "stream" | undefined
+    ? undefined
+    : S extends TSchema
+      ? Static<S>
+      : undefined;
 
 /** Identity at run time; ties the types of schemas and handler together. */
 export function route<

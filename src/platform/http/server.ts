@@ -203,7 +203,7 @@ export class HttpServer implements Service {
         return send(reply, result, successStatus);
       } catch (error) {
         failure = asHotSwapError(error);
-        return this.#sendProblem(request, reply, error);
+        return this.#sendProblem(request, reply, error, route.problem);
       } finally {
         observer?.end(raw, reply.statusCode, options.clock.monotonic() - started, failure, request.id);
       }
@@ -271,8 +271,14 @@ export class HttpServer implements Service {
     return this.#options.once(context, route, key, work);
   }
 
-  #sendProblem(request: FastifyRequest, reply: FastifyReply, error: unknown): FastifyReply {
-    const problem = toProblem(asHotSwapError(error), request.id);
+  #sendProblem(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    error: unknown,
+    extend?: Route["problem"],
+  ): FastifyReply {
+    const plain = toProblem(asHotSwapError(error), request.id);
+    const problem = extend ? { ...plain, ...extend(plain) } : plain;
     reply.header("x-request-id", request.id);
     // What has not been read of the body would be taken for the next request; end the connection instead.
     if (!request.raw.complete && hasBody(request.raw)) reply.header("connection", "close");

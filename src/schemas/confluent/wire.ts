@@ -1,0 +1,138 @@
+/**
+ * What the routes of the Confluent registry's surface share: its media type, its names of the modes, its error
+ * codes. Errors stay problems (RFC 9457) and carry `error_code` and `message` besides, which is what its clients
+ * read.
+ */
+import { type TSchema, Type } from "typebox";
+import { HotSwapError } from "../../core/errors.ts";
+import { parseJson } from "../../platform/http/body.ts";
+import type { Problem } from "../../platform/http/problem.ts";
+import { Reply } from "../../platform/http/route.ts";
+import { validator } from "../../platform/http/validation.ts";
+import { type Mode, modes } from "../modes.ts";
+import type { VersionRow } from "../tables.ts";
+
+export const mediaType = "application/vnd.schemaregistry.v1+json";
+
+export const subjectNotFound = 40401;
+export const versionNotFound = 40402;
+export const schemaNotFound = 40403;
+const invalidSchema = 42201;
+export const invalidVersion = 42202;
+export const invalidLevel = 42203;
+
+export function failure(code: "schema_not_found" | "validation_failed", errorCode: number, detail: string) {
+  return new HotSwapError(code, detail, { data: { errorCode } });
+}
+
+/** Its own code where the handler named one, else that of the kind of error. */
+export function withErrorCode(problem: Problem): Record<string, unknown> {
+  const named = problem.data?.errorCode;
+  const usual: Partial<Record<Problem["code"], number>> = {
+    schema_invalid: invalidSchema,
+    schema_incompatible: 409,
+    schema_not_found: schemaNotFound,
+  };
+  const error_code = typeof named === "number" ? named : (usual[problem.code] ?? problem.status);
+  return { error_code, message: problem.detail };
+}
+
+/** What every route of the surface has. */
+export const surface = { responseType: mediaType, problem: withErrorCode } as const;
+
+export const content = (schema: TSchema) => ({ [mediaType]: schema, "application/json": schema });
+
+const depthLimit = 64;
+
+/** A body of either media type, as every client of the registry sends it. */
+export function reader<Body>(schema: TSchema): (bytes: Buffer) => Body {
+  const validate = validator(schema, "body");
+  return (bytes) => validate(parseJson(bytes, depthLimit)) as Body;
+}
+
+export function reply(body: unknown): Reply {
+  return new Reply(JSON.stringify(body), { headers: { "content-type": mediaType } });
+}
+
+/** Query parameters that its clients send; those that ask for what we do not have change nothing. */
+export const options = {
+  normalize: Type.Optional(Type.Boolean()),
+  deleted: Type.Optional(Type.Boolean()),
+  verbose: Type.Optional(Type.Boolean()),
+  fetchMaxId: Type.Optional(Type.Boolean()),
+  defaultToGlobal: Type.Optional(Type.Boolean()),
+  latestOnly: Type.Optional(Type.Boolean()),
+  format: Type.Optional(Type.String({ maxLength: 64 })),
+  subject: Type.Optional(Type.String({ maxLength: 255 })),
+  subjectPrefix: Type.Optional(Type.String({ maxLength: 255 })),
+  offset: Type.Optional(Type.Integer({ minimum: 0 })),
+  limit: Type.Optional(Type.Integer()),
+};
+export const query = Type.Object(options, { additionalProperties: false });
+
+const nothing = Type.Union([Type.Null(), Type.Object({}, { additionalProperties: true })]);
+/** A schema as it is registered, looked up or compared. */
+export const schemaBody = Type.Object(
+  {
+    schema: Type.String({ description: "JSON text." }),
+    schemaType: Type.Optional(Type.String({ description: "JSON; there is no other." })),
+    references: Type.Optional(Type.Union([Type.Null(), Type.Array(Type.Unknown(), { maxItems: 0 })])),
+    id: Type.Optional(Type.Integer()),
+    version: Type.Optional(Type.Integer()),
+    metadata: Type.Optional(nothing),
+    ruleSet: Type.Optional(nothing),
+    schemaTags: Type.Optional(Type.Unknown()),
+  },
+  { additionalProperties: false },
+);
+
+export interface SchemaBody {
+  schema: string;
+  schemaType?: string;
+}
+
+/** The text of the schema; its meaning is looked at in a worker. */
+export function textOf({ schema, schemaType }: SchemaBody): string {
+  const refuse = (message: string) =>
+    new HotSwapError("schema_invalid", `The schema ${message}.`, {
+      fields: [{ pointer: "/schema", message }],
+    });
+  if (schemaType !== "JSON") throw refuse("must be of schemaType JSON");
+  try {
+    JSON.parse(schema);
+    return schema;
+  } catch {
+    throw refuse("is not JSON text");
+  }
+}
+
+const levels = new Map(modes.map((mode) => [mode.toUpperCase(), mode]));
+export const levelOf = (mode: Mode) => mode.toUpperCase();
+
+export function modeOf(level: string): Mode {
+  const mode = levels.get(level.toUpperCase());
+  if (mode) return mode;
+  throw failure(
+    "validation_failed",
+    invalidLevel,
+    `The level must be one of ${[...levels.keys()].join(", ")}.`,
+  );
+}
+
+export const level = Type.String({ description: [...levels.keys()].join(", ") });
+
+export const shownVersion = Type.Object({
+  subject: Type.String(),
+  id: Type.Integer(),
+  version: Type.Integer(),
+  schemaType: Type.String(),
+  schema: Type.String(),
+});
+
+export const toShown = ({ subject, number, version, text }: VersionRow) => ({
+  subject,
+  id: number,
+  version,
+  schemaType: "JSON",
+  schema: text,
+});
