@@ -55,15 +55,18 @@ export class Balancer<Backend extends Balanced> {
   choose(now: number, asker: Asker, not: readonly Backend[]): Backend | undefined {
     const { targets } = this;
     if (targets.length === 1) return targets[0]!.backend.admits(now) ? targets[0]!.backend : undefined;
-    return (
+    const turn = this.#turn;
+    const chosen =
       this.#among(
         (backend) => backend.admits(now) && backend.isFit(now) && !not.includes(backend),
         now,
         asker,
       ) ??
       this.#among((backend) => backend.admits(now) && !not.includes(backend), now, asker) ??
-      (not.length > 0 ? this.#among((backend) => backend.admits(now), now, asker) : undefined)
-    );
+      (not.length > 0 ? this.#among((backend) => backend.admits(now), now, asker) : undefined);
+    // A retry takes nobody's turn; otherwise every first attempt would fall to the one that fails.
+    if (not.length > 0) this.#turn = turn;
+    return chosen;
   }
 
   #among(usable: (backend: Backend) => boolean, now: number, asker: Asker): Backend | undefined {

@@ -185,7 +185,7 @@ export class ClientConnection implements Client {
     this.#left = head.contentLength;
     this.#chunks = head.chunked ? new ChunkedReader() : undefined;
     if (at < bytes.length) this.#pending = bytes.subarray(at);
-    if (this.#isHttp2 === false) this.pause();
+    this.pause();
     this.exchange.begin(head, this.#mode, undefined);
   }
 

@@ -141,7 +141,7 @@ export class Engine implements ProxyContext {
     this.tokens = new Tokens(() => options.clock.now());
     this.#trusted = proxy.trustedHops?.length ? addressList(proxy.trustedHops) : undefined;
     this.#recordsMax = proxy.recordsKept ?? 2048;
-    this.#listeners = new Listeners(this);
+    this.#listeners = new Listeners(this, proxy.listen);
     this.#checker = options.worker === 0 ? new Checker(options.clock, () => this.chance()) : undefined;
     this.#beat();
   }
@@ -151,7 +151,7 @@ export class Engine implements ProxyContext {
   /** `ports` are those that another worker has already, in the order of `listen`. */
   start(ports?: readonly number[]): Promise<readonly Address[]> {
     this.#schedule();
-    return this.#listeners.listen(this.#options.proxy.listen, ports, this.#options.memory.workers > 1);
+    return this.#listeners.listen(ports, this.#options.memory.workers > 1);
   }
 
   /** Accepts no more; resolves when nothing is open, or at `drainMs`. */

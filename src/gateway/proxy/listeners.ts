@@ -1,6 +1,12 @@
 /** The sockets that a worker listens on, plain and TLS, and what it knows of who connects. */
 import { createServer as createTcp, type Server, type Socket } from "node:net";
-import { createSecureContext, createServer as createTls, type SecureContext, type TLSSocket } from "node:tls";
+import {
+  createSecureContext,
+  createServer as createTls,
+  type SecureContext,
+  type TLSSocket,
+  Server as TlsServer,
+} from "node:tls";
 import { plainAddress } from "./addresses.ts";
 import { ClientConnection, type ClientLimits, type Peer } from "./client.ts";
 import type { ProxyContext } from "./context.ts";
@@ -17,21 +23,20 @@ export interface ListenerContext extends ProxyContext {
 export class Listeners {
   readonly #context: ListenerContext;
   readonly #servers: Server[] = [];
-  #contexts = new Map<string, SecureContext>();
-  #fallback: SecureContext | undefined;
+  #certificates: readonly Certificate[] = [];
+  readonly #listens: readonly Listen[];
+  /** By name, for each listener: with its own idea of whose certificates clients may show. */
+  #contexts: readonly Map<string, SecureContext>[] = [];
 
-  constructor(context: ListenerContext) {
+  constructor(context: ListenerContext, listens: readonly Listen[]) {
     this.#context = context;
+    this.#listens = listens;
   }
 
-  async listen(
-    all: readonly Listen[],
-    ports: readonly number[] | undefined,
-    isShared: boolean,
-  ): Promise<readonly Address[]> {
+  async listen(ports: readonly number[] | undefined, isShared: boolean): Promise<readonly Address[]> {
     const addresses: Address[] = [];
-    for (const [index, listen] of all.entries()) {
-      const server = listen.tls ? this.#tls(listen) : this.#plain();
+    for (const [index, listen] of this.#listens.entries()) {
+      const server = listen.tls ? this.#tls(listen, index) : this.#plain();
       this.#servers.push(server);
       const host = listen.host ?? "127.0.0.1";
       await new Promise<void>((resolve, reject) => {
@@ -52,19 +57,37 @@ export class Listeners {
   /** Returns what cannot be used; the others serve. */
   setCertificates(certificates: readonly Certificate[] | undefined): { id: string; message: string }[] {
     if (!certificates) return [];
-    const problems: { id: string; message: string }[] = [];
-    const contexts = new Map<string, SecureContext>();
-    for (const { hosts, cert, key } of certificates) {
-      try {
-        const context = createSecureContext({ cert, key, minVersion: "TLSv1.2" });
-        for (const host of hosts) contexts.set(host.toLowerCase(), context);
-      } catch (error) {
-        problems.push({ id: hosts.join(), message: error instanceof Error ? error.message : String(error) });
+    const problems = new Map<string, string>();
+    this.#certificates = certificates;
+    this.#contexts = this.#listens.map(({ tls }) => {
+      const contexts = new Map<string, SecureContext>();
+      for (const { hosts, cert, key } of tls ? certificates : []) {
+        try {
+          const ca = tls?.clientCa;
+          const context = createSecureContext({
+            cert,
+            key,
+            minVersion: "TLSv1.2",
+            ...(ca !== undefined && { ca }),
+          });
+          for (const host of hosts) contexts.set(host.toLowerCase(), context);
+        } catch (error) {
+          problems.set(hosts.join(), error instanceof Error ? error.message : String(error));
+        }
       }
+      return contexts;
+    });
+    // For who names no server.
+    for (const [index, server] of this.#servers.entries()) {
+      if (server instanceof TlsServer && problems.size === 0) server.setSecureContext(this.#ofDefault(index));
     }
-    this.#contexts = contexts;
-    this.#fallback = contexts.values().next().value;
-    return problems;
+    return [...problems].map(([id, message]) => ({ id, message }));
+  }
+
+  #ofDefault(index: number) {
+    const [first] = this.#certificates;
+    const ca = this.#listens[index]?.tls?.clientCa;
+    return { ...(first && { cert: first.cert, key: first.key }), ...(ca !== undefined && { ca }) };
   }
 
   #plain(): Server {
@@ -76,7 +99,7 @@ export class Listeners {
     return server;
   }
 
-  #tls({ tls = {} }: Listen): Server {
+  #tls({ tls = {} }: Listen, index: number): Server {
     const server = createTls({
       noDelay: true,
       allowHalfOpen: true,
@@ -85,8 +108,8 @@ export class Listeners {
       handshakeTimeout: this.#context.settings.headMs,
       requestCert: tls.clientCertificates !== undefined,
       rejectUnauthorized: tls.clientCertificates === "required",
-      ...(tls.clientCa !== undefined && { ca: tls.clientCa }),
-      SNICallback: (name, done) => done(null, this.#contextFor(name)),
+      ...this.#ofDefault(index),
+      SNICallback: (name, done) => done(null, this.#contextFor(index, name)),
     });
     server.on("secureConnection", (socket: TLSSocket) => {
       const lines = `X-Forwarded-Proto: https\r\nX-Forwarded-Port: ${socket.localPort ?? 0}\r\n`;
@@ -97,9 +120,12 @@ export class Listeners {
     return server;
   }
 
-  #contextFor(name: string): SecureContext | undefined {
+  #contextFor(index: number, name: string): SecureContext | undefined {
     const host = name.toLowerCase();
-    return this.#contexts.get(host) ?? this.#contexts.get(host.replace(/^[^.]+/, "*")) ?? this.#fallback;
+    const contexts = this.#contexts[index];
+    return (
+      contexts?.get(host) ?? contexts?.get(host.replace(/^[^.]+/, "*")) ?? contexts?.values().next().value
+    );
   }
 
   #accept(socket: Socket, forwardedLines: string, certificate: string): void {
