@@ -52,6 +52,11 @@ export class TestServer {
     return this.#running.url;
   }
 
+  /** Where the API gateway listens. */
+  get gateway(): string {
+    return this.#running.gateway!;
+  }
+
   get routes(): readonly Route[] {
     return this.#running.routes;
   }

@@ -231,6 +231,29 @@ export interface ExplainedRequest extends Omit<ServedRequest, "attempts"> {
   }[];
 }
 
+export interface RouteFilter {
+  name?: string | undefined;
+  /** All of these: `team=billing,system=bss`. */
+  labels?: string | undefined;
+}
+
+export interface NewGatewayKey {
+  name: string;
+  /** Routes may ask for one of them. */
+  groups?: string[];
+  expiresInSeconds?: number;
+}
+
+export interface GatewayKey {
+  id: string;
+  name: string;
+  /** How the key begins. */
+  hint: string;
+  groups: string[];
+  createdAt: string;
+  expiresAt: string | null;
+}
+
 /** With `dryRun` everything is checked and nothing is kept. */
 export type ChangeOptions = CallOptions & { dryRun?: boolean | undefined };
 
@@ -252,9 +275,15 @@ export class Gateway {
   }
 
   /** Routes by name. */
-  routes({ limit, cursor, ...options }: PageOptions = {}): Promise<Page<GatewayRoute>> {
-    const query = { limit, cursor };
+  routes(filter: PageOptions & RouteFilter = {}): Promise<Page<GatewayRoute>> {
+    const { limit, cursor, name, labels, ...options } = filter;
+    const query = { limit, cursor, name, labels };
     return this.#transport.json({ method: "GET", path: `${base}/routes`, query, ...options });
+  }
+
+  /** Every route, page after page. */
+  allRoutes(filter: CallOptions & RouteFilter = {}): AsyncGenerator<GatewayRoute> {
+    return this.#transport.items((cursor) => this.routes({ cursor, ...filter }));
   }
 
   route(id: string, options: CallOptions = {}): Promise<GatewayRoute> {
@@ -319,8 +348,13 @@ export class Gateway {
     });
   }
 
-  exportRoutes(options: CallOptions = {}): Promise<{ revision: number; routes: RouteSpec[] }> {
-    return this.#get(`${base}/routes/export`, options);
+  /** The set in force, or that of an earlier revision. */
+  exportRoutes({ revision, ...options }: CallOptions & { revision?: number | undefined } = {}): Promise<{
+    revision: number;
+    routes: RouteSpec[];
+  }> {
+    const query = { revision };
+    return this.#transport.json({ method: "GET", path: `${base}/routes/export`, query, ...options });
   }
 
   async backends(options: CallOptions = {}): Promise<GatewayBackend[]> {
@@ -355,6 +389,22 @@ export class Gateway {
   /** Why a request went the way it went, by its X-Request-Id. */
   explain(id: string, options: CallOptions = {}): Promise<ExplainedRequest> {
     return this.#get(path`/api/v1/gateway/requests/${id}`, options);
+  }
+
+  /** `key` is in this answer and nowhere else. */
+  createKey(key: NewGatewayKey, options: CallOptions = {}): Promise<GatewayKey & { key: string }> {
+    return this.#transport.json({ method: "POST", path: `${base}/keys`, body: key, ...options });
+  }
+
+  /** Every API key, page after page. */
+  allKeys(options: CallOptions = {}): AsyncGenerator<GatewayKey> {
+    return this.#transport.items<GatewayKey>((cursor) =>
+      this.#transport.json({ method: "GET", path: `${base}/keys`, query: { cursor }, ...options }),
+    );
+  }
+
+  revokeKey(id: string, options: CallOptions = {}): Promise<void> {
+    return this.#transport.json({ method: "DELETE", path: path`/api/v1/gateway/keys/${id}`, ...options });
   }
 
   #get<Answer>(target: string, options: CallOptions): Promise<Answer> {

@@ -149,7 +149,7 @@ function openListener(
 ): gateway.Listener {
   const { otlpEndpoint, sampleRatio } = settings.telemetry;
   return new gateway.Listener({
-    plane: new gateway.IdlePlane(),
+    plane: settings.gateway.enabled ? new gateway.GatewayProxy() : new gateway.IdlePlane(),
     ...{ settings: settings.gateway, mode, folder: settings.data.folder, clock, onRecords },
     drainMs: settings.shutdown.drainTimeoutMs,
     recordShare: otlpEndpoint === undefined ? 0 : Math.round(sampleRatio * 10_000),

@@ -29,6 +29,7 @@ import { Traffic } from "./traffic.ts";
 
 export { IdlePlane } from "./idle-plane.ts";
 export { Listener, type ListenerOptions } from "./listener.ts";
+export { GatewayProxy } from "./proxy/proxy.ts";
 
 export interface GatewaySettings {
   pollMs: number;
