@@ -10,6 +10,7 @@
  */
 import { Approvals } from "./approvals.ts";
 import { Audit } from "./audit.ts";
+import { DeadLetters } from "./dead-letters.ts";
 import { Gateway } from "./gateway.ts";
 import { Messages } from "./messages.ts";
 import { Scheduled } from "./scheduled.ts";
@@ -26,6 +27,7 @@ export class HotSwap {
   readonly messages: Messages;
   readonly scheduled: Scheduled;
   readonly schemas: Schemas;
+  readonly deadLetters: DeadLetters;
   readonly audit: Audit;
   readonly approvals: Approvals;
   readonly gateway: Gateway;
@@ -39,6 +41,7 @@ export class HotSwap {
     this.messages = new Messages(this.#transport);
     this.scheduled = new Scheduled(this.#transport);
     this.schemas = new Schemas(this.#transport);
+    this.deadLetters = new DeadLetters(this.#transport);
     this.audit = new Audit(this.#transport);
     this.approvals = new Approvals(this.#transport);
     this.gateway = new Gateway(this.#transport);
@@ -59,6 +62,7 @@ export class HotSwap {
 export type * from "./approvals.ts";
 export type * from "./audit.ts";
 export type { ConsumeOptions, Consumer, Delivery, PullOptions } from "./consumer.ts";
+export type * from "./dead-letters.ts";
 export type * from "./gateway.ts";
 export type * from "./message.ts";
 export type { Messages } from "./messages.ts";

@@ -6,6 +6,7 @@ import { Command } from "commander";
 import { addAudit } from "./audit.ts";
 import { addBench } from "./bench.ts";
 import { addDev } from "./dev.ts";
+import { addDlq } from "./dlq.ts";
 import { addDoctor } from "./doctor.ts";
 import { addGateway } from "./gateway.ts";
 import { addNode } from "./node.ts";
@@ -53,6 +54,7 @@ export function createProgram({ version, description }: Manifest): Command {
   program.commandsGroup("Messages:");
   addTopic(program);
   addSubscription(program);
+  addDlq(program);
   addPub(program);
   addSub(program);
   addBench(program);

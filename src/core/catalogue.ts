@@ -450,6 +450,21 @@ const entries = {
     title: "The message is larger than allowed",
     help: "Store the content elsewhere and publish a reference, or raise the limit in the settings.",
   },
+  replay_not_found: {
+    kind: "not_found",
+    title: "There is no such replay",
+    help: "GET /api/v1/topics/{name}/dlq/replays lists the replays of a topic.",
+  },
+  replay_running: {
+    kind: "conflict",
+    title: "A replay of this topic is running already",
+    help: "Wait for its end, or cancel it.",
+  },
+  replay_refused: {
+    kind: "conflict",
+    title: "The dead letter cannot be replayed now",
+    help: "It stays in the dead-letter queue. Create the subscription again, or settle what holds the message.",
+  },
   receipt_invalid: {
     kind: "invalid",
     title: "The receipt is not one of this message",

@@ -5,6 +5,8 @@ import type { Metrics, Usage } from "../platform/telemetry/index.ts";
 import type { Kv } from "../stores/kv/port.ts";
 import { bindLog } from "./binding.ts";
 import { DeadLetterTopics } from "./dead-letter-topics.ts";
+import { deadLetterRoutes } from "./dead-letters.routes.ts";
+import { DeadLetters } from "./dead-letters.ts";
 import { Registry } from "./delivery/registry.ts";
 import type { LiveSubscription } from "./delivery/subscription.ts";
 import { messageRoutes } from "./messages.routes.ts";
@@ -12,6 +14,7 @@ import { settleMax } from "./messages.schema.ts";
 import { type MessageLimits, Messages } from "./messages.ts";
 import { MessagingMetrics } from "./metrics.ts";
 import { Nodes, type NodesParts } from "./nodes/index.ts";
+import { Replays } from "./replays.ts";
 import { scheduledRoutes } from "./scheduled.routes.ts";
 import { settlementRoutes } from "./settlements.routes.ts";
 import { Settlements } from "./settlements.ts";
@@ -57,6 +60,7 @@ export class Messaging implements Service {
   readonly #registry: Registry;
   readonly #topics: Topics;
   readonly #nodes: Nodes;
+  readonly #replays: Replays;
   readonly #parts: MessagingParts;
 
   constructor({ metrics, settings, onError, kv, nodes, usage, ...parts }: MessagingOptions) {
@@ -94,6 +98,8 @@ export class Messaging implements Service {
       onError,
     };
     const deadLetterTopics = new DeadLetterTopics(whole);
+    const deadLetters = new DeadLetters(this.#registry, deadLetterTopics);
+    this.#replays = new Replays(whole, deadLetters, onError);
     this.#parts = whole;
     this.#topics = new Topics(whole);
     const messages = new Messages(this.#registry, limitsOf(settings));
@@ -101,6 +107,7 @@ export class Messaging implements Service {
     const routes = [
       ...topicRoutes(this.#topics),
       ...subscriptionRoutes(new Subscriptions(whole)),
+      ...deadLetterRoutes(deadLetters, this.#replays),
       ...messageRoutes(messages),
       ...scheduledRoutes(messages),
       ...settlementRoutes(settlements),
@@ -134,6 +141,7 @@ export class Messaging implements Service {
     const { sql, log, makeId } = this.#parts;
     await bindLog(sql, log, makeId);
     await this.#topics.load();
+    await this.#replays.start();
   }
 
   /** Takes part among other nodes, which reach this one at `address`. */
@@ -147,6 +155,7 @@ export class Messaging implements Service {
   }
 
   async stop(): Promise<void> {
+    await this.#replays.stop();
     await this.#registry.close();
     await this.#nodes.stop();
   }

@@ -260,6 +260,8 @@ export function idempotencyKeyOf(body: Buffer): string | undefined {
   return flagsIn(body) & flag.idempotencyKey ? textAt(body, idempotencyKeyStart(body)) : undefined;
 }
 
+export const isDeadLetter = (body: Buffer): boolean => (flagsIn(body) & flag.origin) !== 0;
+
 /** JSON text of where a dead letter comes from. */
 export function originOf(body: Buffer): string | undefined {
   if (!(flagsIn(body) & flag.origin)) return undefined;

@@ -6,6 +6,7 @@
 import type { ErrorCode } from "../core/catalogue.ts";
 import { HotSwapError } from "../core/errors.ts";
 import type { Settlement } from "./delivery/cursor.ts";
+import { replayPartition } from "./delivery/lanes.ts";
 import type { Registry } from "./delivery/registry.ts";
 import type { LiveSubscription } from "./delivery/subscription.ts";
 import { invalidReceipt, parseMessageId, parseReceipt, type Receipt } from "./ids.ts";
@@ -83,7 +84,10 @@ export class Settlements {
     const id = parseMessageId(messageId);
     const receipt = parseReceipt(text);
     const owner = this.#registry.bySubscription(tenant, receipt.subscription);
-    const same = receipt.partition === id.partition && receipt.offset === id.offset;
+    // A replayed message keeps its id, and lies elsewhere.
+    const same =
+      receipt.partition === replayPartition ||
+      (receipt.partition === id.partition && receipt.offset === id.offset);
     if (!same || owner?.topic.spec.number !== id.topic)
       throw invalidReceipt("The receipt is one of another message.");
   }

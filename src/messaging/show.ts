@@ -5,7 +5,8 @@
  */
 import { formatTraceparent } from "../platform/telemetry/index.ts";
 import { delayPartition } from "./delivery/delay-log.ts";
-import type { Received } from "./delivery/subscription.ts";
+import type { Received } from "./delivery/delivered.ts";
+import { replayPartition } from "./delivery/lanes.ts";
 import { formatMessageId } from "./ids.ts";
 import {
   checkFormat,
@@ -17,6 +18,7 @@ import {
   idempotencyKeyOf,
   isOpaque,
   keyOf,
+  type Origin,
   originOf,
   payloadStart,
   priorityOf,
@@ -104,7 +106,25 @@ const payloadName = (body: Buffer) => (isOpaque(body) ? `,"payloadBase64":` : `,
 
 /** Everything up to the headers, or to the payload when there are none. */
 function head(topic: TopicNames, partition: number, offset: number, body: Buffer, dates: DateText): string {
+  if (partition === replayPartition) return replayedHead(topic, body, dates);
   const id = formatMessageId(topic.number, partition, offset);
+  return headOf(topic, id, partition, offset, body, dates.of(publishedAtOf(body)));
+}
+
+/** A dead letter that is delivered again is the message that it was. */
+function replayedHead(topic: TopicNames, body: Buffer, dates: DateText): string {
+  const { messageId, partition, offset, publishedAt } = JSON.parse(originOf(body)!) as Origin;
+  return headOf(topic, messageId, partition, offset, body, dates.of(Date.parse(publishedAt)));
+}
+
+function headOf(
+  topic: TopicNames,
+  id: string,
+  partition: number,
+  offset: number,
+  body: Buffer,
+  publishedAt: string,
+): string {
   // What waits for its time has no place in the topic yet.
   const place = partition === delayPartition ? "" : `"partition":${partition},"offset":${offset},`;
   const key = keyOf(body);
@@ -113,7 +133,7 @@ function head(topic: TopicNames, partition: number, offset: number, body: Buffer
   // A topic's name needs no escaping: its alphabet has neither quotes nor backslashes.
   return (
     `{"messageId":"${id}","topic":"${topic.name}",${place}` +
-    `"key":${key === undefined ? "null" : JSON.stringify(key)},"publishedAt":"${dates.of(publishedAtOf(body))}",` +
+    `"key":${key === undefined ? "null" : JSON.stringify(key)},"publishedAt":"${publishedAt}",` +
     `${fields}"headers":${headers}`
   );
 }

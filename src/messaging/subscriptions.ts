@@ -3,7 +3,7 @@ import { HotSwapError } from "../core/errors.ts";
 import { type Actor, change } from "../platform/http/change.ts";
 import type { Tx } from "../stores/sql/port.ts";
 import { policyOf, type SubscriptionPolicy } from "./delivery/policy.ts";
-import { journalName } from "./delivery/topic.ts";
+import { subscriptionPartitions } from "./delivery/topic.ts";
 import * as rows from "./subscriptions.sql.ts";
 import type { MessagingTables } from "./tables.ts";
 import { addGarbage, lockTopic } from "./topics.sql.ts";
@@ -113,7 +113,7 @@ export class Subscriptions {
           `The subscription of the queue ${row.topic} goes with the queue.`,
         );
       }
-      await addGarbage(tx, tenant, [journalName(Number(row.number))], new Date(clock.now()));
+      await addGarbage(tx, tenant, subscriptionPartitions(Number(row.number)), new Date(clock.now()));
       await rows.deleteSubscription(tx, tenant, id);
       const resource = `topics/${row.topic}/subscriptions/${row.name}`;
       await audit.record(tx, { principal, action: "subscription.delete", resource, requestId });
@@ -123,7 +123,7 @@ export class Subscriptions {
       const live = registry.find(tenant, row.topic);
       if (live) await registry.removeSubscription(live, row.name);
       // The note in the garbage stays until the next sweep; removing twice is harmless.
-      await log.remove(journalName(Number(row.number)));
+      for (const partition of subscriptionPartitions(Number(row.number))) await log.remove(partition);
     });
   }
 }

@@ -2,6 +2,7 @@
 import type { ColumnType, Generated } from "kysely";
 import type { Durability } from "../stores/log/port.ts";
 import type { SubscriptionPolicy } from "./delivery/policy.ts";
+import type { Selection } from "./selection.ts";
 
 export type TopicType = "queue" | "pubsub";
 
@@ -37,7 +38,26 @@ export interface SubscriptionsTable {
   updated_at: Date;
 }
 
+export interface ReplaysTable {
+  tenant_id: string;
+  id: string;
+  topic: string;
+  action: "replay" | "discard";
+  selection: ColumnType<Selection, string, never>;
+  until: ColumnType<string, number, never>;
+  rate: number | null;
+  status: "running" | "done" | "cancelled" | "failed";
+  matched: number;
+  processed: Generated<number>;
+  failed: Generated<number>;
+  error: Generated<string | null>;
+  created_by: string;
+  created_at: Date;
+  updated_at: Date;
+}
+
 export interface MessagingTables {
+  messaging_replays: ReplaysTable;
   messaging_topics: TopicsTable;
   messaging_subscriptions: SubscriptionsTable;
   messaging_log: { single: Generated<boolean>; log_id: string };

@@ -13,7 +13,7 @@ import type { Sql, Tx } from "../stores/sql/port.ts";
 import { delayLogName } from "./delivery/delay-log.ts";
 import { policyOf, usualPolicy } from "./delivery/policy.ts";
 import type { Registry } from "./delivery/registry.ts";
-import { journalName, partitionName } from "./delivery/topic.ts";
+import { partitionName, subscriptionPartitions } from "./delivery/topic.ts";
 import { insertSubscription, type SubscriptionRow, selectSubscriptions } from "./subscriptions.sql.ts";
 import type { MessagingTables } from "./tables.ts";
 import * as rows from "./topics.sql.ts";
@@ -166,7 +166,7 @@ export class Topics {
       const garbage = [
         ...partitionsOf(row),
         delayLogName(Number(row.number)),
-        ...subscriptions.map(({ number }) => journalName(Number(number))),
+        ...subscriptions.flatMap(({ number }) => subscriptionPartitions(Number(number))),
       ];
       await rows.deleteTopic(tx, tenant, name, garbage, new Date(clock.now()));
       const before = toValues(row);

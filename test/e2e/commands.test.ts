@@ -50,6 +50,18 @@ suite("commands", { concurrency: 2 }, () => {
     );
   });
 
+  test("dlq: list, replay as a dry run and for real", async () => {
+    const made = await json(["topic", "create", "failing", "--json"]);
+    assert.match((await run(["dlq", "list", "failing"])).stderr, /^Nothing of failing waits/);
+    const none = await json(["dlq", "replay", "failing", "--dry-run", "--json"]);
+    assert.deepEqual([made.name, none.matched], ["failing", 0]);
+    assert.match(
+      (await run(["dlq", "replay", "failing", "--rate", "10"])).stdout,
+      /^done: 0 of 0 replayed \(/,
+    );
+    assert.match((await run(["dlq", "list", "none"])).stderr, /^hotswap: topic_not_found/);
+  });
+
   test("what goes into pub comes out of sub, to the byte", async () => {
     await json(["topic", "create", "bytes", "--json"]);
     const input =

@@ -15,6 +15,16 @@ async function asked(resource: string): Promise<string> {
   return (await other.ok(other.post("/approvals", { kind: "test.change", resource, content: 1 }))).id;
 }
 
+/** The id of a dead letter of the topic `one`, once it is there. */
+async function deadLetter(caller: Caller): Promise<string> {
+  await caller.ok(caller.post("/messages/publish", { topic: "one", payload: 1 }), 201);
+  const { messages } = await caller.ok(caller.get("/messages/consume/one?subscription=s&wait=10"));
+  const { messageId, receipt } = messages[0];
+  await caller.ok(caller.post(`/messages/${messageId}/nack`, { receipt, deadLetter: true }));
+  while ((await caller.ok(caller.get("/topics/one/dlq"))).total === 0);
+  return messageId;
+}
+
 const closed = (name: string) => ({
   properties: { [name]: { type: "string" } },
   additionalProperties: false,
@@ -50,6 +60,22 @@ const changes: Record<string, { resource: RegExp; also?: string[]; change: Chang
       const { items } = await caller.ok(caller.get("/subscriptions?topic=one"));
       const headers = { "if-match": "*", ...options.headers };
       return caller.put(`/subscriptions/${items[0].id}`, { maxAttempts: 3 }, { ...options, headers });
+    },
+  },
+  "messaging.messages.replay": {
+    resource: /^messages\/\w+-0-0$/,
+    change: async (caller, options) =>
+      caller.post(`/messages/${await deadLetter(caller)}/replay`, undefined, options),
+  },
+  "messaging.replays.create": {
+    resource: /^topics\/one\/dlq\/replays\/[0-9a-f-]{36}$/,
+    change: (caller, options) => caller.post("/topics/one/dlq/replay", { ratePerSecond: 1 }, options),
+  },
+  "messaging.replays.cancel": {
+    resource: /^topics\/one\/dlq\/replays\/[0-9a-f-]{36}$/,
+    change: async (caller, options) => {
+      const { items } = await caller.ok(caller.get("/topics/one/dlq/replays"));
+      return caller.post(`/topics/one/dlq/replays/${items[0].id}/cancel`, undefined, options);
     },
   },
   "messaging.subscriptions.delete": {

@@ -200,3 +200,196 @@ describe("dead letters over a restart", () => {
     assert.equal((await ann.ok(ann.get(`/topics/${topic}.dlq`))).deadLettersOf, topic);
   });
 });
+
+interface Replay {
+  id: string;
+  status: string;
+  matched: number;
+  processed: number;
+  failed: number;
+  sample: string[];
+}
+
+/** A replay, when it has come to its end. */
+async function replayed(topic: string, request: object): Promise<Replay> {
+  const begun: Replay = await ann.ok(ann.post(`/topics/${topic}/dlq/replay`, request), 201);
+  for (;;) {
+    const now: Replay = await ann.ok(ann.get(`/topics/${topic}/dlq/replays/${begun.id}`));
+    if (now.status !== "running") return now;
+  }
+}
+
+/** A topic whose messages were all given up, each with its own payload as the reason. */
+async function failed(settings: object, messages: readonly object[]): Promise<string> {
+  const topic = await topicWith({ maxAttempts: 1, ...settings });
+  await ann.ok(ann.post("/messages/publish", { topic, messages }), 201);
+  for (let left = messages.length; left > 0; ) {
+    const taken = await consume(ann, topic, { ...s, wait: 5, limit: 100 });
+    const items = taken.map(({ receipt, payload }) => ({ receipt, reason: String(payload) }));
+    if (items.length > 0) await ann.ok(ann.post("/messages/nack", { items }));
+    left -= taken.length;
+  }
+  while ((await ann.get(`/topics/${topic}.dlq`)).status === 404);
+  while ((await dlq(topic)).total < messages.length);
+  return topic;
+}
+
+const dlq = (topic: string, query = "") => ann.ok(ann.get(`/topics/${topic}/dlq?${query}`));
+
+describe("the dead letters of a topic", () => {
+  it("are listed page by page, and grouped by why", async () => {
+    const topic = await failed(
+      {},
+      ["a", "b", "a", "a"].map((payload) => ({ payload })),
+    );
+    const { total, complete, groups, messages, next } = await dlq(topic, "limit=3");
+    assert.deepEqual([total, complete, messages.length], [4, true, 3]);
+    assert.deepEqual(
+      groups.map(({ subscription, cause, reason, count }: Record<string, unknown>) => [
+        subscription,
+        cause,
+        reason,
+        count,
+      ]),
+      [
+        ["s", "attempts", "a", 3],
+        ["s", "attempts", "b", 1],
+      ],
+    );
+    const rest = await dlq(topic, `limit=3&cursor=${next}`);
+    assert.deepEqual([payloads(rest.messages), rest.next], [["a"], null]);
+    assert.deepEqual(payloads((await dlq(topic, "reason=b")).messages), ["b"]);
+    assert.equal((await dlq(topic, "subscription=other")).total, 0);
+    assert.equal((await dlq(topic, "to=2020-01-01T00:00:00Z")).total, 0);
+    const [taken] = await take(ann, `${topic}.dlq`, 1, {});
+    await ack(taken!);
+    assert.equal((await dlq(topic)).total, 3);
+  });
+
+  it("of a topic that never had any are none", async () => {
+    const topic = await topicWith({});
+    assert.deepEqual(await dlq(topic), { messages: [], total: 0, complete: true, groups: [], next: null });
+    assertRefused(await ann.get("/topics/none/dlq"), 404, "topic_not_found");
+    assert.deepEqual((await replayed(topic, {})).status, "done");
+  });
+});
+
+describe("a replay", () => {
+  it("delivers again to the subscription that failed, and to no other, as the message that it was", async () => {
+    const topic = await failed({}, [{ payload: "x", key: "k", headers: { h: "v" } }]);
+    await ann.ok(ann.post("/subscriptions", { topic, name: "other", from: "earliest" }), 201);
+    const [before] = await take(ann, topic, 1, { subscription: "other" });
+    const { status, matched, processed, failed: refused } = await replayed(topic, {});
+    assert.deepEqual([status, matched, processed, refused], ["done", 1, 1, 0]);
+    const again = await one(topic);
+    const { messageId, partition, offset, key, headers, publishedAt, attempt } = again;
+    assert.deepEqual(
+      { messageId, partition, offset, key, headers, publishedAt, attempt },
+      {
+        messageId: before!.messageId,
+        partition: 0,
+        offset: 0,
+        key: "k",
+        headers: { h: "v" },
+        publishedAt: before!.publishedAt,
+        attempt: 1,
+      },
+    );
+    assert.deepEqual(await consume(ann, topic, { subscription: "other" }), []);
+    assert.equal((await dlq(topic)).total, 0);
+    await nack(again, { reason: "still not" });
+    while ((await dlq(topic)).total === 0);
+    const { origin } = (await dlq(topic)).messages[0];
+    assert.deepEqual(
+      [origin.messageId, origin.reason, origin.publishedAt],
+      [messageId, "still not", publishedAt],
+    );
+  });
+
+  it("takes what was selected, and says before what that would be", async () => {
+    const messages = ["a", "b", "c"].map((payload) => ({ payload, headers: { kind: payload } }));
+    const topic = await failed({}, messages);
+    const ids = (await dlq(topic)).messages.map(({ messageId }: Received) => messageId);
+    const dry = await ann.ok(ann.post(`/topics/${topic}/dlq/replay?dryRun=true`, { reason: "b" }), 201);
+    assert.deepEqual([dry.matched, dry.sample], [1, [ids[1]]]);
+    assert.deepEqual((await ann.ok(ann.get(`/topics/${topic}/dlq/replays`))).items, []);
+    assert.equal((await dlq(topic)).total, 3);
+    await replayed(topic, { reason: "b" });
+    await replayed(topic, { headers: { kind: "a" }, ratePerSecond: 1000 });
+    assert.deepEqual(payloads(await take(ann, topic, 2, s)), ["b", "a"]);
+    await replayed(topic, { messageIds: [ids[2]], action: "discard" });
+    assert.equal((await dlq(topic)).total, 0);
+    assert.deepEqual(await consume(ann, topic, s), []);
+  });
+
+  it("of one message goes by the id of the dead letter, or of what it was", async () => {
+    const topic = await failed({}, [{ payload: 1 }, { payload: 2 }]);
+    const [first, second] = (await dlq(topic)).messages;
+    const { messageId } = second.origin;
+    assert.deepEqual(await ann.ok(ann.post(`/messages/${messageId}/replay`)), {
+      messageId,
+      subscription: "s",
+    });
+    await ann.ok(ann.post(`/messages/${first.messageId}/replay`));
+    assert.deepEqual(payloads(await take(ann, topic, 2, s)), [2, 1]);
+    assertRefused(await ann.post(`/messages/${messageId}/replay`), 404, "message_not_found");
+  });
+
+  it("tries a parked message again in its place, and its key goes on behind it", async () => {
+    const messages = ["a1", "a2"].map((payload) => ({ payload, key: "a" }));
+    const topic = await topicWith({ maxAttempts: 1, blockKeyOnDeadLetter: true });
+    await ann.ok(ann.post("/messages/publish", { topic, messages }), 201);
+    await nack(await one(topic));
+    while ((await ann.get(`/topics/${topic}.dlq`)).status === 404);
+    while ((await dlq(topic)).total === 0);
+    await replayed(topic, {});
+    assert.deepEqual(payloads(await take(ann, topic, 2, s)), ["a1", "a2"]);
+  });
+
+  it("runs one at a time, can be cancelled, and goes on after a restart", async () => {
+    const topic = await failed(
+      {},
+      Array.from({ length: 30 }, (_, n) => ({ payload: n })),
+    );
+    const begun = await ann.ok(ann.post(`/topics/${topic}/dlq/replay`, { ratePerSecond: 1 }), 201);
+    assertRefused(await ann.post(`/topics/${topic}/dlq/replay`, {}), 409, "replay_running");
+    const path = `/topics/${topic}/dlq/replays/${begun.id}`;
+    while ((await ann.ok(ann.get(path))).processed === 0);
+    await server.restart();
+    while ((await ann.ok(ann.get(path))).processed < 2);
+    const { status, processed } = await ann.ok(ann.post(`${path}/cancel`));
+    assert.equal(status, "cancelled");
+    const rest = (await dlq(topic)).total;
+    assert.ok(
+      processed < 30 && rest <= 30 - processed && rest >= 30 - processed - 1,
+      `${processed} and ${rest}`,
+    );
+    assert.equal((await replayed(topic, {})).matched, rest);
+    const all = await take(ann, topic, 30, s);
+    assert.deepEqual(
+      payloads(all),
+      Array.from({ length: 30 }, (_, n) => n),
+    );
+    assertRefused(
+      await ann.get(`/topics/${topic}/dlq/replays/${crypto.randomUUID()}`),
+      404,
+      "replay_not_found",
+    );
+  });
+
+  it("leaves what nobody can take any more where it is, and says so", async () => {
+    const topic = await failed({}, [{ payload: 1 }]);
+    const [{ id }] = (await ann.ok(ann.get(`/subscriptions?topic=${topic}`))).items;
+    await ann.ok(ann.delete(`/subscriptions/${id}`));
+    const { status, processed, failed: refused } = await replayed(topic, {});
+    assert.deepEqual([status, processed, refused], ["done", 0, 1]);
+    const [{ messageId }] = (await dlq(topic)).messages;
+    assertRefused(await ann.post(`/messages/${messageId}/replay`), 409, "replay_refused");
+  });
+
+  it("needs its permission", async () => {
+    const topic = await topicWith({});
+    const consumer = await server.as({ roles: ["consumer"] });
+    assertRefused(await consumer.post(`/topics/${topic}/dlq/replay`, {}), 403, "permission_denied");
+  });
+});

@@ -7,7 +7,7 @@ import { describe, test } from "node:test";
 import fc from "fast-check";
 import * as client from "../../client/src/frames.ts";
 import { hasCode } from "../../src/core/errors.ts";
-import type { Delivery } from "../../src/messaging/delivery/subscription.ts";
+import type { Delivery } from "../../src/messaging/delivery/delivered.ts";
 import { encodeMessage } from "../../src/messaging/message.ts";
 import * as server from "../../src/messaging/stream/frames.ts";
 

@@ -15,7 +15,7 @@ import type { Clock, Timer } from "../../core/clock.ts";
 import { hasCode } from "../../core/errors.ts";
 import type { LogPartition } from "../../stores/log/port.ts";
 import { formatMessageId } from "../ids.ts";
-import { type Origin, originOf, publishedAtOf, withOrigin } from "../message.ts";
+import { isDeadLetter, type Origin, originOf, publishedAtOf, withOrigin, withoutOrigin } from "../message.ts";
 import { type Entry, recordOf } from "./entry.ts";
 import type { Journal } from "./journal.ts";
 import { type Lane, readOne } from "./lane.ts";
@@ -165,26 +165,36 @@ export class DeadLetters {
   }
 
   #copyOf(doomed: Doomed, body: Buffer): Buffer {
-    const { topic, subscription, clock } = this.#options;
-    const { lane, entry } = doomed;
+    const { clock } = this.#options;
+    const { entry } = doomed;
     const failure = entry.failure!;
     const { maxAttempts } = this.#options.policy();
     const origin: Origin = {
+      ...this.#sourceOf(doomed, body),
       deadLetterId: this.#idOf(doomed),
+      cause: maxAttempts > 0 && entry.attempt >= maxAttempts ? "attempts" : "rejected",
+      reason: failure.reason ?? "no reason given",
+      attempts: entry.attempt,
+      lastFailedAt: timeText(failure.last),
+      deadLetteredAt: timeText(clock.now()),
+    };
+    return withOrigin(isDeadLetter(body) ? withoutOrigin(body, 0) : body, origin, clock.now());
+  }
+
+  /** Where it was published; one that was replayed and fails again comes from where it came from the first time. */
+  #sourceOf({ lane, entry }: Doomed, body: Buffer) {
+    const { topic, subscription } = this.#options;
+    const earlier = originOf(body);
+    if (earlier !== undefined) return JSON.parse(earlier) as Origin;
+    return {
       messageId: formatMessageId(topic.number, lane.partition, entry.offset),
       topic: topic.name,
       partition: lane.partition,
       offset: entry.offset,
       subscription: subscription.name,
-      cause: maxAttempts > 0 && entry.attempt >= maxAttempts ? "attempts" : "rejected",
-      reason: failure.reason ?? "no reason given",
-      attempts: entry.attempt,
       publishedAt: timeText(publishedAtOf(body)),
-      firstFailedAt: timeText(failure.first),
-      lastFailedAt: timeText(failure.last),
-      deadLetteredAt: timeText(clock.now()),
+      firstFailedAt: timeText(entry.failure!.first),
     };
-    return withOrigin(body, origin, clock.now());
   }
 }
 

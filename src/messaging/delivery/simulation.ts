@@ -24,10 +24,11 @@ import { parseReceipt } from "../ids.ts";
 import { decodeMessage, type Origin, originOf } from "../message.ts";
 import { MessagingMetrics } from "../metrics.ts";
 import type { DeadLetterQueue } from "./dead-letters.ts";
+import type { Received } from "./delivered.ts";
 import { ackModes, type Backoff, backoffMs, type SubscriptionPolicy } from "./policy.ts";
 import { DeliveryModel, type End } from "./simulation.model.ts";
 import type { TopicSpec } from "./spec.ts";
-import type { LiveSubscription, Received } from "./subscription.ts";
+import type { LiveSubscription } from "./subscription.ts";
 import { LiveTopic } from "./topic.ts";
 
 export interface SimulationOptions {

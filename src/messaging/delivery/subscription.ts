@@ -7,77 +7,24 @@
  */
 import type { Clock } from "../../core/clock.ts";
 import { HotSwapError } from "../../core/errors.ts";
-import type { LogPartition } from "../../stores/log/port.ts";
-import { formatReceipt, type Receipt } from "../ids.ts";
-import { expiresAtOf, keyOf, publishedAtOf } from "../message.ts";
+import type { Durability } from "../../stores/log/port.ts";
+import type { Receipt } from "../ids.ts";
+import { expiresAtOf, isDeadLetter, keyOf, publishedAtOf } from "../message.ts";
 import type { SubscriptionMeter } from "../metrics.ts";
 import { Alarm } from "./alarm.ts";
-import { Cursor, type Settlement } from "./cursor.ts";
+import type { Cursor, Settlement } from "./cursor.ts";
 import { type DeadLetterQueue, DeadLetters } from "./dead-letters.ts";
+import { type Delivery, Leased, type Nack, type Received } from "./delivered.ts";
 import { type Entry, type Fate, newLease, recordOf } from "./entry.ts";
-import type { Journal } from "./journal.ts";
-import { fill, type Lane, load, openLane, pass, type Taken } from "./lane.ts";
+import { fill, type Lane, load, pass, type Taken } from "./lane.ts";
+import { Lanes, type LanesOptions, replayPartition } from "./lanes.ts";
 import { backoffMs, type SubscriptionPolicy } from "./policy.ts";
 import { Waiters } from "./waiters.ts";
 
 /** A fence is epoch · 2^32 + count: 2^21 starts of four thousand million leases each fit a double. */
 const fencesPerEpoch = 2 ** 32;
 
-export interface Delivery {
-  partition: number;
-  offset: number;
-  body: Buffer;
-  attempt: number;
-  /** Of its lease. */
-  fence: number;
-  /** What the consumer said who gave it back last. */
-  lastReason: string | undefined;
-  /** Made when it is read, as a consumer over frames needs the numbers only. */
-  readonly receipt: string;
-}
-
-class Leased implements Delivery {
-  readonly #subscription: number;
-  readonly partition: number;
-  readonly offset: number;
-  readonly body: Buffer;
-  readonly attempt: number;
-  readonly fence: number;
-  readonly lastReason: string | undefined;
-
-  constructor(subscription: number, partition: number, entry: Entry, body: Buffer, fence: number) {
-    this.#subscription = subscription;
-    this.partition = partition;
-    this.offset = entry.offset;
-    this.body = body;
-    this.attempt = entry.attempt;
-    this.fence = fence;
-    this.lastReason = entry.failure?.reason;
-  }
-
-  get receipt(): string {
-    return formatReceipt(this.#subscription, this.partition, this.offset, this.fence);
-  }
-}
-
-export interface Nack {
-  receipt: Receipt;
-  /** Until the next delivery; by default what the policy says. */
-  delayMs?: number | undefined;
-  reason?: string | undefined;
-  /** It will never do: it becomes a dead letter without further attempts. */
-  deadLetter?: boolean | undefined;
-  /** It was not tried: it comes back at once, and the delivery does not count as an attempt. */
-  release?: boolean | undefined;
-}
-
-export interface Received {
-  deliveries: Delivery[];
-  /** Wall-clock milliseconds at which the leases end. */
-  expiresAt: number;
-}
-
-export interface SubscriptionOptions {
+export interface SubscriptionOptions extends Omit<LanesOptions, "onAppend"> {
   topic: { readonly name: string; readonly number: number };
   name: string;
   number: number;
@@ -85,15 +32,12 @@ export interface SubscriptionOptions {
   policy: SubscriptionPolicy;
   /** Undefined when the topic is a dead-letter queue itself: nothing of it expires or is given up. */
   openDeadLetters: (() => Promise<DeadLetterQueue>) | undefined;
+  /** The strongest that the log keeps. */
+  replayDurability: Durability;
   /** Messages of a partition that may be outstanding; beyond it the partition waits for settlements. */
   outstandingMax: number;
   meter: SubscriptionMeter;
   clock: Clock;
-  journal: Journal;
-  /** Partitions by number; may grow while the subscription lives. */
-  partitions: readonly LogPartition[];
-  /** The offset at which this subscription begins in a partition that its journal does not know. */
-  startOf(partition: number): number;
   /** Told of what cannot be answered to anybody, such as a journal that cannot be written when a lease expires. */
   onError(error: unknown): void;
 }
@@ -102,6 +46,7 @@ interface Change {
   lane: Lane;
   done?: number[];
   retries?: Entry[];
+  early?: number[];
 }
 
 export class LiveSubscription {
@@ -115,8 +60,7 @@ export class LiveSubscription {
     outdated: 0,
   };
   readonly #options: SubscriptionOptions;
-  readonly #lanes: Lane[] = [];
-  readonly #recovered: Map<number, Cursor>;
+  readonly #lanes: Lanes;
   readonly #epoch: number;
   #begun: Promise<void> | undefined;
   #adding = Promise.resolve();
@@ -133,17 +77,21 @@ export class LiveSubscription {
   private constructor(options: SubscriptionOptions, epoch: number, cursors: Map<number, Cursor>) {
     this.#options = options;
     this.#epoch = epoch;
-    this.#recovered = cursors;
+    this.#lanes = new Lanes({ ...options, onAppend: () => this.#waiters.wake() }, cursors);
     this.#policy = options.policy;
     this.#ackDeadlineMs = options.ackDeadlineMs;
     this.#waiters = new Waiters(options.clock);
     this.#alarm = new Alarm(options.clock, () => this.#onTime());
   }
 
+  get number(): number {
+    return this.#options.number;
+  }
+
   static async open(options: SubscriptionOptions): Promise<LiveSubscription> {
     const { epoch, cursors } = await options.journal.recover(options.startOf);
     const subscription = new LiveSubscription(options, epoch + 1, cursors);
-    if (subscription.#rewind()) await options.journal.snapshot(epoch, cursors);
+    if (subscription.#lanes.rewind()) await options.journal.snapshot(epoch, cursors);
     await subscription.addPartitions();
     return subscription;
   }
@@ -155,29 +103,10 @@ export class LiveSubscription {
   }
 
   async #addPartitions(): Promise<void> {
-    for (let partition = this.#lanes.length; partition < this.#options.partitions.length; partition++) {
-      const log = this.#options.partitions[partition]!;
-      const cursor = this.#recovered.get(partition) ?? new Cursor(this.#options.startOf(partition));
-      this.#recovered.set(partition, cursor);
-      const lane = await openLane(partition, log, cursor, () => this.#waiters.wake());
-      this.#lanes.push(lane);
-      this.#bury(lane, cursor.doomed()); // an earlier life did not come to the end of it
-    }
+    // An earlier life may not have come to the end of moving what it had given up.
+    await this.#lanes.add((lane) => this.#bury(lane, lane.cursor.doomed()));
     this.#arm();
     this.#waiters.wake();
-  }
-
-  /**
-   * A log below `fsync` can lose its newest messages while the journal remembers having settled them. Their
-   * offsets will be used again, so the journal must forget them, durably, before anything is published.
-   */
-  #rewind(): boolean {
-    const ahead = this.#options.partitions.filter((log, partition) => {
-      const cursor = this.#recovered.get(partition) ?? new Cursor(this.#options.startOf(partition));
-      this.#recovered.set(partition, cursor);
-      return cursor.rewind(log.end);
-    });
-    return ahead.length > 0;
   }
 
   /** Ends the wait of all receivers with the reason. */
@@ -185,7 +114,7 @@ export class LiveSubscription {
     this.#closed = reason;
     this.#alarm.off();
     this.#deadLetters?.close();
-    for (const lane of this.#lanes) lane.unlisten();
+    for (const lane of this.#lanes.all) lane.unlisten();
     this.#waiters.wakeAll();
   }
 
@@ -218,7 +147,7 @@ export class LiveSubscription {
   async ack(receipts: readonly Receipt[]): Promise<Settlement[]> {
     const done = new Map<Lane, number[]>();
     const outcomes = receipts.map((receipt): Settlement => {
-      const lane = this.#lanes[receipt.partition];
+      const lane = this.#lanes.of(receipt.partition);
       if (!lane) return "never";
       const outcome = lane.cursor.ack(receipt.offset, receipt.fence);
       if (outcome !== "ok") return outcome;
@@ -239,7 +168,7 @@ export class LiveSubscription {
     const returned = new Map<Lane, Entry[]>();
     let failed = 0;
     const outcomes = items.map((item): Settlement => {
-      const lane = this.#lanes[item.receipt.partition];
+      const lane = this.#lanes.of(item.receipt.partition);
       if (!lane) return "never";
       const entry = lane.cursor.entry(item.receipt.offset);
       const outcome = this.#giveBack(lane.cursor, entry, item);
@@ -276,27 +205,63 @@ export class LiveSubscription {
 
   /** Dead letters that hold their keys, oldest first in each partition. */
   parked(): { partition: number; offset: number }[] {
-    return this.#lanes.flatMap(({ partition, cursor }) =>
+    return this.#lanes.all.flatMap(({ partition, cursor }) =>
       Array.from(cursor.parked(), ({ offset }) => ({ partition, offset })),
     );
   }
 
   /** Tries a parked message again, as if for the first time. Resolves to whether it was parked. */
   async revive(partition: number, offset: number): Promise<boolean> {
-    const lane = this.#lanes[partition];
+    const lane = this.#lanes.of(partition);
     const entry = lane?.cursor.revive(offset);
     if (!lane || !entry) return false;
-    await this.#settle([{ lane, retries: [entry] }]);
+    await this.#settle([{ lane, retries: [entry] }], "fsync");
     return true;
   }
 
   /** Lets the key of a parked message go on without it. Resolves to whether it was parked. */
   async discard(partition: number, offset: number): Promise<boolean> {
-    const lane = this.#lanes[partition];
+    const lane = this.#lanes.of(partition);
     if (lane?.cursor.entry(offset)?.state !== "parked") return false;
     lane.cursor.bury(offset);
-    await this.#settle([{ lane, done: [offset] }]);
+    await this.#settle([{ lane, done: [offset] }], "fsync");
     return true;
+  }
+
+  /** Delivers dead letters again, to this subscription only. Resolves when they survive power loss. */
+  async replay(bodies: Buffer[]): Promise<void> {
+    const { log, cursor } = await this.#lanes.replays();
+    await log.trim(cursor.floor);
+    await log.append(bodies, this.#options.replayDurability);
+  }
+
+  /** The newest of what was replayed, at most `count` messages. */
+  async replayed(count: number): Promise<Buffer[]> {
+    const { log } = await this.#lanes.replays();
+    const from = Math.max(log.start, log.end - count);
+    const records = from < log.end ? await log.read(from, { records: count, bytes: 64 << 20 }) : [];
+    return records.map(({ body }) => body);
+  }
+
+  isDone(partition: number, offset: number): boolean {
+    return this.#lanes.of(partition)?.cursor.isDone(offset) ?? true;
+  }
+
+  /** Takes messages out of the receivers' hands; returns those that nobody else has and that are not done. */
+  claim(partition: number, offsets: readonly number[]): number[] {
+    const cursor = this.#lanes.of(partition)?.cursor;
+    return cursor ? offsets.filter((offset) => cursor.claim(offset) === "ok") : [];
+  }
+
+  /** Ends claims, synced: what they say of messages that went elsewhere must not be taken back. */
+  async endClaims(partition: number, offsets: readonly number[], isDone: boolean): Promise<void> {
+    const lane = this.#lanes.of(partition);
+    if (!lane) return;
+    const done = isDone ? offsets.filter((offset) => offset < lane.cursor.next) : [];
+    const early = isDone ? offsets.filter((offset) => offset >= lane.cursor.next) : [];
+    for (const offset of offsets) lane.cursor.endClaim(offset, isDone);
+    if (isDone) await this.#settle([{ lane, done, early }], "fsync");
+    else this.#waiters.wake();
   }
 
   /** Moves the deadlines to `forMs` from now. */
@@ -304,7 +269,7 @@ export class LiveSubscription {
     const deadline = this.#options.clock.monotonic() + forMs;
     const outcomes = receipts.map(
       ({ partition, offset, fence }) =>
-        this.#lanes[partition]?.cursor.extend(offset, fence, deadline) ?? "never",
+        this.#lanes.of(partition)?.cursor.extend(offset, fence, deadline) ?? "never",
     );
     this.#arm();
     return outcomes;
@@ -325,7 +290,7 @@ export class LiveSubscription {
     let depth = 0;
     let inFlight = 0;
     let delayed = 0;
-    for (const { cursor, log } of this.#lanes) {
+    for (const { cursor, log } of this.#lanes.all) {
       depth += cursor.outstanding + Math.max(0, log.end - cursor.next - cursor.early);
       inFlight += cursor.leased;
       delayed += cursor.delayed;
@@ -333,9 +298,11 @@ export class LiveSubscription {
     return { depth, inFlight, delayed };
   }
 
-  /** Per partition: the oldest offset that is not done. */
+  /** Per partition of the topic: the oldest offset that is not done. */
   floors(): { partition: number; floor: number }[] {
-    return this.#lanes.map(({ partition, cursor }) => ({ partition, floor: cursor.floor }));
+    return this.#lanes.all
+      .filter(({ partition }) => partition !== replayPartition)
+      .map(({ partition, cursor }) => ({ partition, floor: cursor.floor }));
   }
 
   /** The epoch is written at the first receive, so that looking at an idle subscription writes nothing. */
@@ -351,12 +318,13 @@ export class LiveSubscription {
     const deadline = this.#options.clock.monotonic() + this.#ackDeadlineMs;
     const fence = this.#epoch * fencesPerEpoch + this.#fenceCount + 1;
     const taken: Taken[] = [];
-    for (let i = 0; i < this.#lanes.length && taken.length < limit; i++) {
-      const lane = this.#lanes[(this.#turn + i) % this.#lanes.length]!;
+    const { all } = this.#lanes;
+    for (let i = 0; i < all.length && taken.length < limit; i++) {
+      const lane = all[(this.#turn + i) % all.length]!;
       this.#takeFrom(lane, fence, deadline, limit, taken);
     }
     if (taken.length > 0) {
-      this.#turn = (this.#turn + 1) % this.#lanes.length;
+      this.#turn = (this.#turn + 1) % all.length;
       this.#fenceCount += 1;
       this.#arm();
     }
@@ -406,10 +374,10 @@ export class LiveSubscription {
     return { deliveries, expiresAt: clock.now() + deadline - clock.monotonic() };
   }
 
-  /** A message that has expired. A dead letter waits for as long as it takes. */
+  /** A message that has expired. A dead letter waits for as long as it takes, also when it is replayed. */
   #isUnwanted(body: Buffer, now: number): boolean {
     const expiresAt = expiresAtOf(body);
-    if (expiresAt === undefined || expiresAt > now || !this.#options.openDeadLetters) return false;
+    if (expiresAt === undefined || expiresAt > now || isDeadLetter(body)) return false;
     this.counters.outdated += 1;
     return true;
   }
@@ -445,7 +413,7 @@ export class LiveSubscription {
   /** Reads ahead where receivers have caught up. Resolves to whether anything new is there to take. */
   async #fill(): Promise<boolean> {
     const { outstandingMax } = this.#options;
-    const wanting = this.#lanes.filter(
+    const wanting = this.#lanes.all.filter(
       ({ cursor, ahead, aheadAt, log }) =>
         aheadAt >= ahead.length && cursor.next < log.end && cursor.outstanding < outstandingMax,
     );
@@ -461,10 +429,10 @@ export class LiveSubscription {
 
   async #settle(changes: Change[], durability: "os" | "fsync" = "os"): Promise<void> {
     const { journal } = this.#options;
-    const written = changes.map(({ lane, done = [], retries = [] }) => {
+    const written = changes.map(({ lane, done = [], retries = [], early = [] }) => {
       const { passed } = lane;
       lane.passed = undefined;
-      const settled = { done, passed, retries: retries.map(recordOf) };
+      const settled = { done, passed, retries: retries.map(recordOf), early };
       return journal.settle(lane.partition, settled, durability);
     });
     this.#arm();
@@ -472,9 +440,8 @@ export class LiveSubscription {
     for (const { lane, retries = [] } of changes) this.#bury(lane, retries);
     await Promise.all(written);
     if (!journal.needsSnapshot) return;
-    const cursors = new Map(this.#lanes.map(({ partition, cursor }) => [partition, cursor]));
     // What is settled is in the journal already, so nobody waits; a snapshot that fails only leaves it longer.
-    journal.snapshot(this.#epoch, cursors).catch(this.#options.onError);
+    journal.snapshot(this.#epoch, this.#lanes.cursors).catch(this.#options.onError);
   }
 
   /** Hands those that were given up to the one who moves them. */
@@ -503,14 +470,14 @@ export class LiveSubscription {
 
   #arm(): void {
     let at = Number.POSITIVE_INFINITY;
-    for (const { cursor } of this.#lanes) at = Math.min(at, cursor.nextDeadline ?? at);
+    for (const { cursor } of this.#lanes.all) at = Math.min(at, cursor.nextDeadline ?? at);
     this.#alarm.set(at);
   }
 
   #onTime(): void {
     const { clock, onError } = this.#options;
     const now = clock.monotonic();
-    for (const lane of this.#lanes) {
+    for (const lane of this.#lanes.all) {
       const retries = lane.cursor.advance(now, clock.now(), (attempt) => this.#fateOf(attempt, now));
       if (retries.length === 0) continue;
       this.counters.expired += retries.length;

@@ -74,6 +74,12 @@ interface Member {
 }
 
 export const partitionName = (topic: number, partition: number) => `t${topic}-${partition}`;
+/** All that a subscription has in the log. */
+export const subscriptionPartitions = (subscription: number) => [
+  journalName(subscription),
+  replayName(subscription),
+];
+export const replayName = (subscription: number) => `r${subscription}`;
 export const journalName = (subscription: number) => `s${subscription}`;
 
 export class LiveTopic {
@@ -342,6 +348,8 @@ export class LiveTopic {
         log.durability,
       ),
       partitions,
+      openReplays: () => log.partition(replayName(spec.number)),
+      replayDurability: log.durability,
       startOf: (partition) => Math.max(spec.startOffsets[partition] ?? 0, partitions[partition]?.start ?? 0),
       onError,
     });

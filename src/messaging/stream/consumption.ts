@@ -7,7 +7,8 @@
  * overdraw the bytes, or one that is larger than the whole credit could never be delivered.
  */
 import type { Clock } from "../../core/clock.ts";
-import type { Delivery, LiveSubscription, Received } from "../delivery/subscription.ts";
+import type { Delivery, Received } from "../delivery/delivered.ts";
+import type { LiveSubscription } from "../delivery/subscription.ts";
 import type { LiveTopic } from "../delivery/topic.ts";
 import { parseReceipt } from "../ids.ts";
 import { hasFields } from "../message.ts";

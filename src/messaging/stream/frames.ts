@@ -6,7 +6,7 @@
  * frame that cannot be read throws `frame_invalid` before anything of it has had an effect.
  */
 import { HotSwapError } from "../../core/errors.ts";
-import type { Received } from "../delivery/subscription.ts";
+import type { Received } from "../delivery/delivered.ts";
 import type { Receipt } from "../ids.ts";
 import { checkFormat, headersEnd, headersStart, payloadStart, publishedAtOf } from "../message.ts";
 

@@ -21,6 +21,7 @@ export const permissions = {
   "messages.consume": ["operator", "developer", "consumer", "tenant-owner"],
   "messages.stream": ["operator", "developer", "producer", "consumer", "tenant-owner"],
   "messages.read": ["operator", "developer", "consumer", "tenant-owner", "viewer"],
+  "messages.replay": ["operator", "developer", "tenant-owner"],
   "subscriptions.read": ["operator", "developer", "producer", "consumer", "tenant-owner", "viewer"],
   "subscriptions.write": ["operator", "developer", "consumer", "tenant-owner"],
   "gateway.read": ["operator", "developer", "tenant-owner", "viewer"],
