@@ -41,7 +41,7 @@ const CLIENT_USERS = ["bss", "cli"];
 const ENTRIES = [
   /^src\/cli\/main\.ts$/,
   /^(scripts|bin|examples|test\/sim)\//,
-  /^bench\/([^/]+|[^/]+\/run)\.ts$/,
+  /^bench\/([^/]+|[^/]+\/(run|disturbance))\.ts$/,
   /^client\/src\/(index|node)\.ts$/,
   /\/vite\.config\.ts$/,
   /\.d\.ts$/,

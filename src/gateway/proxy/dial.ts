@@ -3,31 +3,26 @@
  * read is dealt with before anything else is read. TLS verifies by default, against the system's roots or the
  * backend's own.
  */
-import { connect as connectTcp, type Socket } from "node:net";
+import { connect as connectTcp, isIP, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import type { Backend } from "./backend.ts";
+import { Http2Dialler } from "./http2-out.ts";
 import type { Upstream } from "./upstream.ts";
 
 const READ_BYTES = 65_536;
 
 export class Dialler {
+  readonly #http2 = new Http2Dialler();
   readonly #buffer = Buffer.allocUnsafeSlow(READ_BYTES);
 
-  dial(upstream: Upstream, { endpoint, settings }: Backend): void {
-    const { host, port } = endpoint;
-    if (endpoint.isTls) {
-      const { verify = true, ca, serverName = host, cert, key } = settings.tls ?? {};
-      const secure = connectTls({
-        host,
-        port,
-        // A server name that is an address is not sent (RFC 6066 §3).
-        ...(/^[\d.]+$|:/.test(serverName) ? {} : { servername: serverName }),
-        rejectUnauthorized: verify,
-        ALPNProtocols: ["http/1.1"],
-        ...(ca !== undefined && { ca }),
-        ...(cert !== undefined && { cert }),
-        ...(key !== undefined && { key }),
-      });
+  dial(upstream: Upstream, backend: Backend): void {
+    const { host, port, isTls } = backend.endpoint;
+    if (backend.settings.protocol === "h2") {
+      this.#http2.dial(upstream, backend, isTls ? tlsOptions(backend) : {});
+      return;
+    }
+    if (isTls) {
+      const secure = connectTls({ host, port, ALPNProtocols: ["http/1.1"], ...tlsOptions(backend) });
       secure.on("data", (chunk: Buffer) => upstream.read(chunk, 0, chunk.length));
       this.#adopt(upstream, secure);
       secure.once("secureConnect", () => upstream.onConnect());
@@ -53,4 +48,16 @@ export class Dialler {
     socket.setKeepAlive(true, 60_000);
     upstream.attach(socket);
   }
+}
+
+function tlsOptions({ endpoint, settings }: Backend) {
+  const { verify = true, ca, serverName = endpoint.host, cert, key } = settings.tls ?? {};
+  return {
+    // A server name that is an address is not sent (RFC 6066 §3).
+    ...(isIP(serverName) === 0 && { servername: serverName }),
+    rejectUnauthorized: verify,
+    ...(ca !== undefined && { ca }),
+    ...(cert !== undefined && { cert }),
+    ...(key !== undefined && { key }),
+  };
 }

@@ -164,6 +164,7 @@ export class Engine implements ProxyContext {
       await new Promise<void>((resolve) => void this.#options.clock.after(20, resolve, { keepAlive: true }));
     }
     for (const client of [...this.clients]) client.destroy();
+    this.#listeners.destroy();
     for (const backend of this.#backends.values()) backend.retire();
     this.#timer?.cancel();
     this.#timer = undefined;

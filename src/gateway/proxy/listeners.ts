@@ -1,5 +1,7 @@
 /** The sockets that a worker listens on, plain and TLS, and what it knows of who connects. */
-import { createServer as createTcp, type Server, type Socket } from "node:net";
+import type { ServerHttp2Session } from "node:http2";
+import { createServer as createTcp, type Server } from "node:net";
+import type { Duplex } from "node:stream";
 import {
   createSecureContext,
   createServer as createTls,
@@ -11,6 +13,7 @@ import { plainAddress } from "./addresses.ts";
 import { ClientConnection, type ClientLimits, type Peer } from "./client.ts";
 import type { ProxyContext } from "./context.ts";
 import { isFieldValue } from "./http1/grammar.ts";
+import { serveHttp2 } from "./http2-in.ts";
 import type { Address, Certificate, Limits, Listen } from "./snapshot.ts";
 
 export interface ListenerContext extends ProxyContext {
@@ -24,6 +27,7 @@ export class Listeners {
   readonly #context: ListenerContext;
   readonly #servers: Server[] = [];
   #certificates: readonly Certificate[] = [];
+  readonly #sessions = new Set<ServerHttp2Session>();
   readonly #listens: readonly Listen[];
   /** By name, for each listener: with its own idea of whose certificates clients may show. */
   #contexts: readonly Map<string, SecureContext>[] = [];
@@ -50,8 +54,14 @@ export class Listeners {
     return addresses;
   }
 
+  /** Accepts no more; sessions of HTTP/2 end when their streams have. */
   close(): void {
     for (const server of this.#servers) server.close();
+    for (const session of this.#sessions) session.close();
+  }
+
+  destroy(): void {
+    for (const session of this.#sessions) session.destroy();
   }
 
   /** Returns what cannot be used; the others serve. */
@@ -93,7 +103,8 @@ export class Listeners {
   #plain(): Server {
     const server = createTcp({ noDelay: true, allowHalfOpen: true, keepAlive: true }, (socket) => {
       const port = socket.localPort ?? 0;
-      this.#accept(socket, `X-Forwarded-Proto: http\r\nX-Forwarded-Port: ${port}\r\n`, "");
+      const lines = `X-Forwarded-Proto: http\r\nX-Forwarded-Port: ${port}\r\n`;
+      this.#accept(socket, plainAddress(socket.remoteAddress), lines, "", false);
     });
     server.maxConnections = this.#context.settings.connectionsMax;
     return server;
@@ -104,7 +115,7 @@ export class Listeners {
       noDelay: true,
       allowHalfOpen: true,
       minVersion: "TLSv1.2",
-      ALPNProtocols: ["http/1.1"],
+      ALPNProtocols: tls.h2 === false ? ["http/1.1"] : ["h2", "http/1.1"],
       handshakeTimeout: this.#context.settings.headMs,
       requestCert: tls.clientCertificates !== undefined,
       rejectUnauthorized: tls.clientCertificates === "required",
@@ -113,7 +124,17 @@ export class Listeners {
     });
     server.on("secureConnection", (socket: TLSSocket) => {
       const lines = `X-Forwarded-Proto: https\r\nX-Forwarded-Port: ${socket.localPort ?? 0}\r\n`;
-      this.#accept(socket, lines, certificateLine(socket));
+      const certificate = certificateLine(socket);
+      if (socket.alpnProtocol !== "h2") {
+        this.#accept(socket, plainAddress(socket.remoteAddress), lines, certificate, false);
+        return;
+      }
+      const address = plainAddress(socket.remoteAddress);
+      const { settings } = this.#context;
+      const accept = (stream: Duplex) => this.#accept(stream, address, lines, certificate, true);
+      const session = serveHttp2(socket, settings, accept);
+      this.#sessions.add(session);
+      session.on("close", () => this.#sessions.delete(session));
     });
     server.on("tlsClientError", () => this.#context.refused("tls"));
     server.maxConnections = this.#context.settings.connectionsMax;
@@ -128,15 +149,15 @@ export class Listeners {
     );
   }
 
-  #accept(socket: Socket, forwardedLines: string, certificate: string): void {
-    const address = plainAddress(socket.remoteAddress);
-    const peer: Peer = {
-      address,
-      isTrusted: this.#context.isTrusted(address),
-      forwardedLines,
-      certificateLine: certificate,
-      isHttp2: false,
-    };
+  #accept(
+    socket: Duplex,
+    address: string,
+    forwardedLines: string,
+    certificate: string,
+    isHttp2: boolean,
+  ): void {
+    const isTrusted = this.#context.isTrusted(address);
+    const peer: Peer = { address, isTrusted, forwardedLines, certificateLine: certificate, isHttp2 };
     const { clients, clientLimits } = this.#context;
     const client = new ClientConnection(socket, peer, this.#context, clientLimits, (gone) =>
       clients.delete(gone),

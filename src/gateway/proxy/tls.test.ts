@@ -1,83 +1,13 @@
-/** TLS in and out: SNI, certificates of clients, verified backends. Certificates are made with openssl. */
+/** TLS in and out: SNI, certificates of clients, verified backends. */
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { after, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import { connect, createServer, type TLSSocket } from "node:tls";
+import { root as ca, makeCertificate } from "./certificate.testing.ts";
 import { answering, ok, routeTo, startBackend, startEngine } from "./engine.testing.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "hotswap-tls-"));
-after(() => rmSync(folder, { recursive: true }));
-
-function openssl(...args: string[]): void {
-  execFileSync("openssl", args, { cwd: folder, stdio: "ignore" });
-}
-
-openssl(
-  "req",
-  "-x509",
-  "-newkey",
-  "ec",
-  "-pkeyopt",
-  "ec_paramgen_curve:P-256",
-  "-nodes",
-  "-keyout",
-  "ca.key",
-  "-out",
-  "ca.pem",
-  "-subj",
-  "/CN=Test CA",
-  "-days",
-  "2",
-);
-
-/** A certificate for this name, signed by the test's CA. */
-function certificate(name: string): { cert: string; key: string } {
-  openssl(
-    "req",
-    "-newkey",
-    "ec",
-    "-pkeyopt",
-    "ec_paramgen_curve:P-256",
-    "-nodes",
-    "-keyout",
-    "k.pem",
-    "-out",
-    "r.pem",
-    "-subj",
-    `/CN=${name}`,
-    "-addext",
-    `subjectAltName=DNS:${name}`,
-  );
-  openssl(
-    "x509",
-    "-req",
-    "-in",
-    "r.pem",
-    "-CA",
-    "ca.pem",
-    "-CAkey",
-    "ca.key",
-    "-CAcreateserial",
-    "-copy_extensions",
-    "copy",
-    "-days",
-    "2",
-    "-out",
-    "c.pem",
-  );
-  return {
-    cert: readFileSync(join(folder, "c.pem"), "utf8"),
-    key: readFileSync(join(folder, "k.pem"), "utf8"),
-  };
-}
-
-const ca = readFileSync(join(folder, "ca.pem"), "utf8");
-const ofA = certificate("a.example");
-const ofB = certificate("b.example");
+const ofA = makeCertificate("a.example");
+const ofB = makeCertificate("b.example");
 const request =
   "GET / HTTP/1.1\r\nHost: a.example\r\nX-Client-Certificate: forged\r\nConnection: close\r\n\r\n";
 
@@ -117,7 +47,7 @@ describe("TLS", { concurrency: true }, () => {
     }
     assert.match(seen, /X-Forwarded-Proto: https\r\n/);
     assert.doesNotMatch(seen, /X-Client-Certificate/);
-    const other = { hosts: ["a.example"], ...certificate("a.example") };
+    const other = { hosts: ["a.example"], ...makeCertificate("a.example") };
     running.publish({ certificates: [other] });
     const { socket } = await ask(running.port, { servername: "a.example" });
     assert.ok(socket.authorized);
@@ -138,7 +68,7 @@ describe("TLS", { concurrency: true }, () => {
     const tls = { clientCertificates: "required", clientCa: ca } as const;
     await using running = await startEngine(snapshot, { listen: [{ port: 0, tls }] });
     await assert.rejects(ask(running.port, { servername: "a.example" }));
-    await ask(running.port, { servername: "a.example", ...certificate("client-7") });
+    await ask(running.port, { servername: "a.example", ...makeCertificate("client-7") });
     assert.match(seen, /X-Client-Certificate: Hash=[0-9a-f]{64};Subject="client-7"\r\n/);
   });
 

@@ -1,0 +1,112 @@
+/**
+ * Side by side: HotSwap's data plane, HAProxy, nginx and @fastify/http-proxy, one worker each pinned to one CPU; load
+ * and backend on the other. Rounds visit every proxy in turn; the table has the median of the rounds, and the ratio to
+ * HAProxy. Figures of a machine that does other things at the same time are noise.
+ */
+import { spawn } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpus, release } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { httpLoads, idleBytes, type Result, runEcho, runHttp } from "./load.ts";
+import { installPeers, listening, type Peer, type Ports, peers, startBackend } from "./peers.ts";
+import { markdown, type Row } from "./table.ts";
+
+const help = `Usage: npm run bench:gateway -- [options]
+  --install          get the peers first (apt-get as root, npm)
+  --peers a,b        only these, of: ${peers.map(({ name }) => name).join(", ")}
+  --seconds N        of each load (5)
+  --rounds N         rounds (3)
+  --idle N           idle connections for their memory (1000)
+  --save             also write results.md and results.json beside this script`;
+
+const { values: options } = parseArgs({
+  options: {
+    install: { type: "boolean", default: false },
+    peers: { type: "string" },
+    seconds: { type: "string", default: "5" },
+    rounds: { type: "string", default: "3" },
+    idle: { type: "string", default: "1000" },
+    save: { type: "boolean", default: false },
+    help: { type: "boolean", default: false },
+  },
+});
+
+const ports: Ports = { backend: 19_100, echo: 19_101, proxy: 19_102 };
+const root = join(fileURLToPath(new URL("../..", import.meta.url)), ".cache", "bench");
+
+async function visit(peer: Peer, folder: string, seconds: number, idle: number): Promise<Row[]> {
+  const proxy = peer.start(folder, ports);
+  const rows: Row[] = [];
+  try {
+    await listening(ports.proxy);
+    for (const load of httpLoads) {
+      await runHttp(folder, ports.proxy, proxy.pid(), load, Math.max(1, Math.floor(seconds / 2)));
+      const result = await runHttp(folder, ports.proxy, proxy.pid(), load, seconds);
+      rows.push({ peer: peer.name, load: load.name, result });
+    }
+    const result: Result = await runEcho(ports.proxy, proxy.pid(), seconds);
+    rows.push({ peer: peer.name, load: "WebSocket echo", result });
+  } finally {
+    await proxy.stop();
+  }
+  rows.push({ peer: peer.name, load: "idle connection", bytes: await measureIdle(peer, folder, idle) });
+  return rows;
+}
+
+// In a process of its own: what the loads left behind would hide what a connection takes.
+async function measureIdle(peer: Peer, folder: string, count: number): Promise<number> {
+  const proxy = peer.start(folder, ports);
+  try {
+    await listening(ports.proxy);
+    await idleBytes(ports.proxy, proxy.pid(), 100);
+    return await idleBytes(ports.proxy, proxy.pid(), count);
+  } finally {
+    await proxy.stop();
+  }
+}
+
+async function main(): Promise<void> {
+  if (options.help) {
+    console.log(help);
+    return;
+  }
+  mkdirSync(root, { recursive: true });
+  const folder = mkdtempSync(join(root, "gateway-"));
+  if (options.install) installPeers(root);
+  const names = options.peers?.split(",");
+  const chosen = peers.filter(({ name }) => !names || names.includes(name));
+  const backend = startBackend(folder, ports);
+  const echo = spawn(
+    "taskset",
+    ["-c", "1", process.execPath, fileURLToPath(new URL("./echo.ts", import.meta.url)), String(ports.echo)],
+    {
+      stdio: ["ignore", "ignore", "inherit"],
+    },
+  );
+  const rows: Row[] = [];
+  try {
+    await listening(ports.backend);
+    await listening(ports.echo);
+    for (let round = 0; round < Number(options.rounds); round++) {
+      for (const peer of chosen) {
+        console.error(`round ${round + 1}: ${peer.name}`);
+        rows.push(...(await visit(peer, folder, Number(options.seconds), Number(options.idle))));
+      }
+    }
+  } finally {
+    echo.kill();
+    await backend.stop();
+    rmSync(folder, { recursive: true, force: true });
+  }
+  const machine = `${cpus()[0]?.model.trim()}, ${cpus().length} cores, Linux ${release()}, Node ${process.version}`;
+  const text = markdown(rows, machine, `${options.rounds} rounds of ${options.seconds} s`);
+  console.log(text);
+  if (!options.save) return;
+  const here = fileURLToPath(new URL(".", import.meta.url));
+  writeFileSync(join(here, "results.json"), `${JSON.stringify({ machine, rows }, null, 2)}\n`);
+  writeFileSync(join(here, "results.md"), text);
+}
+
+await main();
