@@ -40,6 +40,20 @@ export interface NewSubscription extends Partial<SubscriptionSettings> {
   from?: "earliest" | "latest";
 }
 
+/** A time is RFC 3339 and means the first message of then or later; an offset moves one partition only. */
+export type SeekTarget =
+  | { to: "earliest" | "latest" }
+  | { time: string }
+  | { partition: number; offset: number };
+
+export interface SeekResult {
+  id: string;
+  name: string;
+  topic: string;
+  /** Where it goes on. */
+  partitions: { partition: number; offset: number }[];
+}
+
 export class Subscriptions {
   readonly #transport: Transport;
 
@@ -91,6 +105,18 @@ export class Subscriptions {
       path: path`/api/v1/subscriptions/${id}`,
       body: change,
       headers: { "if-match": `"${version}"` },
+      ...options,
+    });
+  }
+
+  /**
+   * Makes the subscription go on from another place. What is out on lease is taken back; its receipts settle nothing.
+   */
+  seek(id: string, target: SeekTarget, options: CallOptions = {}): Promise<SeekResult> {
+    return this.#transport.json({
+      method: "POST",
+      path: path`/api/v1/subscriptions/${id}/seek`,
+      body: target,
       ...options,
     });
   }

@@ -74,8 +74,8 @@ export interface SubscriptionStats {
 export interface PeekOptions extends CallOptions {
   /** Default 0. */
   partition?: number;
-  /** An offset; "latest" (the default) is the newest page. */
-  from?: number | "earliest" | "latest";
+  /** An offset, or a time: the first message of then or later. "latest" (the default) is the newest page. */
+  from?: number | Date | "earliest" | "latest";
   /** Default 50. */
   limit?: number;
 }
@@ -142,7 +142,7 @@ export class Topics {
     const answer = await this.#transport.json<{ messages: Message<Payload>[] }>({
       method: "GET",
       path: path`/api/v1/topics/${name}/messages`,
-      query: { partition, from, limit },
+      query: { partition, from: from instanceof Date ? from.toISOString() : from, limit },
       ...call,
     });
     return answer.messages;

@@ -1,6 +1,6 @@
 /** `hotswap subscription …`: create, list and delete the subscriptions of topics. */
-import { type Command, Option } from "commander";
-import type { HotSwap, NewSubscription, Subscription } from "../../client/src/index.ts";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import type { HotSwap, NewSubscription, SeekTarget, Subscription } from "../../client/src/index.ts";
 import { HotSwapError } from "../core/errors.ts";
 import { integer } from "../platform/settings/kind.ts";
 import { addConnectionOptions, type ConnectionFlags, useServer } from "./connection.ts";
@@ -38,6 +38,20 @@ export function addSubscription(program: Command): void {
         show(await Array.fromAsync(subscriptions.all(topic === undefined ? {} : { topic })), flags.json),
       ),
   );
+  add("seek <topic> <name>", "make a subscription go on from another place; what it has leased is taken back")
+    .requiredOption(
+      "--from <place>",
+      "earliest, latest, a time such as 2026-01-31T12:00:00Z, or partition:offset such as 0:4711",
+      readTarget,
+    )
+    .action((topic: string, name: string, { from, ...flags }: Flags & { from: SeekTarget }) =>
+      useServer(flags, async (client) => {
+        const result = await client.subscriptions.seek(await idOf(client, topic, name), from);
+        if (flags.json) return printJson(result);
+        const places = result.partitions.map(({ partition, offset }) => `${partition}:${offset}`);
+        process.stderr.write(`subscription ${name} of ${topic} goes on from ${places.join(" ")}\n`);
+      }),
+    );
   add("delete <topic> <name>", "delete a subscription; its messages stay in the topic").action(
     (topic: string, name: string, flags: Flags) =>
       useServer(flags, async (client) => {
@@ -46,6 +60,14 @@ export function addSubscription(program: Command): void {
         else process.stderr.write(`subscription ${name} of ${topic} deleted\n`);
       }),
   );
+}
+
+function readTarget(raw: string): SeekTarget {
+  if (raw === "earliest" || raw === "latest") return { to: raw };
+  const [, partition, offset] = /^(\d{1,3}):(\d{1,15})$/.exec(raw) ?? [];
+  if (partition !== undefined) return { partition: Number(partition), offset: Number(offset) };
+  if (raw.includes("T") && !Number.isNaN(Date.parse(raw))) return { time: new Date(raw).toISOString() };
+  throw new InvalidArgumentError("It is earliest, latest, a time, or partition:offset.");
 }
 
 interface CreateFlags {

@@ -36,7 +36,12 @@ export function addTopic(program: Command): void {
   );
   add("peek <name>", "print messages as NDJSON without consuming them")
     .option("--partition <number>", "which partition", read(integer(0, 255)), 0)
-    .option("--from <place>", "earliest, latest, or an offset", readPlace, "latest")
+    .option(
+      "--from <place>",
+      "earliest, latest, an offset, or a time such as 2026-01-31T12:00:00Z",
+      readPlace,
+      "latest",
+    )
     .option("--limit <count>", "how many", read(integer(1, 1000)), 50)
     .action((name: string, { partition, from, limit, ...flags }: Flags & PeekFlags) =>
       useServer(flags, async ({ topics }) => {
@@ -77,8 +82,9 @@ function addChangeOptions(command: Command): Command {
 
 type PeekFlags = Required<Pick<PeekOptions, "partition" | "from" | "limit">>;
 
-function readPlace(raw: string): "earliest" | "latest" | number {
+function readPlace(raw: string): "earliest" | "latest" | number | Date {
   if (raw === "earliest" || raw === "latest") return raw;
+  if (raw.includes("T") && !Number.isNaN(Date.parse(raw))) return new Date(raw);
   return read(integer(0, Number.MAX_SAFE_INTEGER))(raw);
 }
 

@@ -20,6 +20,14 @@ import { topicName } from "./topics.schema.ts";
 const json = { "content-type": "application/json; charset=utf-8" };
 const ndjson = "application/x-ndjson";
 const strict = { additionalProperties: false } as const;
+/** `earliest`, `latest`, an offset, or RFC 3339. */
+const place = "earliest|latest|[0-9]{1,15}";
+const moment = "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{5,20}(Z|[+-][0-9]{2}:[0-9]{2})";
+const peekFrom = Type.String({
+  pattern: `^(${place}|${moment})$`,
+  default: "latest",
+  description: "`earliest`, `latest`, an offset, or a time: the first message of then or later.",
+});
 const byId = Type.Object({ id: messageId });
 export function messageRoutes(messages: Messages): Route[] {
   return [...publishRoutes(messages), ...consumeRoutes(messages)];
@@ -138,7 +146,7 @@ function consumeRoutes(messages: Messages): Route[] {
       query: Type.Object(
         {
           partition: Type.Integer({ minimum: 0, maximum: 255, default: 0 }),
-          from: Type.String({ pattern: "^(earliest|latest|[0-9]{1,15})$", default: "latest" }),
+          from: peekFrom,
           limit: Type.Integer({ minimum: 1, maximum: 1000, default: 50 }),
         },
         strict,

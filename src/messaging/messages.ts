@@ -4,6 +4,7 @@ import { encodeCursor } from "../platform/http/page.ts";
 import type { Context } from "../platform/http/route.ts";
 import type { LogPartition, LogRecord } from "../stores/log/port.ts";
 import { delayPartition } from "./delivery/delay-log.ts";
+import { placeOf } from "./delivery/places.ts";
 import type { Placement } from "./delivery/publisher.ts";
 import type { Registry } from "./delivery/registry.ts";
 import type { LiveTopic } from "./delivery/topic.ts";
@@ -122,7 +123,7 @@ export class Messages {
         fields,
       });
     }
-    const from = startOf(query.from, log, limit);
+    const from = await startOf(query.from, log, limit);
     const records = from >= log.end ? [] : await read(log, from, limit, peekBytes);
     return showStored(
       topic.spec,
@@ -144,10 +145,15 @@ function notScheduled(id: string): HotSwapError {
   );
 }
 
-function startOf(from: string, log: { start: number; end: number }, limit: number): number {
-  if (from === "earliest") return log.start;
+/** An offset out of range is told as such; `latest` is the newest `limit` messages. */
+async function startOf(from: string, log: LogPartition, limit: number): Promise<number> {
   if (from === "latest") return Math.max(log.start, log.end - limit);
-  return Number(from);
+  if (from === "earliest") return log.start;
+  if (!from.includes("T")) return Number(from);
+  const time = Date.parse(from);
+  if (!Number.isNaN(time)) return placeOf(log, { time });
+  const fields = [{ pointer: "query/from", message: "is not a time" }];
+  throw new HotSwapError("validation_failed", `${from} is not a time.`, { fields });
 }
 
 /** Nothing when the topic is deleted at this very moment. */

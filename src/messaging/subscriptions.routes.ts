@@ -5,7 +5,13 @@ import { etagOf, requireMatch } from "../platform/http/etag.ts";
 import { decodeCursor, pageOf, pageQuery, toPage } from "../platform/http/page.ts";
 import { Reply, type Route, route } from "../platform/http/route.ts";
 import { policyOf } from "./delivery/policy.ts";
-import { newSubscription, subscription, subscriptionUpdate } from "./subscriptions.schema.ts";
+import {
+  newSubscription,
+  seekResult,
+  seekTarget,
+  subscription,
+  subscriptionUpdate,
+} from "./subscriptions.schema.ts";
 import type { SubscriptionRow } from "./subscriptions.sql.ts";
 import type { Subscriptions } from "./subscriptions.ts";
 import { topicName } from "./topics.schema.ts";
@@ -52,6 +58,24 @@ function changeRoutes(subscriptions: Subscriptions): Route[] {
         const check = (row: SubscriptionRow) => requireMatch(context.headers, row.version);
         return shown(await subscriptions.update(actorOf(context), context.params.id, context.body, check));
       },
+    }),
+    route({
+      id: "messaging.subscriptions.seek",
+      method: "POST",
+      path: "/api/v1/subscriptions/{id}/seek",
+      summary: "Make a subscription go on from another place",
+      description:
+        "From the beginning or end of what is stored, from a time on, or from an offset of a partition. What lies " +
+        "behind it is delivered, again if need be; what lies before it is done. What is out on lease is taken back: " +
+        "old receipts settle nothing.",
+      permission: "subscriptions.write",
+      query: dryRunQuery,
+      audit: { action: "subscription.seek" },
+      params: byId,
+      body: seekTarget,
+      response: seekResult,
+      errors: ["subscription_not_found", "topic_not_found", "log_write_failed", "disk_full"],
+      handler: (context) => subscriptions.seek(actorOf(context), context.params.id, context.body),
     }),
     route({
       id: "messaging.subscriptions.delete",

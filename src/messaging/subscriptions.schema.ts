@@ -82,3 +82,33 @@ export const subscription = Type.Object({
   createdAt: Type.String({ format: "date-time" }),
   updatedAt: Type.String({ format: "date-time" }),
 });
+
+const offset = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
+const partition = Type.Integer({ minimum: 0, maximum: 255 });
+
+/** Exactly one of `to`, `time`, and `partition` with `offset`. */
+export const seekTarget = Type.Object(
+  {
+    to: Type.Optional(Type.Enum(["earliest", "latest"])),
+    time: Type.Optional(
+      Type.String({ format: "date-time", description: "The first message of that time or later." }),
+    ),
+    partition: Type.Optional(partition),
+    offset: Type.Optional({ ...offset, description: "In this partition; the others stay where they are." }),
+  },
+  {
+    ...strict,
+    minProperties: 1,
+    dependentRequired: { partition: ["offset"], offset: ["partition"] },
+    description: "One of `to`, `time`, and `partition` with `offset`.",
+  },
+);
+
+export const seekResult = Type.Object({
+  id: Type.String(),
+  name: subscriptionName,
+  topic: topicName,
+  partitions: Type.Array(Type.Object({ partition, offset }), {
+    description: "Where it goes on in each partition.",
+  }),
+});

@@ -2,6 +2,7 @@
 import { HotSwapError } from "../core/errors.ts";
 import { type Actor, change } from "../platform/http/change.ts";
 import type { Tx } from "../stores/sql/port.ts";
+import type { Where } from "./delivery/places.ts";
 import { policyOf, type SubscriptionPolicy } from "./delivery/policy.ts";
 import { subscriptionPartitions } from "./delivery/topic.ts";
 import * as rows from "./subscriptions.sql.ts";
@@ -17,6 +18,15 @@ export interface NewSubscription extends SubscriptionSettings {
   name: string;
   topic: string;
   from?: "earliest" | "latest";
+}
+
+/** Where a subscription is to go on; an offset is one of a partition, and the others stay. */
+export interface SeekTarget {
+  to?: "earliest" | "latest";
+  /** RFC 3339. */
+  time?: string;
+  offset?: number;
+  partition?: number;
 }
 
 type MessagingTx = Tx<MessagingTables>;
@@ -96,6 +106,33 @@ export class Subscriptions {
     });
   }
 
+  /**
+   * Makes a subscription go on from another place; answers with the offset of each partition. In the audit before it
+   * is done: what failed then is told to the caller.
+   */
+  async seek(actor: Actor, id: string, target: SeekTarget) {
+    const { principal, requestId } = actor;
+    const { sql, audit, registry } = this.#parts;
+    const { tenant } = principal;
+    const work = async (tx: MessagingTx) => {
+      const row = found(await rows.selectSubscription(tx, tenant, id));
+      const topic = registry.topic(tenant, row.topic);
+      const live = await topic.subscription(row.name);
+      if (!live) throw new HotSwapError("subscription_not_found", `${row.name} is being deleted.`);
+      const before = live.floors().map(({ floor }) => floor);
+      refuseUnclear(target, before.length);
+      const offsets = await topic.placesOf((partition) => whereOf(target, partition, before[partition]));
+      const resource = `topics/${row.topic}/subscriptions/${row.name}`;
+      const after = { ...target, offsets };
+      const action = "subscription.seek";
+      await audit.record(tx, { principal, action, resource, requestId, before: { offsets: before }, after });
+      return { row, live, offsets };
+    };
+    const { row, offsets } = await change(sql, actor, work, ({ live, offsets }) => live.seek(offsets));
+    const partitions = offsets.map((offset, partition) => ({ partition, offset }));
+    return { id, name: row.name, topic: row.topic, partitions };
+  }
+
   list(tenant: string, filter: rows.SubscriptionFilter): Promise<rows.SubscriptionRow[]> {
     return this.#parts.sql.tenant(tenant, (tx: MessagingTx) => rows.selectSubscriptions(tx, tenant, filter));
   }
@@ -131,4 +168,20 @@ export class Subscriptions {
 function found(row: rows.SubscriptionRow | undefined): rows.SubscriptionRow {
   if (!row) throw new HotSwapError("subscription_not_found", "There is no subscription with this id.");
   return row;
+}
+
+function whereOf({ to, time, offset, partition }: SeekTarget, of: number, stay = 0): Where {
+  if (to !== undefined) return to;
+  if (time !== undefined) return { time: Date.parse(time) };
+  return { offset: of === partition ? (offset ?? stay) : stay };
+}
+
+function refuseUnclear({ to, time, partition }: SeekTarget, count: number): void {
+  const refuse = (pointer: string, message: string) => {
+    throw new HotSwapError("validation_failed", `${pointer} ${message}.`, { fields: [{ pointer, message }] });
+  };
+  if (to !== undefined && time !== undefined) refuse("/time", "cannot stand beside to");
+  if (partition === undefined) return;
+  if (to !== undefined || time !== undefined) refuse("/partition", "cannot stand beside to or time");
+  if (partition >= count) refuse("/partition", `must be below ${count}`);
 }

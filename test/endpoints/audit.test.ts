@@ -62,6 +62,13 @@ const changes: Record<string, { resource: RegExp; also?: string[]; change: Chang
       return caller.put(`/subscriptions/${items[0].id}`, { maxAttempts: 3 }, { ...options, headers });
     },
   },
+  "messaging.subscriptions.seek": {
+    resource: /^topics\/one\/subscriptions\/s$/,
+    change: async (caller, options) => {
+      const { items } = await caller.ok(caller.get("/subscriptions?topic=one"));
+      return caller.post(`/subscriptions/${items[0].id}/seek`, { to: "latest" }, options);
+    },
+  },
   "messaging.messages.replay": {
     resource: /^messages\/\w+-0-0$/,
     change: async (caller, options) =>

@@ -83,6 +83,7 @@ export class Journal {
   readonly #strongest: Durability;
   #sinceSnapshot = 0;
   #isSnapshotting = false;
+  #snapshot = Promise.resolve();
 
   constructor(
     log: LogPartition,
@@ -166,14 +167,18 @@ export class Journal {
    * Writes the whole state and trims what it replaces. The cursors are read before anything is awaited, so a
    * settlement that happens meanwhile lands behind the snapshot.
    */
-  async snapshot(epoch: number, cursors: ReadonlyMap<number, Cursor>): Promise<void> {
+  snapshot(epoch: number, cursors: ReadonlyMap<number, Cursor>): Promise<void> {
     this.#sinceSnapshot = 0;
     this.#isSnapshotting = true; // the parts of two would mix
-    try {
-      await this.#writeSnapshot(epoch, cursors);
-    } finally {
+    this.#snapshot = this.#writeSnapshot(epoch, cursors).finally(() => {
       this.#isSnapshotting = false;
-    }
+    });
+    return this.#snapshot;
+  }
+
+  /** Resolves when no snapshot is under way: then another may be written at once. */
+  async idle(): Promise<void> {
+    while (this.#isSnapshotting) await this.#snapshot.catch(() => {}); // has been told to who began it
   }
 
   async #writeSnapshot(epoch: number, cursors: ReadonlyMap<number, Cursor>): Promise<void> {

@@ -64,6 +64,31 @@ export class Lanes {
     return ahead.length > 0;
   }
 
+  /** New lanes of the topic's partitions, each beginning at its offset; nobody sees them yet. */
+  openAt(offsets: readonly number[]): Promise<Lane[]> {
+    const own = this.all.filter(({ partition }) => partition !== replayPartition);
+    const { onAppend } = this.#options;
+    return Promise.all(
+      own.map(({ partition, log, cursor }) =>
+        openLane(partition, log, new Cursor(offsets[partition] ?? cursor.next), onAppend),
+      ),
+    );
+  }
+
+  /** Puts lanes in the place of those of the same partitions, which count for nothing from then on. */
+  replace(lanes: readonly Lane[]): void {
+    for (const lane of lanes) {
+      this.of(lane.partition)?.unlisten();
+      this.all.splice(
+        this.all.findIndex(({ partition }) => partition === lane.partition),
+        1,
+        lane,
+      );
+      this.#byPartition.set(lane.partition, lane);
+      this.#recovered.set(lane.partition, lane.cursor);
+    }
+  }
+
   /** The lane for replays. */
   replays(): Promise<Lane> {
     this.#openingReplays ??= this.#openReplays().catch((error) => {

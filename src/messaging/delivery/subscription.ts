@@ -286,6 +286,32 @@ export class LiveSubscription {
     return this.#waiters.size;
   }
 
+  /**
+   * Goes on from other offsets, one a partition; what is out on lease is nobody's from then on. Resolves when that is
+   * durable. When it rejects, it counts while the process lives and may be undone by its end.
+   */
+  seek(offsets: readonly number[]): Promise<void> {
+    const seeking = this.#adding.then(() => this.#seek(offsets));
+    this.#adding = seeking.catch(() => {}); // told to the caller
+    return seeking;
+  }
+
+  async #seek(offsets: readonly number[]): Promise<void> {
+    await this.#begin();
+    const { journal } = this.#options;
+    const lanes = await this.#lanes.openAt(offsets);
+    await journal.idle();
+    if (this.#closed) throw this.#closed;
+    // From here to the snapshot's first record nothing is awaited: settlements fall before it or count on top of it.
+    this.#deadLetters?.close();
+    this.#deadLetters = undefined;
+    this.#lanes.replace(lanes);
+    const written = journal.snapshot(this.#epoch, this.#lanes.cursors);
+    this.#arm();
+    this.#waiters.wakeAll();
+    await written;
+  }
+
   get state() {
     let depth = 0;
     let inFlight = 0;
@@ -429,7 +455,9 @@ export class LiveSubscription {
 
   async #settle(changes: Change[], durability: "os" | "fsync" = "os"): Promise<void> {
     const { journal } = this.#options;
-    const written = changes.map(({ lane, done = [], retries = [], early = [] }) => {
+    // Of a lane that a seek has replaced nothing counts any more.
+    const current = changes.filter(({ lane }) => this.#lanes.of(lane.partition) === lane);
+    const written = current.map(({ lane, done = [], retries = [], early = [] }) => {
       const { passed } = lane;
       lane.passed = undefined;
       const settled = { done, passed, retries: retries.map(recordOf), early };
@@ -437,7 +465,7 @@ export class LiveSubscription {
     });
     this.#arm();
     this.#waiters.wake();
-    for (const { lane, retries = [] } of changes) this.#bury(lane, retries);
+    for (const { lane, retries = [] } of current) this.#bury(lane, retries);
     await Promise.all(written);
     if (!journal.needsSnapshot) return;
     // What is settled is in the journal already, so nobody waits; a snapshot that fails only leaves it longer.

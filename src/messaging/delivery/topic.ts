@@ -11,6 +11,7 @@ import { TenuredLog } from "../nodes/tenured-log.ts";
 import type { DeadLetterQueue } from "./dead-letters.ts";
 import { DelayLog, delayLogName } from "./delay-log.ts";
 import { Journal } from "./journal.ts";
+import { placeOf, type Where } from "./places.ts";
 import type { SubscriptionPolicy } from "./policy.ts";
 import { type Placement, Publisher } from "./publisher.ts";
 import type { TopicSpec } from "./spec.ts";
@@ -191,6 +192,12 @@ export class LiveTopic {
       live?.close(reason);
     }
     await this.#tenured?.letAllGo();
+  }
+
+  /** The offset of a place in each partition. */
+  async placesOf(where: (partition: number) => Where): Promise<number[]> {
+    const partitions = await this.partitions();
+    return Promise.all(partitions.map((log, partition) => placeOf(log, where(partition))));
   }
 
   get publishedTotal(): number {
