@@ -46,7 +46,7 @@ export class DeadLetterTopics {
     const now = new Date(clock.now());
     const description = `What subscriptions of ${of.name} have given up.`;
     // As durable as the log can keep it, whatever the topic itself asks for.
-    const values = withDefaults({ name, durability: log.durability, description });
+    const values = withDefaults({ name, durability: log.durability, retentionSeconds: null, description });
     const columns = { ...toColumns(values), dead_letters_of: of.name };
     const { row, subscription } = await sql.tenant(tenant, async (tx: Tx<MessagingTables>) => {
       const row = await insertTopic(tx, tenant, columns, now);

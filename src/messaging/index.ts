@@ -8,6 +8,7 @@ import { DeadLetterTopics } from "./dead-letter-topics.ts";
 import { deadLetterRoutes } from "./dead-letters.routes.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import { Registry } from "./delivery/registry.ts";
+import { Retention } from "./delivery/retention.ts";
 import type { LiveSubscription } from "./delivery/subscription.ts";
 import { messageRoutes } from "./messages.routes.ts";
 import { settleMax } from "./messages.schema.ts";
@@ -59,6 +60,7 @@ export class Messaging implements Service {
   readonly routes: Route[];
   readonly #registry: Registry;
   readonly #topics: Topics;
+  readonly #retention: Retention;
   readonly #nodes: Nodes;
   readonly #replays: Replays;
   readonly #parts: MessagingParts;
@@ -102,6 +104,7 @@ export class Messaging implements Service {
     this.#replays = new Replays(whole, deadLetters, onError);
     this.#parts = whole;
     this.#topics = new Topics(whole);
+    this.#retention = new Retention(this.#registry, clock, onError);
     const messages = new Messages(this.#registry, limitsOf(settings));
     const settlements = new Settlements(this.#registry, batchMax);
     const routes = [
@@ -141,6 +144,7 @@ export class Messaging implements Service {
     const { sql, log, makeId } = this.#parts;
     await bindLog(sql, log, makeId);
     await this.#topics.load();
+    this.#retention.start();
     await this.#replays.start();
   }
 
@@ -155,6 +159,7 @@ export class Messaging implements Service {
   }
 
   async stop(): Promise<void> {
+    this.#retention.stop();
     await this.#replays.stop();
     await this.#registry.close();
     await this.#nodes.stop();

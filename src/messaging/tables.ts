@@ -17,6 +17,10 @@ export interface TopicsTable {
   description: Generated<string>;
   dedup_window_seconds: Generated<number>;
   message_ttl_seconds: Generated<number | null>;
+  retention_seconds: Generated<number | null>;
+  /** bigint: text on the wire. */
+  retention_bytes: ColumnType<string | null, number | null | undefined, number | null>;
+  retain: Generated<"unacknowledged" | "limits">;
   dead_letters_of: Generated<string | null>;
   version: Generated<number>;
   created_at: Date;

@@ -28,14 +28,33 @@ const messageTtlSeconds = Type.Union([Type.Integer({ minimum: 1, maximum: ttlSec
   description: "After this time a message is not delivered any more, unless it says its own; null for never.",
 });
 
+const retentionSeconds = Type.Union([Type.Integer({ minimum: 0, maximum: ttlSecondsMax }), Type.Null()], {
+  description:
+    "How long messages are kept. 0: until they are done, the default of a queue; null: while there is room, the " +
+    "default of pubsub. Whole segments go, so more may stay for a while.",
+});
+const retentionBytes = Type.Union([Type.Integer({ minimum: 1, maximum: 2 ** 50 }), Type.Null()], {
+  description: "Of all partitions together: beyond it the oldest messages go; null for no limit.",
+});
+const retain = Type.Enum(["unacknowledged", "limits"], {
+  description:
+    "`unacknowledged`: the limits spare what a subscription has not finished. `limits`: they do not.",
+});
+
 /** What may be given at creation and changed later. */
 const policies = {
   dedupWindowSeconds,
   messageTtlSeconds,
+  retentionSeconds,
+  retentionBytes,
+  retain,
 };
 const optionalPolicies = {
   dedupWindowSeconds: Type.Optional(dedupWindowSeconds),
   messageTtlSeconds: Type.Optional(messageTtlSeconds),
+  retentionSeconds: Type.Optional(retentionSeconds),
+  retentionBytes: Type.Optional(retentionBytes),
+  retain: Type.Optional(retain),
 };
 
 export const newTopic = Type.Object(

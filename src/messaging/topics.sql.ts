@@ -16,6 +16,9 @@ export interface TopicColumns {
   description: string;
   dedup_window_seconds: number;
   message_ttl_seconds: number | null;
+  retention_seconds: number | null;
+  retention_bytes: number | null;
+  retain: "unacknowledged" | "limits";
   dead_letters_of?: string;
 }
 

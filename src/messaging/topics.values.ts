@@ -11,6 +11,9 @@ export interface TopicValues {
   durability: Durability;
   dedupWindowSeconds: number;
   messageTtlSeconds: number | null;
+  retentionSeconds: number | null;
+  retentionBytes: number | null;
+  retain: "unacknowledged" | "limits";
   description: string;
 }
 
@@ -23,14 +26,24 @@ export function withDefaults(input: NewTopic): TopicValues {
     durability: "fsync",
     dedupWindowSeconds: 300,
     messageTtlSeconds: null,
+    // A queue is for work: what is done may go. Of a pubsub topic others may want to read it yet.
+    retentionSeconds: input.type === "pubsub" ? null : 0,
+    retentionBytes: null,
+    retain: "unacknowledged",
     description: "",
     ...input,
   };
 }
 
 export function toColumns(values: TopicValues): TopicColumns {
-  const { dedupWindowSeconds, messageTtlSeconds, ...same } = values;
-  return { ...same, dedup_window_seconds: dedupWindowSeconds, message_ttl_seconds: messageTtlSeconds };
+  const { dedupWindowSeconds, messageTtlSeconds, retentionSeconds, retentionBytes, ...same } = values;
+  return {
+    ...same,
+    dedup_window_seconds: dedupWindowSeconds,
+    message_ttl_seconds: messageTtlSeconds,
+    retention_seconds: retentionSeconds,
+    retention_bytes: retentionBytes,
+  };
 }
 
 export function toValues(row: TopicRow): TopicValues {
@@ -42,6 +55,9 @@ export function toValues(row: TopicRow): TopicValues {
     durability,
     dedupWindowSeconds: row.dedup_window_seconds,
     messageTtlSeconds: row.message_ttl_seconds,
+    retentionSeconds: row.retention_seconds,
+    retentionBytes: bytesOf(row),
+    retain: row.retain,
     description,
   };
 }
@@ -55,8 +71,14 @@ export function toSpec(row: TopicRow): TopicSpec {
     partitions,
     durability,
     dedupWindowMs: row.dedup_window_seconds * 1000,
+    retentionMs: row.retention_seconds === null ? undefined : row.retention_seconds * 1000,
+    retentionBytes: bytesOf(row) ?? undefined,
+    retain: row.retain,
     messageTtlMs: row.message_ttl_seconds === null ? undefined : row.message_ttl_seconds * 1000,
     version,
     deadLettersOf: row.dead_letters_of ?? undefined,
   };
 }
+
+const bytesOf = ({ retention_bytes: bytes }: TopicRow): number | null =>
+  bytes === null ? null : Number(bytes);

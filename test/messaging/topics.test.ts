@@ -24,7 +24,8 @@ describe("topics", () => {
     assert.equal(created.status, 201);
     const { createdAt, updatedAt, ...rest } = created.json;
     const defaults = { type: "queue", partitions: 1, durability: "fsync", description: "", version: 1 };
-    const policies = { dedupWindowSeconds: 300, messageTtlSeconds: null };
+    const kept = { retentionSeconds: 0, retentionBytes: null, retain: "unacknowledged" };
+    const policies = { dedupWindowSeconds: 300, messageTtlSeconds: null, ...kept };
     assert.deepEqual({ ...rest, name: "plain", ...defaults, ...policies }, rest);
     assert.equal(createdAt, updatedAt);
     const read = await ann.get("/topics/plain");
@@ -41,6 +42,9 @@ describe("topics", () => {
       durability: "os",
       dedupWindowSeconds: 0,
       messageTtlSeconds: 60,
+      retentionSeconds: 604_800,
+      retentionBytes: 1 << 30,
+      retain: "limits",
       description: "ü ✓",
     };
     const { createdAt, updatedAt, version, ...rest } = await ann.ok(ann.post("/topics", asked), 201);

@@ -20,6 +20,9 @@ const usual: TopicSpec = {
   durability: "fsync",
   dedupWindowMs: 60_000,
   messageTtlMs: undefined,
+  retentionMs: undefined,
+  retentionBytes: undefined,
+  retain: "unacknowledged",
   version: 1,
 };
 

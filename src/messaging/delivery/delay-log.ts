@@ -73,6 +73,8 @@ export class DelayLog {
   #noteIn: number;
   #trimIn: number;
   #lastMark: number | undefined;
+  /** What the last mark says of the topic's partitions. */
+  #ends: readonly number[] = [];
   #marking = Promise.resolve();
   #closed = false;
 
@@ -175,6 +177,12 @@ export class DelayLog {
     this.#mark("os").catch(this.#options.onError);
   }
 
+  /** The first offset of the topic's partition that a recovery would look at; Infinity when nothing waits. */
+  neededFrom(partition: number): number {
+    if (this.size === 0 && this.#unmarked.length === 0) return Number.POSITIVE_INFINITY;
+    return this.#ends[partition] ?? 0;
+  }
+
   close(): void {
     this.#closed = true;
     this.#alarm.off();
@@ -182,7 +190,6 @@ export class DelayLog {
 
   async #recover(): Promise<void> {
     const { log } = this.#options;
-    let ends: number[] = [];
     for await (const records of scan(log, log.start, log.end)) {
       for (const { offset, body } of records) {
         const mark = decodeMark(body);
@@ -191,11 +198,11 @@ export class DelayLog {
           for (let id = Math.max(from, log.start); id <= to; id++) this.#index.remove(id);
         }
         if (!mark?.ends) continue;
-        ends = mark.ends;
+        this.#ends = mark.ends;
         this.#lastMark = offset;
       }
     }
-    if (this.#index.size > 0) await this.#findGone(ends);
+    if (this.#index.size > 0) await this.#findGone(this.#ends);
     else if (this.#lastMark === undefined) await this.#mark("fsync");
   }
 
@@ -295,6 +302,7 @@ export class DelayLog {
     // No more than the topic asks for: a store may not keep more.
     const asked = this.#options.durability();
     this.#lastMark = await log.append([encodeMark(mark)], keeps(asked, durability) ? durability : asked);
+    this.#ends = ends;
     this.#noteIn = this.#noteEvery;
     this.#unmarked = this.#unmarked.slice(ids.length);
     this.#trimIn -= ids.length + 1;

@@ -45,6 +45,8 @@ const excuses = [
   "shutting_down",
 ] as const;
 
+const keepsAll = { retentionMs: undefined, retentionBytes: undefined, retain: "unacknowledged" } as const;
+
 class History {
   readonly model: DelayModel;
   readonly #random: Random;
@@ -63,7 +65,7 @@ class History {
     this.#trace = trace ?? (() => {});
     const durability = this.#pick<Durability>("fsync", "fsync", ...durabilities);
     const partitions = this.#pick(1, 2, 3);
-    const policies = { dedupWindowMs: 0, messageTtlMs: undefined };
+    const policies = { dedupWindowMs: 0, messageTtlMs: undefined, ...keepsAll };
     this.#spec = { tenant: "t", name: "n", number: 1, partitions, durability, ...policies, version: 1 };
     this.#segmentBytes = this.#pick(300, 2000, 50_000);
     this.#disk = new SimulatedDisk({ random: this.#random, ...(lies && { lies }) });

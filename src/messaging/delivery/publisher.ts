@@ -208,6 +208,11 @@ export class Publisher {
     return this.#openingDelays;
   }
 
+  /** The first offset that may say after a crash which of the messages that waited went. */
+  neededFrom(partition: number): number {
+    return this.#delays?.neededFrom(partition) ?? Number.POSITIVE_INFINITY;
+  }
+
   close(): void {
     this.#openingDelays?.then(
       (delays) => delays.close(),

@@ -50,6 +50,7 @@ const excuses = [
   "shutting_down",
 ] as const;
 
+const keepsAll = { retentionMs: undefined, retentionBytes: undefined, retain: "unacknowledged" } as const;
 const deadLetterSpec: TopicSpec = {
   tenant: "t",
   name: "n.dlq",
@@ -58,6 +59,7 @@ const deadLetterSpec: TopicSpec = {
   durability: "fsync",
   dedupWindowMs: 0,
   messageTtlMs: undefined,
+  ...keepsAll,
   version: 1,
   deadLettersOf: "n",
 };
@@ -85,7 +87,7 @@ class History {
     this.#trace = trace ?? (() => {});
     const durability = this.#pick<Durability>("fsync", "fsync", ...durabilities);
     const partitions = this.#pick(1, 1, 2, 3);
-    const policies = { dedupWindowMs: 300_000, messageTtlMs: undefined };
+    const policies = { dedupWindowMs: 300_000, messageTtlMs: undefined, ...keepsAll };
     this.#spec = { tenant: "t", name: "n", number: 1, partitions, durability, ...policies, version: 1 };
     this.#segmentBytes = this.#pick(300, 2000, 50_000);
     this.#policy = this.#somePolicy();

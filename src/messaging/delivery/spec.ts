@@ -10,6 +10,12 @@ export interface TopicSpec {
   durability: Durability;
   /** How long an idempotency key is remembered; 0 for not at all. */
   dedupWindowMs: number;
+  /** How long a message is kept; undefined for as long as there is room. */
+  retentionMs: number | undefined;
+  /** Of all partitions together. */
+  retentionBytes: number | undefined;
+  /** Whether the limits of retention spare what a subscription has not finished. */
+  retain: "unacknowledged" | "limits";
   /** Of messages that do not say it themselves; undefined when they never expire. */
   messageTtlMs: number | undefined;
   /** Name of the topic whose dead letters it holds. */

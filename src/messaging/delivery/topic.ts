@@ -14,6 +14,7 @@ import { Journal } from "./journal.ts";
 import { placeOf, type Where } from "./places.ts";
 import type { SubscriptionPolicy } from "./policy.ts";
 import { type Placement, Publisher } from "./publisher.ts";
+import { limitOf } from "./retention-limit.ts";
 import type { TopicSpec } from "./spec.ts";
 import { LiveSubscription } from "./subscription.ts";
 
@@ -192,6 +193,28 @@ export class LiveTopic {
       live?.close(reason);
     }
     await this.#tenured?.letAllGo();
+  }
+
+  /** Gives up what retention does not keep. Nothing to do for a topic that nobody has used since the start. */
+  async trim(): Promise<void> {
+    const { retentionMs, retentionBytes, retain } = this.spec;
+    if (!this.#isReady || this.#closed || (retentionMs ?? retentionBytes) === undefined) return;
+    for (const [partition, log] of [...this.#partitions.entries()]) {
+      if (log.start === log.end) continue;
+      const limit = await limitOf(log, this.spec, this.#parts.clock.now(), 1 / this.spec.partitions);
+      const needed = retain === "limits" ? Number.POSITIVE_INFINITY : this.#neededFrom(partition);
+      const before = Math.min(limit, needed, this.#publisher.neededFrom(partition));
+      if (before > log.start) await log.trim(before);
+    }
+  }
+
+  /** The first offset that a subscription has not finished. Of one that cannot be opened nothing is known. */
+  #neededFrom(partition: number): number {
+    let first = Number.POSITIVE_INFINITY;
+    for (const { live } of this.#subscriptions.values()) {
+      first = Math.min(first, live?.floors().find((one) => one.partition === partition)?.floor ?? 0);
+    }
+    return first;
   }
 
   /** The offset of a place in each partition. */
