@@ -9,7 +9,7 @@ import { systemNamed } from "./systems.ts";
 export interface Job {
   readonly system: string;
   readonly endpoint: Endpoint;
-  readonly serverPid: number;
+  readonly serverPids: readonly number[];
   readonly warmUp: number;
   readonly count: number;
   readonly phaseMs: number;
@@ -34,10 +34,10 @@ async function measure(phase: Phase, job: Job, client: Client, span: { first: nu
   const startedAt = performance.now();
   const expired = () => performance.now() - startedAt > job.phaseMs;
   const stretch: Stretch = { ...span, window: systemNamed(job.system).window, latency, ledger, expired };
-  const before = cpuTimes(job.serverPid);
+  const before = cpuTimes(job.serverPids);
   await client[phase](stretch);
   const seconds = (performance.now() - startedAt) / 1000;
-  const after = cpuTimes(job.serverPid);
+  const after = cpuTimes(job.serverPids);
   if (ledger.distinct === 0) throw new Error(`${job.system}: no message went through to ${phase}`);
   const missing = span.count - ledger.distinct;
   if (missing > 0 && !expired()) throw new Error(`${job.system}: ${missing} messages missing from ${phase}`);
@@ -57,10 +57,10 @@ async function measure(phase: Phase, job: Job, client: Client, span: { first: nu
   return measurement;
 }
 
-function cpuTimes(serverPid: number) {
+function cpuTimes(serverPids: readonly number[]) {
   const own = process.cpuUsage();
   return {
-    server: cpuSecondsOfTree(serverPid),
+    server: serverPids.reduce((sum, pid) => sum + cpuSecondsOfTree(pid), 0),
     client: (own.user + own.system) / 1e6,
     machine: cpuSecondsOfMachine(),
   };

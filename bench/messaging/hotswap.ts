@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { connect as connectClient, type HotSwap } from "../../client/src/node.ts";
 import { startChild } from "./child.ts";
 import { type Document, document } from "./message.ts";
+import { startRedis } from "./redis.ts";
 import { publishSingly } from "./single.ts";
 import {
   type Client,
@@ -23,14 +24,37 @@ const topic = "bench";
 
 const fileOf = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
-async function start(folder: string, cpus: string | undefined): Promise<Running> {
+async function start(
+  folder: string,
+  cpus: string | undefined,
+  env: NodeJS.ProcessEnv = {},
+): Promise<Running> {
   const { version } = JSON.parse(readFileSync(fileOf("../../package.json"), "utf8")) as { version: string };
   const args = [fileOf("../../bin/hotswap.js"), "dev", "--data", folder, "--port", "0", "--json"];
-  const child = await startChild({ file: process.execPath, args, folder, cpus }, (line) =>
+  const child = await startChild({ file: process.execPath, args, folder, cpus, env }, (line) =>
     line.startsWith("{"),
   );
   const { api, token } = JSON.parse(child.readyLine) as { api: string; token: string };
   return { pid: child.pid, version, endpoint: { url: new URL(api).origin, token }, stop: child.stop };
+}
+
+/** With its messages in the very Redis that plain Redis Streams are measured on. */
+async function startOnRedis(folder: string, cpus: string | undefined): Promise<Running> {
+  const redis = await startRedis(folder, cpus);
+  const url = `redis://127.0.0.1:${redis.endpoint.port}`;
+  const hotswap = await start(folder, cpus, { HOTSWAP_LOG: url }).catch(async (error) => {
+    await redis.stop();
+    throw error;
+  });
+  return {
+    ...hotswap,
+    besides: redis.pid,
+    version: `${hotswap.version}, ${redis.version}`,
+    stop: async () => {
+      await hotswap.stop();
+      await redis.stop();
+    },
+  };
 }
 
 type Publish = (hotswap: HotSwap, endpoint: Endpoint, stretch: Stretch) => Promise<void>;
@@ -112,6 +136,19 @@ const lines = "one NDJSON stream, sliding window";
 
 /** The one that peers are compared with. */
 export const hotswap = variant({ name: "hotswap", title: "HotSwap" }, lines, "fsync", publishLines);
+
+/** To be compared with plain Redis Streams: the same server, with the same settings. */
+export const hotswapRedis = variant(
+  {
+    name: "hotswap-redis",
+    title: "HotSwap on Redis",
+    promise: { publish: "fsync per group", consume: "fsync per group" },
+    start: startOnRedis,
+  },
+  lines,
+  "fsync",
+  publishLines,
+);
 
 export const hotswapOs = variant({ name: "hotswap-os", title: "HotSwap (os)" }, lines, "os", publishLines);
 

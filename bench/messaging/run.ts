@@ -96,7 +96,7 @@ async function visit(system: System, round: number): Promise<Visit> {
       const measurements = await drive({
         system: system.name,
         endpoint: server.endpoint,
-        serverPid: server.pid,
+        serverPids: [server.pid, ...(server.besides ? [server.besides] : [])],
         warmUp: plan.warmUp,
         count: plan.messages,
         phaseMs: plan.phaseSeconds * 1000,

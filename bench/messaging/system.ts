@@ -10,6 +10,8 @@ export type Endpoint = Readonly<Record<string, string>>;
 export interface Running {
   /** Root of the server's process tree; its CPU time is charged to the server. */
   readonly pid: number;
+  /** Of another server that this one needs; its CPU time is charged to it too. */
+  readonly besides?: number;
   readonly version: string;
   readonly endpoint: Endpoint;
   stop(): Promise<void>;

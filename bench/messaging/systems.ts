@@ -1,5 +1,5 @@
 /** All systems of the benchmark, in the order in which a round visits them. */
-import { hotswap, hotswapBatch, hotswapOs, hotswapSingle } from "./hotswap.ts";
+import { hotswap, hotswapBatch, hotswapOs, hotswapRedis, hotswapSingle } from "./hotswap.ts";
 import { nats, natsAlways } from "./nats.ts";
 import { rabbitmq } from "./rabbitmq.ts";
 import { redis } from "./redis.ts";
@@ -10,6 +10,7 @@ export const systems: readonly System[] = [
   nats,
   rabbitmq,
   redis,
+  hotswapRedis,
   hotswapOs,
   hotswapBatch,
   hotswapSingle,

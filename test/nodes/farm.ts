@@ -120,6 +120,20 @@ export class Farm {
     });
   }
 
+  /** Resolves when each of the nodes serves some topics. */
+  async balanced(nodes: readonly Server[]): Promise<void> {
+    for (;;) {
+      const serving = await Promise.all(
+        nodes.map(async (node) => {
+          const { items } = await this.ok(node, "GET", "/nodes");
+          return items.find((item: { isSelf: boolean }) => item.isSelf)?.health.topics ?? 0;
+        }),
+      );
+      if (serving.every((topics) => topics > 0)) return;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
+
   async ok(node: Server, method: string, path: string, body?: unknown): Promise<Answer["json"]> {
     const answer = await this.call(node, method, path, body);
     if (answer.status >= 300) {
