@@ -72,12 +72,6 @@ export class Backend implements Balanced, Pool {
     this.outlier = outlierSettings(settings.outlier);
   }
 
-  /** Whether these settings mean the same connections. */
-  isSamePeer(settings: Settings): boolean {
-    const of = ({ url, protocol, tls }: Settings) => JSON.stringify([url, protocol ?? "h1", tls ?? {}]);
-    return of(settings) === of(this.settings);
-  }
-
   get heads() {
     return this.#context.heads;
   }
@@ -184,8 +178,8 @@ export class Backend implements Balanced, Pool {
   }
 
   /** From `Keep-Alive: timeout=5, max=100`: a second less than it says. */
-  hint(keepAlive: string | undefined): void {
-    const seconds = keepAlive && /(?:^|[ ,])timeout=(\d{1,6})/.exec(keepAlive)?.[1];
+  hint(keepAlive: string): void {
+    const seconds = /(?:^|[ ,])timeout=(\d{1,6})/.exec(keepAlive)?.[1];
     if (seconds)
       this.#learnedIdleMs = Math.min(this.#learnedIdleMs, Math.max(500, Number(seconds) * 1000 - 1000));
   }
@@ -217,6 +211,12 @@ export class Backend implements Balanced, Pool {
       ...(problem !== undefined && { lastProblem: problem }),
     };
   }
+}
+
+/** Whether both mean the same connections. */
+export function isSamePeer(one: Settings, other: Settings): boolean {
+  const of = ({ url, protocol, tls }: Settings) => JSON.stringify([url, protocol ?? "h1", tls ?? {}]);
+  return of(one) === of(other);
 }
 
 /** Throws what a publish says about a URL that cannot be used. */

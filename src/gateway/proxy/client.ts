@@ -135,7 +135,8 @@ export class ClientConnection implements Client {
       }
     }
     this.#isReading = false;
-    if (this.#state === "idle" && this.#isPaused) this.resume();
+    // Also when only a part of the next head is there: the rest of it must come in.
+    if (this.#state === "idle" || this.#state === "head") this.resume();
   }
 
   /** Returns undefined when the bytes are taken or kept. */
@@ -301,13 +302,7 @@ export class ClientConnection implements Client {
 
   done(keep: boolean): void {
     if (this.#state === "closed") return;
-    if (this.#state === "tunnel") {
-      this.#state = "lingering";
-      this.#since = this.#context.now();
-      this.#socket.end();
-      return;
-    }
-    if (!keep || this.#mode !== "none" || this.#hasEnded || this.#isDraining) {
+    if (this.#state === "tunnel" || !keep || this.#mode !== "none" || this.#hasEnded || this.#isDraining) {
       this.#linger();
       return;
     }
@@ -331,7 +326,10 @@ export class ClientConnection implements Client {
     this.#since = this.#context.now();
     this.#pending = undefined;
     this.#takesBody = false;
-    this.#socket.end();
+    // A slow reader has time to take what is written; the clock of lingering starts when it has.
+    this.#socket.end(() => {
+      this.#since = this.#context.now();
+    });
     this.#isPaused = false;
     this.#socket.resume();
   }
@@ -359,7 +357,7 @@ export class ClientConnection implements Client {
     } else if (this.#state === "head") {
       if (age > headMs) this.#late();
     } else if (this.#state === "lingering") {
-      if (age > LINGER_MS) this.#socket.destroy();
+      if (age > (this.#socket.writableFinished ? LINGER_MS : keepAliveMs)) this.#socket.destroy();
     } else if (this.#state === "busy" || this.#state === "tunnel") {
       const bodyMs = now - this.#bodySince - headMs;
       const isSlow = this.#takesBody && !this.#isPaused && bodyMs > 0;

@@ -8,7 +8,7 @@ import type { Clock, Timer } from "../../core/clock.ts";
 import type { Random } from "../../core/random.ts";
 import { AccessLog } from "./access-log.ts";
 import { addressList, clientBehind, isListed } from "./addresses.ts";
-import { Backend } from "./backend.ts";
+import { Backend, isSamePeer } from "./backend.ts";
 import { Checker } from "./checker.ts";
 import type { ClientConnection, ClientLimits } from "./client.ts";
 import type { ProxyContext } from "./context.ts";
@@ -224,7 +224,7 @@ export class Engine implements ProxyContext {
   /** True when routes must take up a new object. */
   #putBackend(settings: BackendSettings, slot: number): boolean {
     const known = this.#backends.get(settings.id);
-    if (known?.isSamePeer(settings)) {
+    if (known && isSamePeer(known.settings, settings)) {
       const hadHealth = JSON.stringify(known.settings.health);
       known.update(settings);
       if (JSON.stringify(settings.health) !== hadHealth) this.#checker?.watch(known);

@@ -76,6 +76,22 @@ describe("the proxy in its workers", { concurrency: true }, () => {
     for (const client of clients) client[Symbol.dispose]();
   });
 
+  test("a backend with another address is another: pool, breaker and verdicts begin anew", async () => {
+    await using running = await start(1);
+    await using bad = await startBackend(
+      "b",
+      answering(() => "HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"),
+    );
+    const good = running.snapshotOf(1);
+    await running.proxy.publish({ ...good, revision: 2, backends: [bad.settings()] });
+    using client = new RawClient(running.port);
+    for (let i = 1; i <= 6; i++)
+      await client.send(request).until((all) => all.split("HTTP/1.1 5").length > i);
+    assert.equal((await running.proxy.stats()).backends[0]?.breaker, "open");
+    await running.proxy.publish({ ...good, revision: 3 });
+    await client.send(request).until("ok");
+  });
+
   test("what of a snapshot cannot be used is told, the rest serves", async () => {
     await using running = await start(1);
     const good = running.snapshotOf(2);

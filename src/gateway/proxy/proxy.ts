@@ -4,6 +4,7 @@
  * delays them. A worker that dies is started anew with what it had.
  */
 import { Worker } from "node:worker_threads";
+import { isSamePeer } from "./backend.ts";
 import { mergeRoutes } from "./counters.ts";
 import { LIMIT_BYTES } from "./limits.ts";
 import { allocateShared, clearSlot, forgetWorker, type SharedMemory, SLOTS } from "./shared.ts";
@@ -60,7 +61,7 @@ export class GatewayProxy implements DataPlane {
   }
 
   async apply(change: SnapshotChange): Promise<readonly SnapshotProblem[]> {
-    for (const { id } of change.backends ?? []) this.#slotOf(id);
+    for (const backend of change.backends ?? []) this.#giveSlot(backend);
     const slots = Object.fromEntries((change.backends ?? []).map(({ id }) => [id, this.#slots.get(id)!]));
     const answers = await Promise.all(
       this.#workers.map((thread) => thread.ask<SnapshotProblem[]>({ ask: "apply", change, slots })),
@@ -136,12 +137,22 @@ export class GatewayProxy implements DataPlane {
     await thread.ask({ ask: "start", ports: this.#addresses.map(({ port }) => port) });
   }
 
-  #slotOf(id: string): void {
-    if (this.#slots.has(id)) return;
+  // Another address under the same id is another backend: it does not inherit a verdict.
+  #giveSlot(backend: Backend): void {
+    const { id } = backend;
+    const known = this.#backends.get(id);
+    if (this.#slots.has(id) && (!known || isSamePeer(known, backend))) return;
+    this.#takeSlot(id);
     const slot = this.#freeSlots.pop() ?? this.#nextSlot++;
     if (slot >= SLOTS) throw new RangeError(`more than ${SLOTS} backends`);
     clearSlot(this.#memory!, slot);
     this.#slots.set(id, slot);
+  }
+
+  #takeSlot(id: string): void {
+    const slot = this.#slots.get(id);
+    this.#slots.delete(id);
+    if (slot !== undefined) this.#freeSlots.unshift(slot); // the longest free is used first
   }
 
   // What a new worker would need to be told.
@@ -151,9 +162,7 @@ export class GatewayProxy implements DataPlane {
     for (const backend of change.backends ?? []) this.#backends.set(backend.id, backend);
     for (const id of change.removedBackends ?? []) {
       this.#backends.delete(id);
-      const slot = this.#slots.get(id);
-      this.#slots.delete(id);
-      if (slot !== undefined) this.#freeSlots.unshift(slot); // the longest free is used first
+      this.#takeSlot(id);
     }
     const { revision, certificates, issuers, apiKeys } = change;
     this.#last = {

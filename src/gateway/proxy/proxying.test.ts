@@ -207,6 +207,49 @@ describe("an answer on its way to the client", { concurrency: true }, () => {
     );
   });
 
+  test("a request that is half there while another is answered is read to its end", async () => {
+    const waiting: (() => void)[] = [];
+    await using proxy = await proxyTo(
+      answering((request, socket) => {
+        waiting.push(() => socket.write(ok(request.split(" ")[1])));
+        return undefined;
+      }),
+    );
+    using client = proxy.client();
+    client.send(get("", "/1"));
+    while (waiting.length < 1) await new Promise((resolve) => setImmediate(resolve));
+    client.send("GET /2 HTTP/1.1\r\nHo");
+    // The first answer goes out with the half request pending, and the rest comes only then.
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    waiting.shift()!();
+    await client.until("/1");
+    client.send("st: a\r\n\r\n");
+    while (waiting.length < 1) await new Promise((resolve) => setImmediate(resolve));
+    waiting.shift()!();
+    await client.until("/2");
+  });
+
+  test("a slow reader gets all of an answer that ends the connection", async () => {
+    const size = 24 * 1024 * 1024;
+    await using proxy = await proxyTo((socket) => {
+      socket.once("data", () => {
+        socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${size}\r\n\r\n`);
+        socket.write(Buffer.alloc(size, "x"));
+      });
+    });
+    using client = proxy.client();
+    let received = 0;
+    client.socket.removeAllListeners("data").on("data", (chunk) => {
+      received += chunk.length;
+    });
+    client.socket.pause();
+    client.send("GET / HTTP/1.0\r\nHost: a\r\n\r\n");
+    await new Promise((resolve) => setTimeout(resolve, 2600));
+    client.socket.resume();
+    await once(client.socket, "end");
+    assert.ok(received > size, `${received} of ${size}`);
+  });
+
   test("HEAD, 204 and 304 have no body, whatever their head says", async () => {
     await using proxy = await proxyTo(
       answering((request) =>

@@ -35,8 +35,8 @@ export interface Reply {
 /** Whose connection it is. */
 export interface Pool {
   readonly heads: { readonly answer: Head };
-  /** The answer's `Keep-Alive`, if it has one. */
-  hint(keepAlive: string | undefined): void;
+  /** The answer's `Keep-Alive`. */
+  hint(keepAlive: string): void;
   /** It is free for another request. */
   release(upstream: Upstream): void;
   /** It is closed. `reason`: by the backend, and why. */
@@ -138,7 +138,8 @@ export class Upstream {
     this.#keepAlive = head.keepAlive;
     const framing = framingOf(head, reply.isHead);
     this.#framing = framing;
-    this.pool.hint(head.field.indexOf(F.keepAlive) >= 0 ? head.get("keep-alive") : undefined);
+    const keepAlive = head.find(F.keepAlive);
+    if (keepAlive >= 0) this.pool.hint(head.value(keepAlive));
     let body = EMPTY;
     let next = at;
     let done = framing === "none";
