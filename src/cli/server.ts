@@ -170,17 +170,17 @@ function openGateway(
   { audit, issuer }: Platform,
   parts: GatewayParts,
 ): gateway.Gateway {
-  const { issuerUrl, audience } = settings.auth;
+  const { issuerUrl, audience, tenantClaim, defaultTenant } = settings.auth;
   // Development tokens count on loopback only, and the data plane does not ask where a token comes from.
   const { host } = settings.gateway;
   const isOpen = mode === "development" && host !== "localhost" && !isLoopback(host);
-  const own = isOpen
-    ? []
-    : [{ issuer: issuer.name, audience, keys: issuer.jwks.keys as Record<string, unknown>[] }];
+  const keys = issuer.jwks.keys as Record<string, unknown>[];
+  const own = isOpen ? [] : [{ issuer: issuer.name, audience, tenantClaim: "tenant", keys }];
+  const theirs = { audience, tenantClaim, ...(defaultTenant !== undefined && { defaultTenant }) };
   return new gateway.Gateway({
     ...{ sql, kv, audit, clock, makeId, random: systemRandom, ...parts },
     settings: { ...settings.gateway, jsonDepthLimit: settings.http.jsonDepthLimit },
-    ownIssuers: issuerUrl === undefined ? own : [...own, { issuer: issuerUrl, audience }],
+    ownIssuers: issuerUrl === undefined ? own : [...own, { issuer: issuerUrl, ...theirs }],
   });
 }
 

@@ -40,14 +40,21 @@ async function print(overview: Overview, { url, token }: ServerAddress, output: 
     return;
   }
   const made = typeof token === "function" ? await token() : token;
-  process.stdout.write(`export HOTSWAP_URL=${quoted(url)}\nexport HOTSWAP_TOKEN=${quoted(made ?? "")}\n`);
+  const gateway = overview.gateway.url;
+  process.stdout.write(
+    `export HOTSWAP_URL=${quoted(url)}\nexport HOTSWAP_TOKEN=${quoted(made ?? "")}\n` +
+      (gateway === null ? "" : `export HOTSWAP_GATEWAY=${quoted(gateway)}\n`),
+  );
 }
 
 const quoted = (value: string) => `'${value.replaceAll("'", "'\\''")}'`;
 
 const colours = { ok: "green", degraded: "yellow", down: "red" } as const;
 
-function text({ version, mode, startedAt, now, health, messaging, process: usage }: Overview, url: string) {
+function text(
+  { version, mode, startedAt, now, health, messaging, gateway, process: usage }: Overview,
+  url: string,
+) {
   const upMs = Date.parse(now) - Date.parse(startedAt);
   const row = (label: string, value: string) => `  ${styleText("dim", label.padEnd(9))} ${value}`;
   const { topics, subscriptions, publishedTotal, deliveredTotal, ackedTotal, redeliveredTotal } = messaging;
@@ -68,6 +75,12 @@ function text({ version, mode, startedAt, now, health, messaging, process: usage
     row(
       "Since up",
       `${grouped(publishedTotal)} published, ${grouped(deliveredTotal)} delivered (${grouped(redeliveredTotal)} again), ${grouped(ackedTotal)} acknowledged`,
+    ),
+    row(
+      "Gateway",
+      gateway.url === null
+        ? "off"
+        : `${gateway.url}  ${grouped(gateway.routes)} routes${gateway.status === "stale" ? ", stale" : ""}`,
     ),
     row(
       "Process",

@@ -175,6 +175,7 @@ function compilePolicies(
         ...(jwt.audience !== undefined && { audience: jwt.audience }),
         ...(jwt.scopes && { scopes: jwt.scopes }),
         ...(jwt.anyRole && { anyRole: jwt.anyRole }),
+        ...(jwt.scopeRoles && { scopeRoles: jwt.scopeRoles }),
         ...(jwt.claimHeaders && { claimHeaders: jwt.claimHeaders }),
       },
     }),

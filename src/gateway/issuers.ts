@@ -13,19 +13,32 @@ import type { RouteSpec } from "./routes.schema.ts";
 type JwtSpec = NonNullable<NonNullable<RouteSpec["auth"]>["jwt"]>;
 type Jwk = Readonly<Record<string, unknown>>;
 
+export interface OwnIssuer {
+  issuer: string;
+  audience: string;
+  tenantClaim: string;
+  defaultTenant?: string;
+  keys?: readonly Jwk[];
+}
+
 export interface IssuersOptions {
   clock: Clock;
   /** Those that HotSwap trusts: its own, with keys, and the one of the settings, whose keys are fetched. */
-  own: readonly { issuer: string; audience: string; keys?: readonly Jwk[] }[];
+  own: readonly OwnIssuer[];
   onChange(): void;
   onError(error: unknown): void;
   fetch?: typeof fetch;
 }
 
-interface Watched {
+interface Named {
   issuer: string;
-  jwksUrl: string | undefined;
-  audience: string | undefined;
+  jwksUrl?: string;
+  audience?: string;
+  tenantClaim?: string;
+  defaultTenant?: string;
+}
+
+interface Watched extends Named {
   keys: readonly Jwk[];
   first: Promise<void>;
   timer: Timer | undefined;
@@ -45,20 +58,20 @@ export class Issuers {
 
   constructor(options: IssuersOptions) {
     this.#options = options;
-    this.#own = options.own.map(({ issuer, audience, keys }) =>
-      this.#watch(issuer, undefined, audience, keys),
-    );
+    this.#own = options.own.map(({ keys, ...named }) => this.#watch(named, keys));
   }
 
   /** Ids for the snapshot; begins to fetch what is new. */
   idsOf({ issuer, jwksUrl }: JwtSpec): readonly string[] {
-    return issuer === undefined ? this.#own : [this.#watch(issuer, jwksUrl, undefined)];
+    if (issuer === undefined) return this.#own;
+    return [this.#watch({ issuer, ...(jwksUrl !== undefined && { jwksUrl }) })];
   }
 
   list(): TokenIssuer[] {
-    return [...this.#watched].map(([id, { issuer, audience, keys }]) => ({
-      ...{ id, issuer, algorithms, keys },
-      ...(audience !== undefined && { audience }),
+    return [...this.#watched].map(([id, { jwksUrl, first, timer, ...issuer }]) => ({
+      id,
+      algorithms,
+      ...issuer,
     }));
   }
 
@@ -72,23 +85,10 @@ export class Issuers {
     for (const { timer } of this.#watched.values()) timer?.cancel();
   }
 
-  #watch(
-    issuer: string,
-    jwksUrl: string | undefined,
-    audience: string | undefined,
-    keys?: readonly Jwk[],
-  ): string {
-    const identity = canonicalJson([issuer, jwksUrl ?? null, audience ?? null]);
-    const id = createHash("sha256").update(identity).digest("hex").slice(0, 16);
+  #watch(named: Named, keys?: readonly Jwk[]): string {
+    const id = createHash("sha256").update(canonicalJson(named)).digest("hex").slice(0, 16);
     if (this.#watched.has(id)) return id;
-    const watched: Watched = {
-      issuer,
-      jwksUrl,
-      audience,
-      keys: keys ?? [],
-      first: Promise.resolve(),
-      timer: undefined,
-    };
+    const watched: Watched = { ...named, keys: keys ?? [], first: Promise.resolve(), timer: undefined };
     this.#watched.set(id, watched);
     if (keys === undefined) watched.first = this.#refresh(watched);
     this.#options.onChange();

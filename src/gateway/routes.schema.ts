@@ -339,7 +339,8 @@ const jwt = Type.Object(
       Type.String({
         minLength: 1,
         maxLength: 1024,
-        description: "The `iss` of accepted tokens. Without it those that HotSwap itself accepts.",
+        description:
+          "The `iss` of accepted tokens. Without it tokens of the route's tenant that HotSwap itself accepts.",
       }),
     ),
     jwksUrl: Type.Optional(
@@ -397,7 +398,7 @@ const auth = Type.Object(
       ),
     ),
   },
-  { ...strict, description: "With both, either one lets a request in." },
+  { ...strict, description: "With both, both are needed." },
 );
 
 const cors = Type.Object(

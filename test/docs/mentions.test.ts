@@ -21,7 +21,7 @@ const paths = Object.keys(json("openapi.json").paths);
 const scripts = new Set(Object.keys(json("package.json").scripts));
 
 /** Of the command line and the tests: not settings of the server. */
-const otherVariables = ["HOTSWAP_URL", "HOTSWAP_TOKEN", "HOTSWAP_CONFIG"];
+const otherVariables = ["HOTSWAP_URL", "HOTSWAP_TOKEN", "HOTSWAP_GATEWAY", "HOTSWAP_CONFIG"];
 /** Names with underscores that are neither a code nor a metric of ours. */
 const otherNames = [
   ["tenant_id", "audit_hash", "audit_pending", "audit_entries", "audit_checkpoints", "messaging_garbage"], // tables, columns

@@ -57,6 +57,8 @@ export function hotswap(args: string[], env: Variables = {}, input = ""): Promis
 
 export interface ServerFacts {
   api: string;
+  /** Of the API gateway. */
+  gateway: string;
   console: string;
   token: string;
   mode: string;

@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { type IncomingMessage, request } from "node:http";
 import { text } from "node:stream/consumers";
 import { after, before, describe, it } from "node:test";
+import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from "jose";
 import type { Answer } from "../contract.ts";
 import { type Caller, TestServer } from "../server.ts";
 import { type Backend, eventually, startBackend } from "./backends.ts";
@@ -191,6 +192,33 @@ describe("policies", () => {
     assert.deepEqual([answer.status, answer.json.headers["x-user"]], [200, "ann"]);
     assert.equal((await ask("/tokens", await bearer({ roles: ["viewer"] }))).status, 403);
     assert.equal((await ask("/tokens", { authorization: "Bearer a.b.c" })).status, 401);
+    const foreign = await bearer({ tenant: "stranger", roles: ["operator"] });
+    assert.equal((await ask("/tokens", foreign)).status, 401, "a token of another tenant");
+  });
+
+  it("let in tokens of an issuer whose keys are fetched, and of nobody who only bears its name", async () => {
+    const issuer = "https://issuer.test";
+    const [real, forger] = await Promise.all([keyServer(), keyServer()]);
+    const jwt = {
+      issuer,
+      jwksUrl: real.url,
+      audience: "shop",
+      anyRole: ["buyer"],
+      scopeRoles: { "shop:buy": "buyer" },
+    };
+    await create("issued", { auth: { jwt } });
+    const claims = { iss: issuer, aud: "shop", sub: "eve", scope: "shop:buy" };
+    const get = async (token: string) => (await ask("/issued", { authorization: `Bearer ${token}` })).status;
+    assert.equal(await get(await real.sign(claims)), 200);
+    assert.equal(await get(await real.sign({ ...claims, aud: "other" })), 401);
+    assert.equal(await get(await real.sign({ ...claims, scope: "shop:look" })), 403);
+    // Another tenant says that the same issuer has other keys; that is true for its own routes only.
+    const stranger = await server.as({ tenant: "stranger" });
+    const theirs = { match: { host: "stranger.test" }, auth: { jwt: { ...jwt, jwksUrl: forger.url } } };
+    await stranger.ok(stranger.post(routes, toOne("theirs", theirs)), 201);
+    assert.equal(await get(await forger.sign(claims)), 401);
+    assert.equal(await get(await real.sign(claims)), 200);
+    await Promise.all([real.stop(), forger.stop()]);
   });
 
   it("limit requests per client, and say so", async () => {
@@ -302,8 +330,9 @@ describe("faults", () => {
 
   it("end the traffic of a backend whose checks fail, until they pass", async () => {
     const three = await startBackend("flapping");
-    const health = { path: "/health", intervalMs: 100, timeoutMs: 1_000, unhealthyAfter: 1, healthyAfter: 1 };
-    await create("flapping", { backends: [{ url: three.url }, { url: two.url }], health });
+    const health = { path: "/health", intervalMs: 100, timeoutMs: 5_000, unhealthyAfter: 1, healthyAfter: 1 };
+    const alone = { breaker: { enabled: false }, outlier: { enabled: false } };
+    await create("flapping", { backends: [{ url: three.url }, { url: two.url }], health, ...alone });
     const names = async () =>
       new Set(await Promise.all(Array.from({ length: 6 }, async () => (await ask("/flapping")).json?.name)));
     await eventually(names, (seen) => seen.has("flapping"));
@@ -314,6 +343,20 @@ describe("faults", () => {
     await three.stop();
   });
 });
+
+/** Public keys at an address, and tokens that are signed with the other half. */
+async function keyServer() {
+  const { privateKey, publicKey } = await generateKeyPair("ES256");
+  const backend = await startBackend("keys");
+  const keys = [{ ...(await exportJWK(publicKey)), kid: "k", alg: "ES256" }];
+  backend.behave((_, response) => response.end(JSON.stringify({ keys })));
+  const sign = (claims: JWTPayload) =>
+    new SignJWT(claims)
+      .setProtectedHeader({ alg: "ES256", kid: "k" })
+      .setExpirationTime("5m")
+      .sign(privateKey);
+  return { url: backend.url, sign, stop: () => backend.stop() };
+}
 
 /** With a Host of its own, which fetch does not let one choose. */
 async function raw(path: string, headers: Record<string, string>) {

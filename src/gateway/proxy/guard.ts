@@ -122,13 +122,17 @@ export class Guard {
         `${cors}WWW-Authenticate: Bearer realm="gateway"${error}\r\n`,
       );
     }
-    const isOurs = policy.issuers.includes(identity.issuer);
+    const { tenant } = this.#route;
+    const isOurs = policy.issuers.some(
+      (id) => identity.issuers.includes(id) && (identity.tenants.get(id) ?? tenant) === tenant,
+    );
     if (!isOurs || (policy.audience !== undefined && !identity.audience.includes(policy.audience))) {
       const detail = "The token is from an issuer, or for an audience, that the route does not accept.";
       return refusal("UA", { status: 401, code: "token_invalid", detail }, cors);
     }
     const hasScopes = policy.scopes?.every((scope) => identity.scopes.includes(scope)) ?? true;
-    const hasRole = policy.anyRole?.some((role) => identity.roles.includes(role)) ?? true;
+    const roles = [...identity.roles, ...identity.scopes.map((scope) => policy.scopeRoles?.[scope])];
+    const hasRole = policy.anyRole?.some((role) => roles.includes(role)) ?? true;
     if (!hasScopes || !hasRole) return refusal("UA", { status: 403, code: "gateway_scope_missing" }, cors);
     return this.#limit(caller, context, identity.subject, claimLines(policy, identity), cors);
   }

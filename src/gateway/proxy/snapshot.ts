@@ -226,6 +226,8 @@ export interface JwtPolicy {
   readonly scopes?: readonly string[];
   /** One of these in `roles`, `groups` or `realm_access.roles`. */
   readonly anyRole?: readonly string[];
+  /** Scope → role that it stands for. */
+  readonly scopeRoles?: Readonly<Record<string, string>>;
   /** Claim → header that the backend gets; what a caller sends under that name is removed. */
   readonly claimHeaders?: Readonly<Record<string, string>>;
 }
@@ -246,8 +248,12 @@ export interface ApiKey {
 
 export interface TokenIssuer {
   readonly id: string;
-  /** The `iss` claim. */
+  /** The `iss` claim. Several may have the same, with other keys or another audience. */
   readonly issuer: string;
+  /** The claim, with dots for inner ones, that must name the tenant of the route; absent for one without tenants. */
+  readonly tenantClaim?: string;
+  /** For tokens without that claim. */
+  readonly defaultTenant?: string;
   readonly audience?: string;
   readonly algorithms: readonly string[];
   /** Public keys as JWK. The control plane fetches and renews them. */

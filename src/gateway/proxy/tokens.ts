@@ -9,7 +9,10 @@ import { LRUCache } from "lru-cache";
 import type { ApiKey, TokenIssuer } from "./snapshot.ts";
 
 export interface Identity {
-  readonly issuer: string;
+  /** Ids of all issuers of the snapshot by whose keys and audience the token is good. */
+  readonly issuers: readonly string[];
+  /** Issuer's id to the tenant that the token is of, for issuers that know tenants. */
+  readonly tenants: ReadonlyMap<string, string>;
   readonly subject: string;
   readonly audience: readonly string[];
   readonly scopes: readonly string[];
@@ -32,7 +35,7 @@ interface Issuer {
 
 export class Tokens {
   readonly #wallNow: () => number;
-  #byName = new Map<string, Issuer>();
+  #byName = new Map<string, Issuer[]>();
   #cache = new LRUCache<string, { readonly whole: string; readonly verdict: Identity | TokenProblem }>({
     max: 10_000,
   });
@@ -51,7 +54,9 @@ export class Tokens {
     for (const settings of issuers) {
       try {
         const keys = createLocalJWKSet({ keys: settings.keys as never });
-        this.#byName.set(settings.issuer, { settings, keys });
+        // Of one name there may be several: what a tenant says of an issuer is not what others rely on.
+        const same = this.#byName.get(settings.issuer) ?? [];
+        this.#byName.set(settings.issuer, [...same, { settings, keys }]);
       } catch (error) {
         problems.push({ id: settings.id, message: String(error) });
       }
@@ -83,10 +88,21 @@ export class Tokens {
   async #check(authorization: string): Promise<Identity | TokenProblem> {
     const token = authorization.length <= TOKEN_BYTES_MAX && TOKEN.exec(authorization)?.[1];
     if (!token) return "token_invalid";
+    let issuers: readonly Issuer[];
     try {
-      const issuer = this.#byName.get(decodeJwt(token).iss ?? "");
-      if (!issuer) return "token_invalid";
-      const { settings, keys } = issuer;
+      issuers = this.#byName.get(decodeJwt(token).iss ?? "") ?? [];
+    } catch {
+      return "token_invalid";
+    }
+    const verdicts = await Promise.all(issuers.map((issuer) => this.#checkBy(token, issuer)));
+    const good = issuers.filter((_, index) => typeof verdicts[index] === "object");
+    const payload = verdicts.find((verdict) => typeof verdict === "object");
+    if (payload) return identityOf(good, payload);
+    return verdicts.includes("token_expired") ? "token_expired" : "token_invalid";
+  }
+
+  async #checkBy(token: string, { settings, keys }: Issuer): Promise<JWTPayload | TokenProblem> {
+    try {
       const { payload } = await jwtVerify(token, keys, {
         issuer: settings.issuer,
         ...(settings.audience !== undefined && { audience: settings.audience }),
@@ -95,7 +111,7 @@ export class Tokens {
         currentDate: new Date(this.#wallNow()),
         requiredClaims: ["exp"],
       });
-      return identityOf(settings.id, payload);
+      return payload;
     } catch (error) {
       return error instanceof errors.JWTExpired ? "token_expired" : "token_invalid";
     }
@@ -112,10 +128,16 @@ export class Tokens {
   }
 }
 
-function identityOf(issuer: string, claims: JWTPayload): Identity {
+function identityOf(issuers: readonly Issuer[], claims: JWTPayload): Identity {
   const realm = claims.realm_access as { roles?: unknown } | undefined;
+  const tenants = issuers.flatMap(({ settings: { id, tenantClaim, defaultTenant = "" } }) => {
+    if (tenantClaim === undefined) return [];
+    const tenant = claimAt(claims, tenantClaim);
+    return [[id, typeof tenant === "string" ? tenant : defaultTenant] as const];
+  });
   return {
-    issuer,
+    issuers: issuers.map(({ settings }) => settings.id),
+    tenants: new Map(tenants),
     subject: claims.sub ?? "",
     audience: words(claims.aud),
     scopes: [...words(claims.scope), ...words(claims.scp)],
@@ -123,6 +145,17 @@ function identityOf(issuer: string, claims: JWTPayload): Identity {
     claims,
     expiresAt: (claims.exp! + LEEWAY_SECONDS) * 1000,
   };
+}
+
+/** The whole name first, because issuers also use URLs, dots included, as names of claims. */
+function claimAt(claims: JWTPayload, path: string): unknown {
+  if (Object.hasOwn(claims, path)) return claims[path];
+  let value: unknown = claims;
+  for (const name of path.split(".")) {
+    if (typeof value !== "object" || value === null || !Object.hasOwn(value, name)) return undefined;
+    value = (value as Record<string, unknown>)[name];
+  }
+  return value;
 }
 
 function words(value: unknown): string[] {

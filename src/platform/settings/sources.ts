@@ -28,7 +28,7 @@ export const defaultFile = "hotswap.yaml";
 // Not settings of the server, but of the launcher, the client's commands and the tests. The last is what
 // Kubernetes puts into each container for a service whose name begins with `hotswap`.
 const foreign =
-  /^HOTSWAP_(CONFIG|TETHER|API|URL|TOKEN|TEST_.+|(\w+_)?SERVICE_(HOST|PORT\w*)|(\w+_)?PORT(_\d+_(TCP|UDP)(_\w+)?)?)$/;
+  /^HOTSWAP_(CONFIG|TETHER|API|URL|TOKEN|GATEWAY|TEST_.+|(\w+_)?SERVICE_(HOST|PORT\w*)|(\w+_)?PORT(_\d+_(TCP|UDP)(_\w+)?)?)$/;
 
 export function fromFlags(flags: Readonly<Record<string, string>>, report: Report): Layer {
   const names = new Map(settingNames.map((name) => [flagOf(name), name]));

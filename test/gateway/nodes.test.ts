@@ -1,0 +1,130 @@
+/** Several nodes serve the same routes, and none of them needs its stores to go on serving. */
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { after, before, describe, it, suite, test } from "node:test";
+import { redisServerMissing } from "../../src/stores/redis.server.ts";
+import { missingServer, startDebianServer } from "../../src/stores/sql/external.fixture.ts";
+import { freePort, Server, spawnHotswap, temporaryFolder } from "../e2e/hotswap.ts";
+import { Farm } from "../nodes/farm.ts";
+import { TestServer } from "../server.ts";
+import { type Backend, eventually, startBackend } from "./backends.ts";
+
+const routeTo = (name: string, backend: Backend) => ({
+  name,
+  match: { path: { prefix: `/${name}` } },
+  backends: [{ url: backend.url }],
+});
+
+/** Undefined when nobody answers. */
+const statusOf = (url: string) =>
+  fetch(url).then(
+    async (response) => {
+      await response.text();
+      return response.status;
+    },
+    () => undefined,
+  );
+
+suite("two nodes", { skip: redisServerMissing() }, () => {
+  let farm: Farm;
+  let backend: Backend;
+  before(async () => {
+    backend = await startBackend("one");
+    farm = await Farm.start(2, { HOTSWAP_GATEWAY_PORT: "0", HOTSWAP_GATEWAY_POLL_MS: "500" });
+  });
+  after(async () => {
+    await farm?.close();
+    await backend?.stop();
+  });
+
+  test("serve a route wherever it was made, also while Redis carries no notices", async () => {
+    const [a, b] = farm.nodes as [Server, Server];
+    const { id } = await farm.ok(a, "POST", "/gateway/routes", routeTo("shared", backend));
+    assert.equal(await statusOf(`${a.facts.gateway}/shared`), 200);
+    await eventually(
+      () => statusOf(`${b.facts.gateway}/shared`),
+      (status) => status === 200,
+    );
+    await farm.ok(b, "DELETE", `/gateway/routes/${id}`);
+    assert.equal(await statusOf(`${b.facts.gateway}/shared`), 404);
+    await eventually(
+      () => statusOf(`${a.facts.gateway}/shared`),
+      (status) => status === 404,
+    );
+
+    await farm.redis.stop();
+    await farm.ok(a, "POST", "/gateway/routes", routeTo("quiet", backend));
+    await eventually(
+      () => statusOf(`${b.facts.gateway}/quiet`),
+      (status) => status === 200,
+    );
+  });
+});
+
+describe("without SQL", () => {
+  it("the gateway goes on by its last snapshot, says so, and catches up", async () => {
+    const backend = await startBackend("one");
+    const server = await TestServer.start({ "gateway-poll-ms": "200" });
+    try {
+      const ann = await server.as();
+      await ann.ok(ann.post("/gateway/routes", routeTo("kept", backend)), 201);
+      const [pid] = (await readFile(join(server.data, "postgres", "postmaster.pid"), "utf8")).split("\n");
+      process.kill(Number(pid), "SIGKILL");
+      const status = async () => (await ann.ok(ann.get("/gateway/status"))).status;
+      await eventually(status, (now) => now === "stale");
+      for (let n = 0; n < 20; n++) assert.equal(await statusOf(`${server.gateway}/kept`), 200);
+      const ready = await ann.get("//ready");
+      assert.equal(ready.status, 503);
+      const checks = new Map(
+        ready.json.data.checks.map(({ name, status: is }: Record<string, string>) => [name, is]),
+      );
+      assert.deepEqual([checks.get("sql"), checks.get("gateway")], ["down", "down"]);
+      assert.equal((await ann.post("/gateway/routes", routeTo("late", backend))).status, 503);
+      await server.restart();
+      const again = await server.as();
+      assert.equal(await statusOf(`${server.gateway}/kept`), 200);
+      await again.ok(again.post("/gateway/routes", routeTo("late", backend)), 201);
+      assert.equal(await statusOf(`${server.gateway}/late`), 200);
+    } finally {
+      await server.remove();
+      await backend.stop();
+    }
+  });
+
+  it("a node starts and serves what it served before", {
+    skip: missingServer && `${missingServer} is missing`,
+  }, async () => {
+    const backend = await startBackend("one");
+    const postgres = await startDebianServer();
+    await using folder = await temporaryFolder();
+    const env = { HOTSWAP_SQL: postgres.url, HOTSWAP_GATEWAY_PORT: String(await freePort()) };
+    const gateway = `http://127.0.0.1:${env.HOTSWAP_GATEWAY_PORT}/kept`;
+    const first = await Server.start({ data: folder.path, env });
+    const headers = { authorization: `Bearer ${first.facts.token}`, "content-type": "application/json" };
+    const body = JSON.stringify(routeTo("kept", backend));
+    const made = await fetch(`${first.facts.api}/api/v1/gateway/routes`, { method: "POST", headers, body });
+    assert.equal(made.status, 201);
+    assert.equal(await first.stop(), 0);
+    await postgres.postgres.stop();
+    const child = spawnHotswap(["dev", "--data", folder.path, "--port", "0", "--json"], env);
+    try {
+      await eventually(
+        () => statusOf(gateway),
+        (status) => status === 200,
+      );
+      const facts = once(createInterface(child.stdout), "line") as Promise<[string]>;
+      await postgres.postgres.start();
+      const { api } = JSON.parse((await facts)[0]);
+      assert.equal(await statusOf(`${api}/ready`), 200);
+      assert.equal(await statusOf(gateway), 200);
+    } finally {
+      child.kill("SIGKILL");
+      await once(child, "close");
+      await postgres.close();
+      await backend.stop();
+    }
+  });
+});
