@@ -61,6 +61,7 @@ export function describeRoutes(settings: Settings, version: string): Route[] {
   const usage = new ProcessUsage(clock);
   usage.stop(); // it watches from the moment it is made
   const approvals = new Approvals({ sql, audit, clock, makeId });
+  const schemas = new SchemaRegistry({ sql, audit, approvals, clock, makeId, settings: settings.schemas });
   return serverRoutes({
     version,
     mode: "development",
@@ -69,7 +70,7 @@ export function describeRoutes(settings: Settings, version: string): Route[] {
     issuer: { jwks: { keys: [] } },
     audit,
     approvals,
-    schemas: new SchemaRegistry({ sql, audit, approvals, clock, makeId, settings: settings.schemas }),
+    schemas,
     messaging: new Messaging({
       sql,
       log: openLog({ folder: join(folder, "log"), clock }),
@@ -81,6 +82,7 @@ export function describeRoutes(settings: Settings, version: string): Route[] {
       kv: new MemoryKv({ clock }),
       nodes: { name: "", leaseMs: 0, lingerMs: 0, queueDepth: 0, memoryBytes: 0, eventLoopDelayMs: 0 },
       usage: () => usage.read(),
+      schemas,
       onError: () => {},
     }),
     gateway: describedGateway(settings, { sql, audit, clock, makeId, metrics }),

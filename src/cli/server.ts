@@ -99,6 +99,7 @@ async function start(options: ServerOptions, lifecycle: Lifecycle): Promise<Runn
     kv: stores.kv,
     nodes: nodeSettings(settings),
     usage: () => usage.read(),
+    schemas: registry,
     onError: onError("messaging"),
   });
   await lifecycle.start(broker);

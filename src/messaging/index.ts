@@ -22,6 +22,7 @@ import { Settlements } from "./settlements.ts";
 import { streamRoutes } from "./stream.routes.ts";
 import { subscriptionRoutes } from "./subscriptions.routes.ts";
 import { Subscriptions } from "./subscriptions.ts";
+import { type TopicSchemaParts, TopicSchemas } from "./topic-schemas.ts";
 import { topicRoutes } from "./topics.routes.ts";
 import { type MessagingParts, Topics } from "./topics.ts";
 
@@ -43,7 +44,11 @@ export interface MessagingSettings {
 }
 
 export interface MessagingOptions
-  extends Omit<MessagingParts, "registry" | "ackDeadlineSeconds" | "partitionsMax" | "onError"> {
+  extends Omit<
+    MessagingParts,
+    "registry" | "topicSchemas" | "ackDeadlineSeconds" | "partitionsMax" | "onError"
+  > {
+  schemas: TopicSchemaParts["schemas"];
   metrics: Metrics;
   kv: Kv;
   settings: MessagingSettings;
@@ -65,7 +70,7 @@ export class Messaging implements Service {
   readonly #replays: Replays;
   readonly #parts: MessagingParts;
 
-  constructor({ metrics, settings, onError, kv, nodes, usage, ...parts }: MessagingOptions) {
+  constructor({ metrics, settings, onError, kv, nodes, usage, schemas, ...parts }: MessagingOptions) {
     const {
       ackDeadlineSeconds,
       partitionsMax,
@@ -76,6 +81,7 @@ export class Messaging implements Service {
     } = settings;
     const { log, clock } = parts;
     const meters = new MessagingMetrics(metrics);
+    const topicSchemas = new TopicSchemas({ schemas, clock, metrics, onError });
     this.#registry = new Registry({
       log,
       clock,
@@ -84,8 +90,10 @@ export class Messaging implements Service {
       dedupKeysMax,
       openDeadLetters: async (of) => (await deadLetterTopics.open(of)).deadLetterQueue(),
       scheduledMax,
+      inspect: (spec, messages) => topicSchemas.inspect(spec, messages),
       onError,
     });
+    topicSchemas.watch(this.#registry);
     const { sql, makeId } = parts;
     this.#nodes = new Nodes(
       { sql, kv, log, clock, makeId, metrics, settings: nodes, usage, onError },
@@ -95,6 +103,7 @@ export class Messaging implements Service {
     const whole: MessagingParts = {
       ...parts,
       registry: this.#registry,
+      topicSchemas,
       ackDeadlineSeconds,
       partitionsMax,
       onError,

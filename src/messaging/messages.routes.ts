@@ -58,6 +58,9 @@ function publishRoutes(messages: Messages): Route[] {
       responseContent: { [ndjson]: publishedLine },
       errors: [
         "topic_not_found",
+        "schema_violated",
+        "schema_too_costly",
+        "schema_not_found",
         "message_too_large",
         "dedup_full",
         "schedule_full",

@@ -31,6 +31,9 @@ export interface ConsumeRequest {
 /** Resolves to the answer of each line: its receipt, or its error. */
 export type Relay = (context: Context, topic: string, lines: readonly Buffer[]) => Promise<string[]>;
 
+/** Places that one error names. */
+const fieldsMax = 20;
+
 /** Bytes of one answer: a peek or read never takes more at once. */
 const peekBytes = 4 << 20;
 
@@ -57,7 +60,9 @@ export class Messages {
   async publish(tenant: string, bytes: Buffer): Promise<string> {
     const { topic: name, messages, isBatch } = parsePublish(bytes, this.limits);
     const topic = this.#registry.topic(tenant, name);
-    const receipts = (await topic.publish(messages)).map((placement) => {
+    const refusals = await topic.inspect(messages);
+    if (refusals) throw refusalOf(refusals, isBatch);
+    const receipts = (await topic.append(messages)).map((placement) => {
       if (placement instanceof Error) throw placement;
       return receiptText(topic, placement);
     });
@@ -154,6 +159,19 @@ async function startOf(from: string, log: LogPartition, limit: number): Promise<
   if (!Number.isNaN(time)) return placeOf(log, { time });
   const fields = [{ pointer: "query/from", message: "is not a time" }];
   throw new HotSwapError("validation_failed", `${from} is not a time.`, { fields });
+}
+
+/** One error for the whole request, which says what is wrong with each message, within bounds. */
+function refusalOf(refusals: readonly (HotSwapError | undefined)[], isBatch: boolean): HotSwapError {
+  const first = refusals.find((refusal) => refusal !== undefined)!;
+  if (!isBatch) return first;
+  const fields = refusals.flatMap((refusal, i) =>
+    (refusal?.fields ?? []).map(({ pointer, message }) => ({ pointer: `/messages/${i}${pointer}`, message })),
+  );
+  const at = refusals.indexOf(first);
+  return new HotSwapError(first.code, `/messages/${at}: ${first.message}`, {
+    fields: fields.slice(0, fieldsMax),
+  });
 }
 
 /** Nothing when the topic is deleted at this very moment. */

@@ -28,6 +28,11 @@ const backoff = Type.Union(
   },
 );
 
+const schemaVersion = Type.Union([Type.Integer({ minimum: 1 }), Type.Null()], {
+  description:
+    "The version of the topic's schema that its consumers read by; shown before that is deprecated.",
+});
+
 /** What can be set when a subscription is made, and changed later. */
 export const subscriptionSettings = {
   ackDeadlineSeconds: Type.Optional(ackDeadlineSeconds),
@@ -51,6 +56,7 @@ export const subscriptionSettings = {
       description: "Messages behind a dead letter of their key wait until it was replayed or discarded.",
     }),
   ),
+  schemaVersion: Type.Optional(schemaVersion),
 };
 
 export const newSubscription = Type.Object(
@@ -78,6 +84,7 @@ export const subscription = Type.Object({
   maxAttempts: Type.Integer(),
   backoff,
   blockKeyOnDeadLetter: Type.Boolean(),
+  schemaVersion,
   version: Type.Integer(),
   createdAt: Type.String({ format: "date-time" }),
   updatedAt: Type.String({ format: "date-time" }),

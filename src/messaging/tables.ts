@@ -21,6 +21,9 @@ export interface TopicsTable {
   /** bigint: text on the wire. */
   retention_bytes: ColumnType<string | null, number | null | undefined, number | null>;
   retain: Generated<"unacknowledged" | "limits">;
+  schema_subject: Generated<string | null>;
+  schema_version: Generated<number | null>;
+  schema_enforcement: Generated<"strict" | "warn">;
   dead_letters_of: Generated<string | null>;
   version: Generated<number>;
   created_at: Date;

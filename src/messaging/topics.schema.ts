@@ -40,6 +40,28 @@ const retain = Type.Enum(["unacknowledged", "limits"], {
   description:
     "`unacknowledged`: the limits spare what a subscription has not finished. `limits`: they do not.",
 });
+const subject = Type.String({ pattern: "^[A-Za-z0-9_:][A-Za-z0-9._:-]{0,254}$" });
+const schemaVersion = Type.Union([Type.Integer({ minimum: 1 }), Type.Null()], {
+  description: "null, the default: the latest in force.",
+});
+const enforcement = Type.Enum(["strict", "warn"], {
+  description: "`strict`, the default, refuses what does not fit; `warn` only counts it.",
+});
+const aboutSchema = { description: "The schema that every message must fit; null for none." };
+const givenSchema = Type.Union(
+  [
+    Type.Object(
+      { subject, version: Type.Optional(schemaVersion), enforcement: Type.Optional(enforcement) },
+      { additionalProperties: false },
+    ),
+    Type.Null(),
+  ],
+  aboutSchema,
+);
+const schema = Type.Union(
+  [Type.Object({ subject, version: schemaVersion, enforcement }), Type.Null()],
+  aboutSchema,
+);
 
 /** What may be given at creation and changed later. */
 const policies = {
@@ -48,6 +70,7 @@ const policies = {
   retentionSeconds,
   retentionBytes,
   retain,
+  schema,
 };
 const optionalPolicies = {
   dedupWindowSeconds: Type.Optional(dedupWindowSeconds),
@@ -55,6 +78,7 @@ const optionalPolicies = {
   retentionSeconds: Type.Optional(retentionSeconds),
   retentionBytes: Type.Optional(retentionBytes),
   retain: Type.Optional(retain),
+  schema: Type.Optional(givenSchema),
 };
 
 export const newTopic = Type.Object(

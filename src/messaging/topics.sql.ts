@@ -19,6 +19,9 @@ export interface TopicColumns {
   retention_seconds: number | null;
   retention_bytes: number | null;
   retain: "unacknowledged" | "limits";
+  schema_subject: string | null;
+  schema_version: number | null;
+  schema_enforcement: "strict" | "warn";
   dead_letters_of?: string;
 }
 

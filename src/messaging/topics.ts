@@ -16,8 +16,9 @@ import type { Registry } from "./delivery/registry.ts";
 import { partitionName, subscriptionPartitions } from "./delivery/topic.ts";
 import { insertSubscription, type SubscriptionRow, selectSubscriptions } from "./subscriptions.sql.ts";
 import type { MessagingTables } from "./tables.ts";
+import type { TopicSchemas } from "./topic-schemas.ts";
 import * as rows from "./topics.sql.ts";
-import { type NewTopic, toColumns, toSpec, toValues, withDefaults } from "./topics.values.ts";
+import { type NewTopic, toColumns, toSpec, toValues, wholeSchema, withDefaults } from "./topics.values.ts";
 
 export interface MessagingParts {
   sql: Sql;
@@ -26,6 +27,7 @@ export interface MessagingParts {
   clock: Clock;
   makeId: MakeId;
   registry: Registry;
+  topicSchemas: Pick<TopicSchemas, "refuseUnknown">;
   ackDeadlineSeconds: number;
   partitionsMax: number;
   onError: (error: unknown) => void;
@@ -82,6 +84,7 @@ export class Topics {
     const values = withDefaults(input);
     const { name, type } = values;
     this.#refuseUnkept(values.durability);
+    if (values.schema) await this.#parts.topicSchemas.refuseUnknown(tenant, values.schema);
     const now = new Date(clock.now());
     const work = async (tx: MessagingTx) => {
       const row = await rows.insertTopic(tx, tenant, toColumns(values), now);
@@ -135,11 +138,14 @@ export class Topics {
     const { tenant } = principal;
     this.#refuseTooMany(wanted.partitions);
     if (wanted.durability) this.#refuseUnkept(wanted.durability);
+    const schema = wholeSchema(wanted.schema);
+    if (schema) await this.#parts.topicSchemas.refuseUnknown(tenant, schema);
     const work = async (tx: MessagingTx) => {
       const before = found(await rows.lockTopic(tx, tenant, name), name);
       check(before);
       refuseFixed(before, wanted);
-      const after = { ...toValues(before), ...wanted };
+      const kept = toValues(before);
+      const after = { ...kept, ...wanted, schema: wanted.schema === undefined ? kept.schema : schema };
       const row = await rows.updateTopic(tx, tenant, name, toColumns(after), new Date(clock.now()));
       const resource = `topics/${name}`;
       await audit.record(tx, {

@@ -1,6 +1,6 @@
 /** A topic in its three shapes: what people give and see, the row in SQL, and what delivery must know of it. */
 import type { Durability } from "../stores/log/port.ts";
-import type { TopicSpec } from "./delivery/spec.ts";
+import type { TopicSchema, TopicSpec } from "./delivery/spec.ts";
 import type { TopicType } from "./tables.ts";
 import type { TopicColumns, TopicRow } from "./topics.sql.ts";
 
@@ -14,10 +14,15 @@ export interface TopicValues {
   retentionSeconds: number | null;
   retentionBytes: number | null;
   retain: "unacknowledged" | "limits";
+  schema: TopicSchema | null;
   description: string;
 }
 
-export type NewTopic = Pick<TopicValues, "name"> & Partial<TopicValues>;
+/** As people give it: the latest version in force, and strict, unless they say otherwise. */
+export type GivenSchema = Pick<TopicSchema, "subject"> & Partial<TopicSchema>;
+
+export type NewTopic = Pick<TopicValues, "name"> &
+  Partial<Omit<TopicValues, "schema">> & { schema?: GivenSchema | null };
 
 export function withDefaults(input: NewTopic): TopicValues {
   return {
@@ -32,17 +37,25 @@ export function withDefaults(input: NewTopic): TopicValues {
     retain: "unacknowledged",
     description: "",
     ...input,
+    schema: wholeSchema(input.schema),
   };
 }
 
+export function wholeSchema(given: GivenSchema | null | undefined): TopicSchema | null {
+  return given ? { version: null, enforcement: "strict", ...given } : null;
+}
+
 export function toColumns(values: TopicValues): TopicColumns {
-  const { dedupWindowSeconds, messageTtlSeconds, retentionSeconds, retentionBytes, ...same } = values;
+  const { dedupWindowSeconds, messageTtlSeconds, retentionSeconds, retentionBytes, schema, ...same } = values;
   return {
     ...same,
     dedup_window_seconds: dedupWindowSeconds,
     message_ttl_seconds: messageTtlSeconds,
     retention_seconds: retentionSeconds,
     retention_bytes: retentionBytes,
+    schema_subject: schema?.subject ?? null,
+    schema_version: schema?.version ?? null,
+    schema_enforcement: schema?.enforcement ?? "strict",
   };
 }
 
@@ -58,6 +71,7 @@ export function toValues(row: TopicRow): TopicValues {
     retentionSeconds: row.retention_seconds,
     retentionBytes: bytesOf(row),
     retain: row.retain,
+    schema: schemaOf(row),
     description,
   };
 }
@@ -76,9 +90,18 @@ export function toSpec(row: TopicRow): TopicSpec {
     retain: row.retain,
     messageTtlMs: row.message_ttl_seconds === null ? undefined : row.message_ttl_seconds * 1000,
     version,
+    schema: schemaOf(row) ?? undefined,
     deadLettersOf: row.dead_letters_of ?? undefined,
   };
 }
 
 const bytesOf = ({ retention_bytes: bytes }: TopicRow): number | null =>
   bytes === null ? null : Number(bytes);
+
+function schemaOf({
+  schema_subject: subject,
+  schema_version,
+  schema_enforcement,
+}: TopicRow): TopicSchema | null {
+  return subject === null ? null : { subject, version: schema_version, enforcement: schema_enforcement };
+}

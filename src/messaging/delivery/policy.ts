@@ -15,6 +15,8 @@ export interface SubscriptionPolicy {
   readonly backoff: Backoff;
   /** Whether the messages behind a dead letter of their key wait until it was replayed or discarded. */
   readonly blockKeyOnDeadLetter: boolean;
+  /** The version of the topic's schema that its consumers read by, if they say. */
+  readonly schemaVersion?: number | null;
 }
 
 /** A first delivery, and five more behind 2, 4, 8, 16 and 32 seconds. */
@@ -23,6 +25,7 @@ export const usualPolicy: SubscriptionPolicy = {
   maxAttempts: 6,
   backoff: { delaysMs: [2_000, 4_000, 8_000, 16_000, 32_000] },
   blockKeyOnDeadLetter: false,
+  schemaVersion: null,
 };
 
 /** A dead letter waits for as long as it takes, and is never dead-lettered itself. */

@@ -1,6 +1,15 @@
 /** What the data plane knows of a topic, in one immutable object that is swapped when the topic changes. */
 import type { Durability } from "../../stores/log/port.ts";
 
+/** The schema that messages must fit. */
+export interface TopicSchema {
+  subject: string;
+  /** null: the latest in force. */
+  version: number | null;
+  /** Whether what does not fit is refused, or only counted. */
+  enforcement: "strict" | "warn";
+}
+
 /** What delivery must know of a topic; the row in SQL holds more. */
 export interface TopicSpec {
   tenant: string;
@@ -20,6 +29,7 @@ export interface TopicSpec {
   messageTtlMs: number | undefined;
   /** Name of the topic whose dead letters it holds. */
   deadLettersOf?: string | undefined;
+  schema?: TopicSchema | undefined;
   /** Of the row; a later change has a larger one. */
   version: number;
 }

@@ -47,7 +47,16 @@ export interface Serving {
   holds(tenure: Tenure): boolean;
 }
 
+/** Why each message is refused before it is appended; undefined when none is. */
+export type Inspect = (
+  spec: TopicSpec,
+  messages: readonly NewMessage[],
+) => Refusals | undefined | Promise<Refusals | undefined>;
+type Refusals = readonly (HotSwapError | undefined)[];
+
 export interface TopicParts {
+  /** Asked when the topic names a schema. */
+  inspect?: Inspect | undefined;
   /** Undefined on a single node, which serves everything. */
   serving?: Serving | undefined;
   log: LogStore;
@@ -128,8 +137,26 @@ export class LiveTopic {
     return this.#opening;
   }
 
-  /** Resolves to where each message is, or why it is not; see Publisher. */
+  /** Which messages the topic's schema refuses; undefined when none. */
+  inspect(messages: readonly NewMessage[]): ReturnType<Inspect> {
+    return this.spec.schema && this.#parts.inspect?.(this.spec, messages);
+  }
+
+  /**
+   * Resolves to where each message is, or why it is not; see Publisher. What the topic's schema refuses does not
+   * stop the others.
+   */
   async publish(messages: readonly NewMessage[]): Promise<(Placement | Error)[]> {
+    const inspected = this.inspect(messages);
+    const refusals = inspected instanceof Promise ? await inspected : inspected;
+    if (!refusals) return this.append(messages);
+    const accepted = messages.filter((_, i) => !refusals[i]);
+    const placements = accepted.length > 0 ? await this.append(accepted) : [];
+    return refusals.map((refusal) => refusal ?? placements.shift()!);
+  }
+
+  /** As `publish`, of what has been inspected. */
+  async append(messages: readonly NewMessage[]): Promise<(Placement | Error)[]> {
     const open = this.partitions();
     return this.#publisher.publish(messages, open instanceof Promise ? await open : open);
   }

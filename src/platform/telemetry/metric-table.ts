@@ -63,6 +63,11 @@ export const metricTable = {
     help: "Deliveries of a message that had been delivered before.",
     labels: ["tenant", "topic", "subscription"],
   },
+  messages_schema_violations_total: {
+    type: "counter",
+    help: "Messages that did not fit the schema of their topic: refused when that is strict.",
+    labels: ["tenant", "topic", "enforcement"],
+  },
   messages_failed_total: {
     type: "counter",
     help: "Messages given back by their consumer (nack).",
