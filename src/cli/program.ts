@@ -13,6 +13,7 @@ import { addNode } from "./node.ts";
 import { addProxy } from "./proxy.ts";
 import { addPub } from "./pub.ts";
 import { addRoutes } from "./routes.ts";
+import { addSchema } from "./schema.ts";
 import { addStart } from "./start.ts";
 import { addStatus } from "./status.ts";
 import { addSub } from "./sub.ts";
@@ -53,6 +54,7 @@ export function createProgram({ version, description }: Manifest): Command {
   addProxy(program);
   program.commandsGroup("Messages:");
   addTopic(program);
+  addSchema(program);
   addSubscription(program);
   addDlq(program);
   addPub(program);

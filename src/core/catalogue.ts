@@ -577,7 +577,7 @@ const entries = {
   schema_not_found: {
     kind: "not_found",
     title: "There is no such schema",
-    help: "List them with GET /api/v1/schemas; register one with POST.",
+    help: "List them with `hotswap schema list`; register one with `hotswap schema register`.",
   },
   schema_incompatible: {
     kind: "conflict",
