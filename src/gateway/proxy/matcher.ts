@@ -185,7 +185,8 @@ function prune<Route>(table: HostTable<Route>, { path }: Match): void {
 
 function findIn<Route extends Routed>(table: HostTable<Route>, subject: Subject, found: Route | undefined) {
   if (table.routes === 0 || (found && found.priority >= table.priority)) return found;
-  let best = better(table.exact.get(subject.path), subject, found);
+  // Without exact paths, the hash of the whole path would be made for nothing.
+  let best = table.exact.size > 0 ? better(table.exact.get(subject.path), subject, found) : found;
   if (best && best.priority >= table.priority) return best;
   best = walk(table.root, subject, 1, best);
   return best;
