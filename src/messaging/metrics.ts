@@ -74,6 +74,16 @@ export class MessagingMetrics {
     this.#metrics.gauge("message_streams").labels({}).set(open);
   }
 
+  /** What waits for its time, at each scrape. */
+  watchWaiting(topics: () => Iterable<{ spec: MeteredTopic; waiting: number | undefined }>): void {
+    const gauge = this.#metrics.gauge("messages_scheduled_waiting");
+    this.#metrics.onCollect(() => {
+      for (const { spec, waiting } of topics()) {
+        if (waiting !== undefined) gauge.labels({ tenant: spec.tenant, topic: spec.name }).set(waiting);
+      }
+    });
+  }
+
   /** Depth and lag of every open subscription, at each scrape. */
   watch(openSubscriptions: () => Iterable<MeteredSubscription>): void {
     const depth = this.#metrics.gauge("queue_depth");

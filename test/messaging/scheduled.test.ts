@@ -64,6 +64,8 @@ describe("messages for later", () => {
     assertRefused(await ann.delete(`/messages/${messageId}`), 404, "message_not_found");
     assertRefused(await ann.get(`/messages/${messageId}`), 404, "message_not_found");
     assert.deepEqual(payloads((await list(name)).items), [0, 2, 3, 4]);
+    const { text: metrics } = await ann.get("//metrics");
+    assert.match(metrics, /messages_scheduled_waiting\{[^}]*topic="plans"[^}]*\} 4/);
   });
 
   it("are stored once under an idempotency key", async () => {

@@ -8,6 +8,8 @@ import type { LogPartition } from "../../stores/log/port.ts";
 /** Records between two wanted ones that are cheaper to read than a second call. */
 const gapMax = 16;
 const bytesMax = 4 << 20;
+/** Reads under way at once: Node has four threads for them. */
+const readersMax = 8;
 
 /** Of a damaged one `onDamage` is told, and it is missing in the answer. */
 export async function readDue(
@@ -15,35 +17,44 @@ export async function readDue(
   ids: readonly number[],
   onDamage: (error: unknown) => void = () => {},
 ): Promise<Map<number, Buffer>> {
-  const sorted = ids.toSorted((a, b) => a - b);
-  const wanted = new Set(sorted);
+  const runs = toRuns(ids);
+  const wanted = new Set(ids);
   const found = new Map<number, Buffer>();
-  for (let i = 0; i < sorted.length; ) {
-    const first = sorted[i]!;
-    let last = i;
-    while (last + 1 < sorted.length && sorted[last + 1]! - sorted[last]! <= gapMax) last += 1;
-    const next = await readRun(log, first, sorted[last]!, wanted, found, onDamage);
-    while (i < sorted.length && sorted[i]! < next) i += 1;
-  }
+  const readRuns = async () => {
+    for (let run = runs.pop(); run; run = runs.pop()) await readRun(log, run, wanted, found, onDamage);
+  };
+  await Promise.all(Array.from({ length: readersMax }, readRuns));
   return found;
 }
 
-/** Resolves to the first offset that was not looked at. */
+type Run = [from: number, to: number];
+
+function toRuns(ids: readonly number[]): Run[] {
+  const runs: Run[] = [];
+  for (const id of ids.toSorted((a, b) => a - b)) {
+    const last = runs.at(-1);
+    if (last && id - last[1] <= gapMax) last[1] = id;
+    else runs.push([id, id]);
+  }
+  return runs;
+}
+
 async function readRun(
   log: LogPartition,
-  from: number,
-  to: number,
+  [from, to]: Run,
   wanted: ReadonlySet<number>,
   found: Map<number, Buffer>,
   onDamage: (error: unknown) => void,
-): Promise<number> {
-  try {
-    const records = await log.read(from, { records: to - from + 1, bytes: bytesMax });
-    for (const { offset, body } of records) if (wanted.has(offset)) found.set(offset, body);
-    return from + Math.max(1, records.length);
-  } catch (error) {
-    if (!hasCode(error, "log_corrupt")) throw error;
-    onDamage(error);
-    return from + 1;
+): Promise<void> {
+  for (let at = from; at <= to; ) {
+    try {
+      const records = await log.read(at, { records: to - at + 1, bytes: bytesMax });
+      for (const { offset, body } of records) if (wanted.has(offset)) found.set(offset, body);
+      at += Math.max(1, records.length);
+    } catch (error) {
+      if (!hasCode(error, "log_corrupt")) throw error;
+      onDamage(error);
+      at += 1;
+    }
   }
 }

@@ -208,6 +208,10 @@ export class Publisher {
     return this.#openingDelays;
   }
 
+  get waiting(): number | undefined {
+    return this.#delays?.size;
+  }
+
   /** The first offset that may say after a crash which of the messages that waited went. */
   neededFrom(partition: number): number {
     return this.#delays?.neededFrom(partition) ?? Number.POSITIVE_INFINITY;

@@ -16,6 +16,7 @@ export class Registry {
   constructor(parts: TopicParts) {
     this.#parts = parts;
     parts.metrics.watch(() => this.openSubscriptions());
+    parts.metrics.watchWaiting(() => this.all());
   }
 
   /** Gives the topic that is there already when it is the same one: it may be known from another node's change. */

@@ -250,6 +250,11 @@ export class LiveTopic {
     return Promise.all(partitions.map((log, partition) => placeOf(log, where(partition))));
   }
 
+  /** How many messages wait for their time; undefined when none did since the start. */
+  get waiting(): number | undefined {
+    return this.#publisher.waiting;
+  }
+
   get publishedTotal(): number {
     return this.#publisher.publishedTotal;
   }

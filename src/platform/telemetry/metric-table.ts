@@ -48,6 +48,11 @@ export const metricTable = {
     help: "Messages accepted for a later time. They count as published when they are due.",
     labels: ["tenant", "topic"],
   },
+  messages_scheduled_waiting: {
+    type: "gauge",
+    help: "Messages that wait for their time, of topics that had any since the server started.",
+    labels: ["tenant", "topic"],
+  },
   messages_delivered_total: {
     type: "counter",
     help: "Messages handed to a consumer, repeated deliveries included.",
