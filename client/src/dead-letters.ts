@@ -1,5 +1,5 @@
 /** Dead letters: what the subscriptions of a topic have given up, and what becomes of it. */
-import type { Json, Message } from "./message.ts";
+import type { Json, Message, Origin } from "./message.ts";
 import {
   type CallOptions,
   idempotencyKey,
@@ -8,23 +8,6 @@ import {
   path,
   type Transport,
 } from "./transport.ts";
-
-/** Where a dead letter comes from. Times are ISO 8601. */
-export interface Origin {
-  deadLetterId: string;
-  messageId: string;
-  topic: string;
-  partition: number;
-  offset: number;
-  subscription: string;
-  cause: "attempts" | "rejected";
-  reason: string;
-  attempts: number;
-  publishedAt: string;
-  firstFailedAt: string;
-  lastFailedAt: string;
-  deadLetteredAt: string;
-}
 
 export interface DeadLetterFilter {
   reason?: string;

@@ -1,5 +1,4 @@
 /** What a message is on each of its ways: as published, as stored, as leased, and what is said of it. */
-
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
 /** What is reached before a publish is acknowledged: memory, the operating system, or the disk itself. */
@@ -54,17 +53,18 @@ export interface Message<Payload = Json> {
   traceparent?: string;
   tracestate?: string;
   /** Where a dead letter comes from. */
-  origin?: MessageOrigin;
+  origin?: Origin;
 }
 
-export interface MessageOrigin {
+/** Where a dead letter comes from. Times are ISO 8601. */
+export interface Origin {
+  deadLetterId: string;
   messageId: string;
   topic: string;
   partition: number;
   offset: number;
   subscription: string;
   cause: "attempts" | "rejected";
-  /** What the last consumer said, or that its lease expired. */
   reason: string;
   attempts: number;
   publishedAt: string;

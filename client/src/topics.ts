@@ -17,6 +17,10 @@ export interface Topic {
   type: TopicType;
   partitions: number;
   durability: Durability;
+  /** How long an idempotency key is remembered; 0: not at all. */
+  dedupWindowSeconds: number;
+  /** After this time a message is not delivered any more, unless it says its own; null: never. */
+  messageTtlSeconds: number | null;
   description: string;
   /** The topic whose dead letters it holds; such queues make themselves. */
   deadLettersOf?: string;
@@ -34,10 +38,16 @@ export interface NewTopic {
   partitions?: number;
   /** Default fsync. */
   durability?: Durability;
+  /** Default 300. */
+  dedupWindowSeconds?: number;
+  /** Default null. */
+  messageTtlSeconds?: number | null;
   description?: string;
 }
 
-export type TopicChange = Partial<Pick<Topic, "partitions" | "durability" | "description">>;
+export type TopicChange = Partial<
+  Pick<Topic, "partitions" | "durability" | "dedupWindowSeconds" | "messageTtlSeconds" | "description">
+>;
 
 export interface TopicStats {
   name: string;

@@ -4,6 +4,8 @@ import type { JSX } from "preact";
 import { ApprovalPage } from "./approvals/approval.page.tsx";
 import { ApprovalsPage } from "./approvals/approvals.page.tsx";
 import { waiting } from "./approvals/live.ts";
+import { DeadLetterQueuePage } from "./dead-letters/dead-letter-queue.page.tsx";
+import { DeadLettersPage } from "./dead-letters/dead-letters.page.tsx";
 import { NewRoutePage } from "./gateway/new-route.page.tsx";
 import { RequestPage } from "./gateway/request.page.tsx";
 import { RequestsPage } from "./gateway/requests.page.tsx";
@@ -12,6 +14,7 @@ import { RouteSetPage } from "./gateway/route-set.page.tsx";
 import { RoutesPage } from "./gateway/routes.page.tsx";
 import { TrafficPage } from "./gateway/traffic.page.tsx";
 import { MessagePage } from "./messages/message.page.tsx";
+import { NodesPage } from "./nodes/nodes.page.tsx";
 import { OverviewPage } from "./overview/overview.page.tsx";
 import type { IconName } from "./parts/icon.tsx";
 import { NewSchemaPage } from "./schemas/new-schema.page.tsx";
@@ -58,6 +61,13 @@ export const systems: readonly System[] = [
           id === undefined ? <SubscriptionsPage /> : <SubscriptionPage key={id} id={id} tab={tab} />,
       },
       {
+        path: "dead-letters",
+        label: "Dead letters",
+        icon: "letters",
+        page: ([topic]) =>
+          topic === undefined ? <DeadLettersPage /> : <DeadLetterQueuePage key={topic} topic={topic} />,
+      },
+      {
         path: "schemas",
         label: "Schemas",
         icon: "schemas",
@@ -66,6 +76,7 @@ export const systems: readonly System[] = [
           return id === "new" ? <NewSchemaPage /> : <SchemaPage key={id} id={id} />;
         },
       },
+      { path: "nodes", label: "Nodes", icon: "nodes", page: () => <NodesPage /> },
     ],
   },
   {

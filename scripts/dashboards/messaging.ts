@@ -170,5 +170,51 @@ export const messaging: Dashboard = {
         },
       ],
     },
+    {
+      title: "Nodes",
+      panels: [
+        {
+          title: "Broker nodes",
+          help: "Each node tells of all; the console says what there is to complain of.",
+          kind: "stat",
+          unit: "short",
+          width: 12,
+          words: { 0: "away or not well", 1: "well" },
+          queries: [
+            {
+              expr: "min by (node) (broker_node_healthy) * max by (node) (broker_node_up)",
+              legend: "{{node}}",
+            },
+          ],
+        },
+        {
+          title: "Consumers, by node",
+          kind: "stat",
+          unit: "short",
+          width: 12,
+          queries: [{ expr: "max by (node) (broker_node_consumers)", legend: "{{node}}" }],
+        },
+        {
+          title: "What waits, by node",
+          unit: "short",
+          queries: [{ expr: "max by (node) (broker_node_queue_depth)", legend: "{{node}}" }],
+        },
+        {
+          title: "Topics served, by node",
+          unit: "short",
+          queries: [{ expr: "max by (node) (broker_node_topics)", legend: "{{node}}" }],
+        },
+        {
+          title: "Processor, of one core, by node",
+          unit: "percentunit",
+          queries: [{ expr: "max by (node) (broker_node_cpu_share)", legend: "{{node}}" }],
+        },
+        {
+          title: "Memory, by node",
+          unit: "bytes",
+          queries: [{ expr: "max by (node) (broker_node_memory_bytes)", legend: "{{node}}" }],
+        },
+      ],
+    },
   ],
 };

@@ -4,7 +4,8 @@ import { createProgram } from "../../src/cli/program.ts";
 /** The command and options of a line that `hotswap` does not have. */
 export function unknownWords(text: string): string[] {
   if (text.startsWith("curl ")) return [];
-  const [name, ...words] = text.split(" ");
+  // What is piped in says nothing of the command.
+  const [name, ...words] = text.replace(/^echo .*? \| (?=hotswap )/s, "").split(" ");
   if (name !== "hotswap") return [`${name}`];
   let command = createProgram({ version: "0", description: "" });
   while (command.commands.length > 0) {

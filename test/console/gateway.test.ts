@@ -120,14 +120,6 @@ describe("routes in the console", options, () => {
         await page.getByRole("button", { name: "Try" }).click();
         await page.getByText("Nothing changes.").waitFor();
       },
-      traffic: async (page) => {
-        await stage.at(page, "/traffic");
-        await page.locator(".uplot").first().waitFor();
-      },
-      requests: async (page) => {
-        await stage.at(page, "/requests");
-        await page.getByText("No request has come yet").waitFor();
-      },
     });
   });
 });

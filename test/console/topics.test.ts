@@ -56,6 +56,22 @@ describe("topics in the console", options, () => {
       await page.getByText("There are no topics yet").waitFor();
     }));
 
+  it("changes how long and how safely a topic keeps messages", () =>
+    stage.visit(async (page) => {
+      await stage.hotswap.topics.create({ name: "kept" });
+      await stage.at(page, "/topics/kept/settings");
+      const save = page.getByRole("button", { name: "Save" });
+      assert.ok(await save.isDisabled());
+      await page.getByLabel("Partitions").fill("3");
+      await page.getByLabel("Messages expire after").fill("3600");
+      await page.getByLabel("Durability").selectOption("os");
+      await save.click();
+      await page.locator(".traits", { hasText: /3 partitions.*os/ }).waitFor();
+      const { partitions, durability, messageTtlSeconds } = await stage.hotswap.topics.get("kept");
+      assert.deepEqual([partitions, durability, messageTtlSeconds], [3, "os", 3600]);
+      await stage.hotswap.topics.delete("kept");
+    }));
+
   it("lists messages that wait for their time, and takes one back", () =>
     stage.visit(async (page) => {
       await stage.hotswap.topics.create({ name: "reminders" });
@@ -127,6 +143,10 @@ describe("topics in the console", options, () => {
       "topic-scheduled": async (page) => {
         await stage.at(page, "/topics/orders/scheduled");
         await page.getByText("Nothing waits for its time").waitFor();
+      },
+      "topic-settings": async (page) => {
+        await stage.at(page, "/topics/orders/settings");
+        await page.getByLabel("Partitions").waitFor();
       },
       "topic-publish": async (page) => {
         await stage.at(page, "/topics/orders/publish");

@@ -7,7 +7,7 @@ import { Field, Select } from "../parts/field.tsx";
 import { number } from "../parts/number.tsx";
 import { State, type Tone } from "../parts/state.tsx";
 import { type Column, Table } from "../parts/table.tsx";
-import { curl } from "../parts/twin.tsx";
+import { curl, shellWord } from "../parts/twin.tsx";
 import { hotswap } from "../session.ts";
 import { seriesOfBackend } from "./live.ts";
 
@@ -125,7 +125,7 @@ function Override({ backend, onDone, onClose }: OverrideProps) {
       verb={isSet ? "Set" : "Leave it to the gateway"}
       isDanger={breaker.value === "open"}
       twin={{
-        cli: undefined,
+        cli: overriding(backend.url, override),
         curl: curl("POST", `/api/v1/gateway/backends/${backend.id}/override`, override),
       }}
       work={() => hotswap().gateway.overrideBackend(backend.id, override)}
@@ -176,4 +176,14 @@ function Override({ backend, onDone, onClose }: OverrideProps) {
       </Field>
     </Confirm>
   );
+}
+
+function overriding(url: string, { breaker, draining, ttlSeconds, reason }: BackendOverride): string {
+  const options = [
+    breaker && `--breaker ${breaker}`,
+    draining && "--drain",
+    ttlSeconds !== undefined && `--for ${ttlSeconds}s`,
+    reason !== undefined && `--reason ${shellWord(reason)}`,
+  ];
+  return ["hotswap gateway override", shellWord(url), ...options.filter(Boolean)].join(" ");
 }

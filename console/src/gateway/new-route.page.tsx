@@ -5,6 +5,7 @@ import { curl } from "../parts/twin.tsx";
 import { go } from "../route.ts";
 import { hotswap } from "../session.ts";
 import { RouteEditor } from "./route-editor.tsx";
+import { applying } from "./route-text.ts";
 
 /** What a beginner changes and has a route that works. */
 export const firstRoute: RouteSpec = {
@@ -23,7 +24,7 @@ export function NewRoutePage() {
         verb="Create route"
         save={(spec, dryRun) => hotswap().gateway.createRoute(spec, { dryRun })}
         onSaved={({ id }) => go("routes", id)}
-        twinOf={(spec) => ({ cli: undefined, curl: curl("POST", "/api/v1/gateway/routes", spec) })}
+        twinOf={(spec) => ({ cli: applying([spec]), curl: curl("POST", "/api/v1/gateway/routes", spec) })}
       />
     </Page>
   );

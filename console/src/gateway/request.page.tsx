@@ -9,7 +9,7 @@ import { Rows } from "../parts/rows.tsx";
 import { State } from "../parts/state.tsx";
 import { type Column, Table } from "../parts/table.tsx";
 import { Trace } from "../parts/trace.tsx";
-import { curl, TwinPanel } from "../parts/twin.tsx";
+import { curl, shellWord, TwinPanel } from "../parts/twin.tsx";
 import { useLive } from "../poll.ts";
 import { hotswap } from "../session.ts";
 import { toneOfStatus } from "./requests.page.tsx";
@@ -76,7 +76,7 @@ export function RequestPage({ id }: { id: string }) {
           )}
           <TwinPanel
             twin={{
-              cli: undefined,
+              cli: `hotswap gateway explain ${shellWord(id)}`,
               curl: curl("GET", `/api/v1/gateway/requests/${encodeURIComponent(id)}`),
             }}
           />
@@ -143,8 +143,8 @@ function Attempts({ request: { attempts, totalMs } }: { request: ExplainedReques
               {firstByteMs !== null && (
                 <rect
                   class="attempt-body"
-                  x={(startMs + firstByteMs) * scale}
-                  width={Math.max(0.5, (endMs - startMs - firstByteMs) * scale)}
+                  x={firstByteMs * scale}
+                  width={Math.max(0.5, (endMs - firstByteMs) * scale)}
                   height="8"
                 />
               )}

@@ -12,6 +12,7 @@ import { State } from "../parts/state.tsx";
 import { curl, TwinPanel } from "../parts/twin.tsx";
 import { hotswap } from "../session.ts";
 import { Changes, Findings } from "./changes.tsx";
+import { applying } from "./route-text.ts";
 
 const modes = [
   ["replace", "replace: routes that are not named here go"],
@@ -102,7 +103,9 @@ export function RouteSetPage() {
             <h2>{result && !result.dryRun ? "Applied" : "What would change"}</h2>
             {result ? <Outcome result={result} /> : <p class="muted">Try it to see, then apply it.</p>}
           </section>
-          {!isMalformed && <TwinPanel twin={{ cli: undefined, curl: curl("POST", path, { routes }) }} />}
+          {!isMalformed && (
+            <TwinPanel twin={{ cli: applying(routes, mode.value), curl: curl("POST", path, { routes }) }} />
+          )}
         </div>
       </div>
     </Page>

@@ -1,5 +1,6 @@
 /** A route in few words, and what makes one different from another. */
 import type { GatewayRoute, Json, PlaceChange, RouteMatch, RouteSpec } from "../../../client/src/index.ts";
+import { shellWord } from "../parts/twin.tsx";
 
 /** What the route is made of, without what the server says about it. */
 export function specOf(route: GatewayRoute): RouteSpec {
@@ -21,6 +22,12 @@ const prefixText = (prefix: string) => `${prefix.replace(/\/$/, "")}/*`;
 export function backendText({ backends = [], redirect }: RouteSpec): string {
   if (redirect !== undefined) return "redirect";
   return backends.map(({ url, service, dns }) => url ?? service ?? dns?.name ?? "").join(", ");
+}
+
+/** The command that makes the set so, or with `merge` only these routes. */
+export function applying(routes: readonly RouteSpec[], mode: "replace" | "merge" = "merge"): string {
+  const merge = mode === "merge" ? " --merge" : "";
+  return `echo ${shellWord(JSON.stringify({ routes }))} | hotswap gateway routes apply -${merge}`;
 }
 
 /** Where two routes differ, by JSON Pointer. Lists of different lengths differ as a whole. */

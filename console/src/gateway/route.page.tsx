@@ -4,14 +4,14 @@ import type { GatewayBackend, GatewayRoute } from "../../../client/src/index.ts"
 import { Confirm } from "../parts/confirm.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { Page, Tabs, Traits } from "../parts/page.tsx";
-import { curl } from "../parts/twin.tsx";
+import { curl, shellWord } from "../parts/twin.tsx";
 import { type Live, useLive } from "../poll.ts";
 import { go } from "../route.ts";
 import { hotswap } from "../session.ts";
 import { refreshTraffic } from "./live.ts";
 import { RouteActivity } from "./route-activity.tsx";
 import { RouteEditor } from "./route-editor.tsx";
-import { matchText, specOf } from "./route-text.ts";
+import { applying, matchText, specOf } from "./route-text.ts";
 
 const tabs = [
   ["", "Activity"],
@@ -90,7 +90,7 @@ export function RoutePage({ id, tab = "" }: { id: string; tab: string | undefine
                 go("routes", id);
               }}
               twinOf={(spec) => ({
-                cli: undefined,
+                cli: applying([spec]),
                 curl: curl("PUT", address, spec, { "if-match": `"${route.version}"` }),
               })}
             />
@@ -103,7 +103,10 @@ export function RoutePage({ id, tab = "" }: { id: string; tab: string | undefine
           verb="Delete route"
           isDanger
           typed={route.name}
-          twin={{ cli: undefined, curl: curl("DELETE", address) }}
+          twin={{
+            cli: `hotswap gateway routes delete ${shellWord(route.name)}`,
+            curl: curl("DELETE", address),
+          }}
           work={() => hotswap().gateway.deleteRoute(id)}
           onDone={() => go("routes")}
           onClose={() => {

@@ -16,7 +16,7 @@ import { hotswap } from "../session.ts";
 import { Findings } from "./changes.tsx";
 import { refreshTraffic, seriesOfRoute, type TrafficLine } from "./live.ts";
 import { firstRoute } from "./new-route.page.tsx";
-import { backendText, matchText } from "./route-text.ts";
+import { applying, backendText, matchText } from "./route-text.ts";
 
 const pageSize = 200;
 
@@ -68,7 +68,9 @@ export function RoutesPage() {
       {all && all.length > 0 && shown.length === 0 && <NothingFits what="route" />}
       {answer.value?.page.next && <p class="muted">These are the first {pageSize}.</p>}
       {shown.length > 0 && (
-        <TwinPanel twin={{ cli: undefined, curl: curl("GET", "/api/v1/gateway/routes") }} />
+        <TwinPanel
+          twin={{ cli: "hotswap gateway routes list", curl: curl("GET", "/api/v1/gateway/routes") }}
+        />
       )}
     </Page>
   );
@@ -107,7 +109,9 @@ function NoRoutes() {
         A route says which requests go to which backends. <a href={href("routes", "new")}>Create one here</a>,
         or by:
       </p>
-      <TwinPanel twin={{ cli: undefined, curl: curl("POST", "/api/v1/gateway/routes", firstRoute) }} />
+      <TwinPanel
+        twin={{ cli: applying([firstRoute]), curl: curl("POST", "/api/v1/gateway/routes", firstRoute) }}
+      />
     </Empty>
   );
 }

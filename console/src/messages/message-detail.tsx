@@ -35,7 +35,7 @@ export function MessageDetail({ message, isPage = false }: { message: Message; i
           ["Place", `partition ${message.partition}, offset ${message.offset}`],
           ["Published", message.publishedAt],
           ["Key", message.key === null ? <span class="muted">none</span> : <code>{message.key}</code>],
-          ["Priority", message.priority],
+          ["Priority", message.priority || undefined],
           ["Scheduled for", message.scheduledFor],
           ["Expires", message.expiresAt],
           ["Idempotency key", message.idempotencyKey && <code>{message.idempotencyKey}</code>],

@@ -14,7 +14,7 @@ const types = [
   ["pubsub", "pubsub: each subscription gets it"],
 ] as const;
 
-const durabilities = [
+export const durabilities = [
   ["fsync", "fsync: survives power loss"],
   ["os", "os: survives a crash of HotSwap"],
   ["memory", "memory: fastest, lost on restart"],

@@ -12,12 +12,14 @@ import { PublishForm } from "./publish-form.tsx";
 import { TopicActivity } from "./topic-activity.tsx";
 import { TopicMessages } from "./topic-messages.tsx";
 import { TopicScheduled } from "./topic-scheduled.tsx";
+import { TopicSettings } from "./topic-settings.tsx";
 
 const tabs = [
   ["", "Activity"],
   ["messages", "Messages"],
   ["scheduled", "Scheduled"],
   ["publish", "Publish"],
+  ["settings", "Settings"],
 ] as const;
 
 export function TopicPage({ name, tab = "" }: { name: string; tab: string | undefined }) {
@@ -73,6 +75,15 @@ export function TopicPage({ name, tab = "" }: { name: string; tab: string | unde
           {tab === "messages" && <TopicMessages topic={topic} />}
           {tab === "scheduled" && <TopicScheduled topic={topic} />}
           {tab === "publish" && <PublishForm topic={topic} />}
+          {tab === "settings" && (
+            <TopicSettings
+              key={topic.version}
+              topic={topic}
+              onSaved={(changed) => {
+                known.value = changed;
+              }}
+            />
+          )}
           {tab === "" && <TopicActivity topic={topic} />}
         </>
       )}

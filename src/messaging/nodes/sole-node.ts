@@ -34,7 +34,7 @@ export class SoleNode implements NodeList {
         name: hostname(),
         address: this.address,
         state: "started",
-        leaseMs: 0,
+        leaseMs: Number.POSITIVE_INFINITY, // nobody could take over
         startedAt: this.#startedAt,
         heartbeatAt: new Date(now),
         silentMs: 0,
