@@ -20,6 +20,7 @@ import { Subscriptions } from "./subscriptions.ts";
 import { System } from "./system.ts";
 import { Topics } from "./topics.ts";
 import { Transport, type TransportOptions } from "./transport.ts";
+import { type StandardSchema, TypedTopic } from "./typed-topic.ts";
 
 export class HotSwap {
   readonly topics: Topics;
@@ -48,6 +49,11 @@ export class HotSwap {
     this.system = new System(this.#transport);
   }
 
+  /** A topic whose payloads have the type of a schema (Standard Schema: zod, valibot, arktype …). */
+  topic<Schema extends StandardSchema<never, unknown>>(name: string, schema: Schema): TypedTopic<Schema> {
+    return new TypedTopic(this.messages, name, schema);
+  }
+
   /** One WebSocket for publishing and consuming: the fastest way. Connects at first use. */
   stream(options: StreamOptions = {}): Stream {
     return new Stream(this.#transport, options);
@@ -64,6 +70,14 @@ export type * from "./audit.ts";
 export type { ConsumeOptions, Consumer, Delivery, PullOptions } from "./consumer.ts";
 export type * from "./dead-letters.ts";
 export type * from "./gateway.ts";
+export {
+  type Handleable,
+  Inbox,
+  type InboxClient,
+  type InboxOptions,
+  type InboxPool,
+  type InboxTransaction,
+} from "./inbox.ts";
 export type * from "./message.ts";
 export type { Messages } from "./messages.ts";
 export {
@@ -84,4 +98,5 @@ export type * from "./subscriptions.ts";
 export type * from "./system.ts";
 export type * from "./topics.ts";
 export type { CallOptions, Page, PageOptions, RetryPolicy, Token, TransportOptions } from "./transport.ts";
+export type { SchemaIssue, SchemaResult, StandardSchema, TypedTopic } from "./typed-topic.ts";
 export { fetchWire, type Wire, type WireRequest, type WireResponse } from "./wire.ts";

@@ -76,6 +76,7 @@ const nothingAccepted = new Set([
   "overloaded",
   "rate_limited",
   "shutting_down",
+  "topic_moved",
   "lock_not_acquired",
   "idempotency_in_progress",
 ]);

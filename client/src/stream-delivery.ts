@@ -118,21 +118,22 @@ export class StreamDelivery<Payload = Json> implements LeasedMessage<Payload>, C
   toJSON(): Record<string, unknown> {
     const { messageId, topic, partition, offset, key, publishedAt, headers, attempt } = this;
     const { receipt, leaseExpiresAt, extras } = this;
-    const payload = this.#isJson
+    const payload = this.isJson
       ? { payload: this.payload }
       : { payloadBase64: toBase64(this.#message.payload) };
     const place = { messageId, topic, partition, offset, key, publishedAt, headers, ...payload };
     return { ...place, attempt, receipt, leaseExpiresAt, ...extras };
   }
 
-  get #isJson(): boolean {
+  /** Whether the payload is JSON text. */
+  get isJson(): boolean {
     const type = (this.contentType ?? "application/json").split(";", 1)[0]!.trim().toLowerCase();
     return type === "application/json" || type.endsWith("+json");
   }
 
   #read(): Payload {
     const { payload } = this.#message;
-    return (this.#isJson ? JSON.parse(decoder.decode(payload)) : payload) as Payload;
+    return (this.isJson ? JSON.parse(decoder.decode(payload)) : payload) as Payload;
   }
 }
 

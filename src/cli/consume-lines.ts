@@ -3,32 +3,21 @@
  * once, so that pages come in the order in which the server gave them; a page is acknowledged when the system
  * has taken all of it. What was taken but not written when the command ends is given back.
  */
-import type { LeasedMessage, Messages } from "../../client/src/node.ts";
+import type { LeasedMessage } from "../../client/src/node.ts";
 import { systemClock } from "../core/clock.ts";
-import type { Patience } from "./patience.ts";
-import { durationText, grouped } from "./print.ts";
+import { StreamConsumption } from "./consume-stream.ts";
+import type { ConsumeLinesOptions, ConsumptionCounts } from "./consumption.ts";
+import { durationText, grouped, written } from "./print.ts";
 import { Progress } from "./progress.ts";
-
-export interface ConsumeLinesOptions {
-  messages: Messages;
-  topic: string;
-  subscription: string;
-  /** Infinity: no end. */
-  count: number;
-  /** Undefined: wait for ever. */
-  idleSeconds: number | undefined;
-  ack: boolean;
-  format: "lines" | "ndjson";
-  batch: number;
-  patience: Patience;
-}
 
 /** Acknowledgements under way; above this they come faster than the server takes them. */
 const acksAtMost = 4;
 const waitSecondsMax = 20;
 
 export async function consumeLines(options: ConsumeLinesOptions): Promise<void> {
-  const consumption = new Consumption(options);
+  // Only an answer to a request says that there is nothing more; a stream just stays silent.
+  const byStream = options.idleSeconds !== 0;
+  const consumption = byStream ? new StreamConsumption(options) : new Consumption(options);
   const { topic, patience } = options;
   const read = () => ({ count: consumption.written, bytes: consumption.bytes });
   // On one terminal the lines themselves show how it goes on.
@@ -45,7 +34,7 @@ export async function consumeLines(options: ConsumeLinesOptions): Promise<void> 
   }
 }
 
-function summary({ written, redelivered, lateAcks }: Consumption, ms: number): string {
+function summary({ written, redelivered, lateAcks }: ConsumptionCounts, ms: number): string {
   const rate = grouped(Math.round(written / Math.max(ms / 1000, 0.001)));
   const notes = [
     ...(redelivered > 0 ? [`${grouped(redelivered)} of them not for the first time`] : []),
@@ -163,9 +152,4 @@ function payloadLine({ payload }: LeasedMessage): string {
   const text = typeof payload === "string" ? payload : JSON.stringify(payload);
   // A message must not steer the terminal that it is shown on.
   return `${process.stdout.isTTY ? text.replaceAll(/(?!\t)\p{Cc}/gu, "\u{fffd}") : text}\n`;
-}
-
-/** Resolves when the system has taken the text; never when the reader of a pipe is gone, which ends the process. */
-function written(text: string): Promise<void> {
-  return new Promise((resolve) => process.stdout.write(text, () => resolve()));
 }

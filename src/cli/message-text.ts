@@ -1,5 +1,5 @@
 /**
- * A line of input as the JSON text of a message: its payload, and the key that keeps messages in order.
+ * A line of input as a message: the JSON text of its payload, and the key that keeps messages in order.
  * JSON goes through as it was written: parsing it and writing it anew would change long numbers.
  */
 import { HotSwapError } from "../core/errors.ts";
@@ -14,15 +14,21 @@ export interface MessageFlags {
   separator?: string;
 }
 
+export interface TextMessage {
+  /** JSON text. */
+  payload: string;
+  key: string | undefined;
+}
+
 /** Undefined: the line is blank and stands for no message. */
-export type MessageText = (line: string) => string | undefined;
+export type MessageText = (line: string) => TextMessage | undefined;
 
 export function messageText({ json = false, ...flags }: MessageFlags): MessageText {
   const keyOf = keyReader(flags);
-  if (!json) return (line) => text(JSON.stringify(line), keyOf(line, undefined));
+  if (!json) return (line) => ({ payload: JSON.stringify(line), key: keyOf(line, undefined) });
   return (line) => {
     const trimmed = line.trim();
-    return trimmed === "" ? undefined : text(trimmed, keyOf(line, parse(trimmed)));
+    return trimmed === "" ? undefined : { payload: trimmed, key: keyOf(line, parse(trimmed)) };
   };
 }
 
@@ -30,7 +36,7 @@ export function messageText({ json = false, ...flags }: MessageFlags): MessageTe
  * A message of the command line. It is JSON when it can be read as JSON and is not said to be text; what is
  * laid out over several lines is put on one.
  */
-export function singleMessageText(message: string, flags: MessageFlags & { text?: boolean }): string {
+export function singleMessageText(message: string, flags: MessageFlags & { text?: boolean }): TextMessage {
   const json = flags.json ?? (!flags.text && isJson(message));
   if (!json) return messageText({ ...flags, json })(message)!;
   // Line ends stand between the parts of JSON only, never inside of its strings.
@@ -46,10 +52,6 @@ function isJson(message: string): boolean {
   } catch {
     return false;
   }
-}
-
-function text(payload: string, key: string | undefined): string {
-  return key === undefined ? `{"payload":${payload}}` : `{"payload":${payload},"key":${JSON.stringify(key)}}`;
 }
 
 function parse(line: string): unknown {

@@ -42,6 +42,19 @@ export class Patience {
     return { ...wire, send };
   }
 
+  /** For a stream, whose connection is no request on the wire. */
+  ofStream() {
+    return {
+      signal: this.signal,
+      onOpen: () => this.#relieve(),
+      onRetry: (error: unknown) => {
+        if (error instanceof HotSwapConnectionError || (error as { status?: number }).status === 503) {
+          this.#strain(error as Error);
+        }
+      },
+    };
+  }
+
   /** Nothing is awaited any more, so nothing may keep the process alive. */
   end(): void {
     this.#trouble?.cancel();

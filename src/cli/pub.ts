@@ -1,6 +1,6 @@
 /** `hotswap pub TOPIC`: a message, or each line of a file or of stdin as one, in order and acknowledged. */
 import { type Command, InvalidArgumentError, Option } from "commander";
-import type { Publisher, Wire } from "../../client/src/node.ts";
+import type { StreamPublisher, Wire } from "../../client/src/node.ts";
 import { integer } from "../platform/settings/kind.ts";
 import { addConnectionOptions, type ConnectionFlags, useServer } from "./connection.ts";
 import { type MessageFlags, messageText, singleMessageText } from "./message-text.ts";
@@ -86,10 +86,16 @@ async function run(topic: string, message: string | undefined, flags: Flags): Pr
   try {
     await useServer(
       flags,
-      ({ messages }) => {
-        const publisher = messages.publisher(topic, { atLeastOnce: true, signal: patience.signal });
-        if (message !== undefined) return publishOne(publisher, message, flags);
-        return publishLines({ ...flags, publisher, patience, topic: found, toText: messageText(flags) });
+      async (client) => {
+        const stream = client.stream(patience.ofStream());
+        const publisher = stream.publisher(topic, { atLeastOnce: true });
+        try {
+          if (message !== undefined) await publishOne(publisher, message, flags);
+          else
+            await publishLines({ ...flags, publisher, patience, topic: found, toText: messageText(flags) });
+        } finally {
+          await stream.drain();
+        }
       },
       options,
     );
@@ -98,6 +104,6 @@ async function run(topic: string, message: string | undefined, flags: Flags): Pr
   }
 }
 
-async function publishOne(publisher: Publisher, message: string, flags: Flags): Promise<void> {
-  printJson(await publisher.publishText(singleMessageText(message, flags)));
+async function publishOne(publisher: StreamPublisher, message: string, flags: Flags): Promise<void> {
+  printJson(await publisher.publishRaw(singleMessageText(message, flags)));
 }

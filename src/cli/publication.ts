@@ -3,12 +3,12 @@
  * server refuses stops the publication, unless it is to go on; what is under way then is still waited for.
  */
 import { writeSync } from "node:fs";
-import { HotSwapProblem, type Publisher, type PublishReceipt } from "../../client/src/node.ts";
+import { HotSwapProblem, type PublishReceipt, type StreamPublisher } from "../../client/src/node.ts";
 import { HotSwapError } from "../core/errors.ts";
-import type { MessageText } from "./message-text.ts";
+import type { MessageText, TextMessage } from "./message-text.ts";
 
 export interface PublicationOptions {
-  publisher: Publisher;
+  publisher: StreamPublisher;
   toText: MessageText;
   /** Told of each line that was refused. When it returns false nothing more is sent. */
   onRefusal: (line: number, error: unknown) => boolean;
@@ -52,21 +52,21 @@ export class Publication {
 
   add(line: string): void {
     const number = ++this.lines;
-    let text: string | undefined;
+    let message: TextMessage | undefined;
     try {
-      text = this.#options.toText(line);
+      message = this.#options.toText(line);
     } catch (error) {
       if (!(error instanceof HotSwapError)) throw error;
       this.#refuse(number, error);
       return;
     }
-    if (text === undefined) {
+    if (message === undefined) {
       this.blank += 1;
       return;
     }
-    const { length } = text;
+    const { length } = message.payload;
     this.#length += length;
-    this.#options.publisher.publishText(text).then(
+    this.#options.publisher.publishRaw(message).then(
       (receipt) => {
         this.#leave(length);
         this.acknowledged += 1;

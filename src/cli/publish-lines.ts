@@ -1,6 +1,6 @@
 /** From a file or stdin into a topic, with progress for people and a summary in JSON for programs. */
 import { closeSync, createReadStream, fstatSync, openSync } from "node:fs";
-import type { Publisher, Topic } from "../../client/src/node.ts";
+import type { StreamPublisher, Topic } from "../../client/src/node.ts";
 import { systemClock } from "../core/clock.ts";
 import { HotSwapError } from "../core/errors.ts";
 import { Exit, failureOf, failureText } from "./failure.ts";
@@ -12,7 +12,7 @@ import { Progress } from "./progress.ts";
 import { Publication } from "./publication.ts";
 
 export interface PublishLinesOptions {
-  publisher: Publisher;
+  publisher: StreamPublisher;
   patience: Patience;
   topic: Topic;
   toText: MessageText;

@@ -74,9 +74,11 @@ export function describeRoutes(settings: Settings, version: string): Route[] {
     messaging: new Messaging({
       sql,
       log: openLog({ folder: join(folder, "log"), clock }),
+      secrets: openSecrets({ path: join(folder, "secrets.json") }),
       audit,
       clock,
       makeId,
+      random: systemRandom,
       metrics,
       settings: { ...settings.messaging, ...settings.http },
       kv: new MemoryKv({ clock }),

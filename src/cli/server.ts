@@ -91,9 +91,11 @@ async function start(options: ServerOptions, lifecycle: Lifecycle): Promise<Runn
   const broker = new messaging.Messaging({
     sql: stores.sql,
     log: stores.log,
+    secrets: stores.secrets,
     audit: platform.audit,
     clock,
     makeId,
+    random: systemRandom,
     metrics,
     settings: { ...settings.messaging, ...settings.http },
     kv: stores.kv,

@@ -65,7 +65,8 @@ async function run(topic: string, flags: Flags): Promise<void> {
   try {
     await useServer(
       flags,
-      ({ messages }) => consumeLines({ ...rest, messages, topic, count, idleSeconds, patience }),
+      (client) =>
+        consumeLines({ ...rest, client, messages: client.messages, topic, count, idleSeconds, patience }),
       options,
     );
   } finally {

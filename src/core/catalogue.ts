@@ -470,6 +470,16 @@ const entries = {
     title: "The receipt is not one of this message",
     help: "Use the receipt that came with the message, unchanged.",
   },
+  push_not_found: {
+    kind: "not_found",
+    title: "The subscription has no webhook",
+    help: "Set one with PUT /api/v1/subscriptions/{id}/push.",
+  },
+  push_target_refused: {
+    kind: "invalid",
+    title: "A webhook may not go to this address",
+    help: "Use an https address of the public internet, or let the operator allow private ones with `messaging.pushPrivateTargets`.",
+  },
   frame_invalid: {
     kind: "invalid",
     title: "A frame of the stream cannot be read",

@@ -1,20 +1,27 @@
 /** The message broker: what the composition root needs to run it. */
 import type { Service } from "../core/lifecycle.ts";
+import type { Random } from "../core/random.ts";
 import type { Route } from "../platform/http/route.ts";
 import type { Metrics, Usage } from "../platform/telemetry/index.ts";
 import type { Kv } from "../stores/kv/port.ts";
+import type { SecretStore } from "../stores/secrets/port.ts";
 import { bindLog } from "./binding.ts";
+import { cloudEventRoutes } from "./cloudevents.routes.ts";
 import { DeadLetterTopics } from "./dead-letter-topics.ts";
 import { deadLetterRoutes } from "./dead-letters.routes.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import { Registry } from "./delivery/registry.ts";
 import { Retention } from "./delivery/retention.ts";
 import type { LiveSubscription } from "./delivery/subscription.ts";
+import { eventRoutes } from "./events.routes.ts";
 import { messageRoutes } from "./messages.routes.ts";
 import { settleMax } from "./messages.schema.ts";
 import { type MessageLimits, Messages } from "./messages.ts";
 import { MessagingMetrics } from "./metrics.ts";
 import { Nodes, type NodesParts } from "./nodes/index.ts";
+import { systemResolve } from "./push/address.ts";
+import { Pushes } from "./push/push.ts";
+import { pushRoutes } from "./push.routes.ts";
 import { Replays } from "./replays.ts";
 import { scheduledRoutes } from "./scheduled.routes.ts";
 import { settlementRoutes } from "./settlements.routes.ts";
@@ -41,6 +48,9 @@ export interface MessagingSettings {
   streamsMax: number;
   streamChannelsMax: number;
   streamIdleMs: number;
+  pushPrivateTargets: boolean;
+  pushFailuresMax: number;
+  pushPauseMs: number;
 }
 
 export interface MessagingOptions
@@ -51,6 +61,8 @@ export interface MessagingOptions
   schemas: TopicSchemaParts["schemas"];
   metrics: Metrics;
   kv: Kv;
+  secrets: Pick<SecretStore, "get" | "set" | "delete">;
+  random: Random;
   settings: MessagingSettings;
   nodes: NodesParts["settings"];
   usage: () => Usage;
@@ -69,16 +81,11 @@ export class Messaging implements Service {
   readonly #nodes: Nodes;
   readonly #replays: Replays;
   readonly #parts: MessagingParts;
+  readonly #pushes: Pushes;
 
-  constructor({ metrics, settings, onError, kv, nodes, usage, schemas, ...parts }: MessagingOptions) {
-    const {
-      ackDeadlineSeconds,
-      partitionsMax,
-      inFlightMax: outstandingMax,
-      batchMax,
-      dedupKeysMax,
-      scheduledMax,
-    } = settings;
+  constructor(options: MessagingOptions) {
+    const { metrics, secrets, random, settings, onError, kv, nodes, usage, schemas, ...parts } = options;
+    const { ackDeadlineSeconds, partitionsMax, batchMax, dedupKeysMax, scheduledMax } = settings;
     const { log, clock } = parts;
     const meters = new MessagingMetrics(metrics);
     const topicSchemas = new TopicSchemas({ schemas, clock, metrics, onError });
@@ -86,7 +93,7 @@ export class Messaging implements Service {
       log,
       clock,
       metrics: meters,
-      outstandingMax,
+      outstandingMax: settings.inFlightMax,
       dedupKeysMax,
       openDeadLetters: async (of) => (await deadLetterTopics.open(of)).deadLetterQueue(),
       scheduledMax,
@@ -115,6 +122,14 @@ export class Messaging implements Service {
     this.#topics = new Topics(whole);
     this.#retention = new Retention(this.#registry, clock, onError);
     const messages = new Messages(this.#registry, limitsOf(settings));
+    this.#pushes = new Pushes({
+      ...whole,
+      metrics: meters,
+      secrets,
+      random,
+      ...pushLimitsOf(settings),
+      onError,
+    });
     const settlements = new Settlements(this.#registry, batchMax);
     const routes = [
       ...topicRoutes(this.#topics),
@@ -123,6 +138,9 @@ export class Messaging implements Service {
       ...messageRoutes(messages),
       ...scheduledRoutes(messages),
       ...settlementRoutes(settlements),
+      ...cloudEventRoutes(messages),
+      ...eventRoutes({ registry: this.#registry, clock, onError }),
+      ...pushRoutes(this.#pushes),
       ...streamRoutes({
         registry: this.#registry,
         settlements,
@@ -155,6 +173,7 @@ export class Messaging implements Service {
     await this.#topics.load();
     this.#retention.start();
     await this.#replays.start();
+    await this.#pushes.start();
   }
 
   /** Takes part among other nodes, which reach this one at `address`. */
@@ -170,6 +189,7 @@ export class Messaging implements Service {
   async stop(): Promise<void> {
     this.#retention.stop();
     await this.#replays.stop();
+    await this.#pushes.stop();
     await this.#registry.close();
     await this.#nodes.stop();
   }
@@ -186,6 +206,11 @@ function limitsOf(settings: MessagingSettings): MessageLimits {
     lineBytes: lineLimitBytes,
     waitMs: settings.consumeWaitMaxSeconds * 1000,
   };
+}
+
+function pushLimitsOf(settings: MessagingSettings) {
+  const { pushPrivateTargets: privateAllowed, pushFailuresMax: failuresMax, pushPauseMs } = settings;
+  return { resolve: systemResolve, privateAllowed, patience: { failuresMax, firstPauseMs: pushPauseMs } };
 }
 
 function streamLimitsOf(settings: MessagingSettings) {

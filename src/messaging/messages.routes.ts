@@ -3,6 +3,8 @@ import { Type } from "typebox";
 import { HotSwapError } from "../core/errors.ts";
 import { mediaType, readBody } from "../platform/http/body.ts";
 import { type Context, handled, Reply, type Route, route } from "../platform/http/route.ts";
+import { eventBatchType } from "./cloudevents.in.ts";
+import { cloudEvent } from "./cloudevents.routes.ts";
 import {
   messageId,
   publishedLine,
@@ -30,7 +32,7 @@ const peekFrom = Type.String({
 });
 const byId = Type.Object({ id: messageId });
 export function messageRoutes(messages: Messages): Route[] {
-  return [...publishRoutes(messages), ...consumeRoutes(messages)];
+  return [...publishRoutes(messages), ...consumeRoutes(messages), ...lookRoutes(messages)];
 }
 
 function publishRoutes(messages: Messages): Route[] {
@@ -103,7 +105,8 @@ function consumeRoutes(messages: Messages): Route[] {
       summary: "Take messages under a lease",
       description:
         "Each message is yours until `leaseExpiresAt`; acknowledge it by then or it goes to another consumer. " +
-        "With nothing to give, the answer waits up to `wait` seconds. A lost answer loses nothing.",
+        "With nothing to give, the answer waits up to `wait` seconds. A lost answer loses nothing. Accept of " +
+        `${eventBatchType} gets CloudEvents, whose extensions receipt, attempt and leaseexpiresat say the rest.`,
       permission: "messages.consume",
       audit: { none: "data plane: leases are not changes" },
       params: Type.Object({ topic: topicName }),
@@ -116,15 +119,24 @@ function consumeRoutes(messages: Messages): Route[] {
         strict,
       ),
       response: receivedMessages,
+      responseContent: { [eventBatchType]: Type.Array(cloudEvent) },
       errors: ["topic_not_found", "subscription_not_found", "log_corrupt"],
       handler: async (context) => {
         const { topic } = context.params;
         const { subscription = "default", limit, wait } = context.query;
         const signal = wait > 0 ? context.signal : undefined;
-        const request = { tenant: context.principal.tenant, topic, subscription, limit, waitMs: wait * 1000 };
-        return new Reply(await messages.consume(request, signal), { headers: json });
+        const asEvents = context.headers.accept?.includes(eventBatchType) ?? false;
+        const { tenant } = context.principal;
+        const request = { tenant, topic, subscription, limit, waitMs: wait * 1000, asEvents };
+        const headers = asEvents ? { "content-type": eventBatchType } : json;
+        return new Reply(await messages.consume(request, signal), { headers });
       },
     }),
+  ];
+}
+
+function lookRoutes(messages: Messages): Route[] {
+  return [
     route({
       id: "messaging.messages.get",
       method: "GET",

@@ -3,12 +3,14 @@ import { HotSwapError, hasCode } from "../core/errors.ts";
 import { encodeCursor } from "../platform/http/page.ts";
 import type { Context } from "../platform/http/route.ts";
 import type { LogPartition, LogRecord } from "../stores/log/port.ts";
+import { eventBatch } from "./cloudevents.out.ts";
 import { delayPartition } from "./delivery/delay-log.ts";
 import { placeOf } from "./delivery/places.ts";
 import type { Placement } from "./delivery/publisher.ts";
 import type { Registry } from "./delivery/registry.ts";
 import type { LiveTopic } from "./delivery/topic.ts";
 import { formatMessageId, parseMessageId } from "./ids.ts";
+import type { NewMessage } from "./message.ts";
 import { type PublishLimits, parsePublish } from "./publish.ts";
 import { showOne, showReceived, showScheduled, showStored } from "./show.ts";
 
@@ -26,6 +28,7 @@ export interface ConsumeRequest {
   subscription: string;
   limit: number;
   waitMs: number;
+  asEvents: boolean;
 }
 
 /** Resolves to the answer of each line: its receipt, or its error. */
@@ -59,7 +62,10 @@ export class Messages {
    */
   async publish(tenant: string, bytes: Buffer): Promise<string> {
     const { topic: name, messages, isBatch } = parsePublish(bytes, this.limits);
-    const topic = this.#registry.topic(tenant, name);
+    return this.publishAll(this.#registry.topic(tenant, name), messages, isBatch);
+  }
+
+  async publishAll(topic: LiveTopic, messages: readonly NewMessage[], isBatch: boolean): Promise<string> {
     const refusals = await topic.inspect(messages);
     if (refusals) throw refusalOf(refusals, isBatch);
     const receipts = (await topic.append(messages)).map((placement) => {
@@ -69,12 +75,16 @@ export class Messages {
     return isBatch ? `{"messages":[${receipts.join(",")}]}` : receipts[0]!;
   }
 
+  /** As the API shows messages, or as a batch of CloudEvents. */
   async consume(request: ConsumeRequest, signal: AbortSignal | undefined): Promise<Buffer> {
     const { tenant, topic, subscription, limit, waitMs } = request;
     const live = await this.#registry.subscription(tenant, topic, subscription);
     const { batch, waitMs: longest } = this.limits;
     const received = await live.receive(Math.min(limit, batch), Math.min(waitMs, longest), signal);
-    return showReceived(this.#registry.topic(tenant, topic).spec, received);
+    const { spec } = this.#registry.topic(tenant, topic);
+    return request.asEvents
+      ? eventBatch(spec, received.deliveries, received.expiresAt)
+      : showReceived(spec, received);
   }
 
   /** Throws `message_not_found`. */

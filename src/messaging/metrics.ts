@@ -70,6 +70,11 @@ export class MessagingMetrics {
     this.#metrics.forget({ tenant, topic: name, subscription });
   }
 
+  pushes({ tenant, name }: MeteredTopic, subscription: string): (outcome: string) => void {
+    const family = this.#metrics.counter("message_push_total");
+    return (outcome) => family.labels({ tenant, topic: name, subscription, outcome }).inc(1);
+  }
+
   countStreams(open: number): void {
     this.#metrics.gauge("message_streams").labels({}).set(open);
   }

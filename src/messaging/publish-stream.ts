@@ -4,12 +4,11 @@
  * which slows the sender down through its socket. A client that does not read its receipts stops its own
  * stream the same way.
  */
-import { once } from "node:events";
-import type { ServerResponse } from "node:http";
-import { HotSwapError, hasCode } from "../core/errors.ts";
+import { hasCode } from "../core/errors.ts";
 import { readLines } from "../platform/http/body.ts";
 import { asHotSwapError, toProblem } from "../platform/http/problem.ts";
 import type { Context } from "../platform/http/route.ts";
+import { write } from "../platform/http/write.ts";
 import type { Placement } from "./delivery/publisher.ts";
 import type { LiveTopic } from "./delivery/topic.ts";
 import type { NewMessage } from "./message.ts";
@@ -99,15 +98,4 @@ const isElsewhere = (outcome: unknown) => hasCode(outcome, "topic_moved") || has
 
 export function errorText(error: unknown, requestId: string): string {
   return JSON.stringify({ error: toProblem(asHotSwapError(error), requestId) });
-}
-
-async function write(response: ServerResponse, text: string): Promise<void> {
-  if (response.destroyed) throw new HotSwapError("request_timeout", "The client has gone.");
-  if (response.write(text)) return;
-  const gone = new AbortController();
-  const onClose = () => gone.abort();
-  response.once("close", onClose);
-  // Either the client reads on, or it goes; the latter ends the wait without an error of its own.
-  await once(response, "drain", { signal: gone.signal }).catch(() => {});
-  response.off("close", onClose);
 }

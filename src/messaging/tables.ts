@@ -2,6 +2,8 @@
 import type { ColumnType, Generated } from "kysely";
 import type { Durability } from "../stores/log/port.ts";
 import type { SubscriptionPolicy } from "./delivery/policy.ts";
+import type { PushFormat } from "./push/content.ts";
+import type { Pace } from "./push/pace.ts";
 import type { Selection } from "./selection.ts";
 
 export type TopicType = "queue" | "pubsub";
@@ -63,8 +65,22 @@ export interface ReplaysTable {
   updated_at: Date;
 }
 
+export interface PushTable {
+  tenant_id: string;
+  subscription_id: string;
+  url: string;
+  format: PushFormat;
+  batch: number;
+  concurrency: number;
+  timeout_seconds: number;
+  pace: ColumnType<Pace, string, string>;
+  created_at: ColumnType<Date, Date, never>;
+  updated_at: Date;
+}
+
 export interface MessagingTables {
   messaging_replays: ReplaysTable;
+  messaging_push: PushTable;
   messaging_topics: TopicsTable;
   messaging_subscriptions: SubscriptionsTable;
   messaging_log: { single: Generated<boolean>; log_id: string };

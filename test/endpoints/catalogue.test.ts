@@ -27,6 +27,7 @@ const publicRoutes: Record<string, string> = {
 const unauditedChanges: Record<string, string> = {
   "messaging.messages.cancel": "data plane: of a message that waits",
   "messaging.messages.publish": "a message is its own record",
+  "messaging.topics.events": "a message is its own record",
   "messaging.messages.ack": "in the subscription's journal",
   "messaging.messages.ackBatch": "in the subscription's journal",
   "messaging.messages.nack": "in the subscription's journal",

@@ -25,6 +25,8 @@ export function send(url: string, { method, path, headers, body, chunked }: Wire
     };
     const call = request(options, (response) => {
       const chunks: Buffer[] = [];
+      // A stream of events has no end; that it begins is all there is to judge.
+      if (response.headers["content-type"] === "text/event-stream") response.push(null);
       response.on("data", (chunk) => chunks.push(chunk));
       response.on("error", reject);
       response.on("end", () => {

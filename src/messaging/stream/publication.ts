@@ -41,7 +41,8 @@ export async function publishEach<Given>(
     }
   });
   if (accepted.length === 0) return outcomes;
-  const placements = await topic.publish(accepted);
+  // A topic that is served elsewhere by now refuses the call as a whole; here each message has its outcome.
+  const placements = await topic.publish(accepted).catch((error) => accepted.map(() => error as Error));
   placements.forEach((placement, i) => {
     if (placement instanceof Error) outcomes[indexes[i]!] = problemOf(placement);
     else if (isPlain(placement)) outcomes[indexes[i]!] = placement;

@@ -295,6 +295,20 @@ export const schema = {
     default: 10_000,
   }),
 
+  "messaging.pushPrivateTargets": setting(boolean(), {
+    meaning:
+      "Lets webhooks of subscriptions lead to private and loopback addresses, and over http. Any tenant could then reach what this server can reach.",
+    default: false,
+  }),
+  "messaging.pushFailuresMax": setting(integer(1, 1_000), {
+    meaning: "Requests to a webhook that may fail in a row before it pauses.",
+    default: 10,
+  }),
+  "messaging.pushPauseMs": setting(integer(100, 3_600_000, "milliseconds"), {
+    meaning:
+      "The first pause of a webhook that keeps failing. Each further one is twice as long, up to an hour.",
+    default: 60_000,
+  }),
   "messaging.streamsMax": setting(integer(1, 1_000_000), {
     meaning: "WebSocket streams that may be open at once.",
     default: 10_000,

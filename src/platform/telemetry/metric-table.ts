@@ -183,6 +183,11 @@ export const metricTable = {
     help: "1 while SQL cannot be reached and the gateway serves by its last snapshot.",
     labels: [],
   },
+  message_push_total: {
+    type: "counter",
+    help: "Requests to webhooks, by what came of them: ok, failed, gone.",
+    labels: ["tenant", "topic", "subscription", "outcome"],
+  },
   message_streams: {
     type: "gauge",
     help: "WebSocket streams that are open.",

@@ -1,0 +1,227 @@
+/**
+ * Webhooks of subscriptions as people manage them: a row each, changed in one transaction with its audit entry, and
+ * secrets in the store of secrets, which are shown once, when they are made, and never again. What runs are pushers,
+ * one for each row that is not disabled.
+ */
+import type { Clock } from "../../core/clock.ts";
+import { HotSwapError } from "../../core/errors.ts";
+import type { Random } from "../../core/random.ts";
+import type { Audit } from "../../platform/audit/index.ts";
+import { type Actor, change } from "../../platform/http/change.ts";
+import type { SecretStore } from "../../stores/secrets/port.ts";
+import type { Sql, Tx } from "../../stores/sql/port.ts";
+import type { Registry } from "../delivery/registry.ts";
+import type { MessagingMetrics } from "../metrics.ts";
+import { selectSubscription } from "../subscriptions.sql.ts";
+import type { MessagingTables } from "../tables.ts";
+import { checkTarget, type Resolve } from "./address.ts";
+import { freshPace, type Pace, type Patience } from "./pace.ts";
+import * as rows from "./push.sql.ts";
+import { Pusher, type PushTarget } from "./pusher.ts";
+import { makeSecret, secretsMax } from "./signature.ts";
+
+export interface PushParts {
+  sql: Sql;
+  secrets: Pick<SecretStore, "get" | "set" | "delete">;
+  audit: Pick<Audit, "record">;
+  registry: Registry;
+  metrics: MessagingMetrics;
+  clock: Clock;
+  random: Random;
+  resolve: Resolve;
+  /** Webhooks may lead to private and loopback addresses, over http too. */
+  privateAllowed: boolean;
+  patience: Patience;
+  onError: (error: unknown) => void;
+}
+
+export interface ShownPush extends PushTarget {
+  subscriptionId: string;
+  pace: Pace;
+  createdAt: string;
+  updatedAt: string;
+}
+
+type MessagingTx = Tx<MessagingTables>;
+
+const secretName = (subscription: string) => `messaging/push/${subscription}`;
+
+export class Pushes {
+  readonly #parts: PushParts;
+  readonly #pushers = new Map<string, Pusher>();
+  #stopped = false;
+
+  constructor(parts: PushParts) {
+    this.#parts = parts;
+  }
+
+  async start(): Promise<void> {
+    const { sql, onError } = this.#parts;
+    const all = await sql.system((tx: MessagingTx) => tx.selectFrom("messaging_push").selectAll().execute());
+    for (const row of all) await this.#run(row).catch(onError); // one that cannot run stops no other
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await Promise.all([...this.#pushers.values()].map((pusher) => pusher.stop()));
+  }
+
+  /** Throws `push_not_found`, `subscription_not_found`. */
+  async get(tenant: string, id: string): Promise<ShownPush> {
+    const row = await this.#parts.sql.tenant(tenant, async (tx: MessagingTx) => {
+      await foundSubscription(tx, tenant, id);
+      return found(await rows.selectPush(tx, tenant, id));
+    });
+    return this.#show(row);
+  }
+
+  /** Sets it, and begins anew when it was paused. Resolves to the secret when one was made. */
+  async set(actor: Actor, id: string, target: PushTarget, given: readonly string[] | undefined) {
+    const { sql, audit, clock, secrets, random, privateAllowed } = this.#parts;
+    const { principal, requestId } = actor;
+    const { tenant } = principal;
+    checkTarget(target.url, privateAllowed);
+    if (target.format === "cloudevents-binary" && target.batch > 1) {
+      const fields = [{ pointer: "/batch", message: "must be 1 for cloudevents-binary" }];
+      throw new HotSwapError("validation_failed", "A binary event is a request of its own.", { fields });
+    }
+    const had = await this.#secretsOf(id);
+    const made = given === undefined && had.length === 0 ? makeSecret(random) : undefined;
+    const wanted = given ?? (made === undefined ? had : [made]);
+    const work = async (tx: MessagingTx) => {
+      const { topic, name } = await foundSubscription(tx, tenant, id);
+      const row = await rows.upsertPush(tx, tenant, id, target, freshPace, new Date(clock.now()));
+      const resource = `topics/${topic}/subscriptions/${name}`;
+      await audit.record(tx, { principal, action: "push.set", resource, requestId, after: { ...target } });
+      // Last, so that what fails before it keeps the old ones; and before the row counts, so that none goes unsigned.
+      if (!actor.dryRun) await secrets.set(secretName(id), JSON.stringify(wanted));
+      return row;
+    };
+    const row = await change(sql, actor, work, (row) => this.#run(row));
+    return { push: this.#show(row), secret: made };
+  }
+
+  async delete(actor: Actor, id: string): Promise<void> {
+    const { sql, audit, secrets } = this.#parts;
+    const { principal, requestId } = actor;
+    const work = async (tx: MessagingTx) => {
+      const { topic, name } = await foundSubscription(tx, principal.tenant, id);
+      found(await rows.deletePush(tx, principal.tenant, id));
+      const resource = `topics/${topic}/subscriptions/${name}`;
+      await audit.record(tx, { principal, action: "push.delete", resource, requestId });
+    };
+    await change(sql, actor, work, async () => {
+      await this.#end(id);
+      await secrets.delete(secretName(id));
+    });
+  }
+
+  /** Goes on at once, whatever it was paused or disabled for. */
+  async resume(actor: Actor, id: string): Promise<ShownPush> {
+    const { sql, audit } = this.#parts;
+    const { principal, requestId } = actor;
+    const { tenant } = principal;
+    const work = async (tx: MessagingTx) => {
+      const { topic, name } = await foundSubscription(tx, tenant, id);
+      const row = found(await rows.selectPush(tx, tenant, id));
+      await rows.updatePace(tx, tenant, id, freshPace);
+      const resource = `topics/${topic}/subscriptions/${name}`;
+      await audit.record(tx, { principal, action: "push.resume", resource, requestId });
+      return { ...row, pace: freshPace };
+    };
+    const row = await change(sql, actor, work, (row) => this.#run(row));
+    return this.#show(row);
+  }
+
+  /** A new secret beside the former ones, so that the receiver can change over; resolves to it. */
+  async rotate(actor: Actor, id: string): Promise<string> {
+    const { sql, audit, secrets, random } = this.#parts;
+    const { principal, requestId } = actor;
+    const made = makeSecret(random);
+    const work = async (tx: MessagingTx) => {
+      const { topic, name } = await foundSubscription(tx, principal.tenant, id);
+      const row = found(await rows.selectPush(tx, principal.tenant, id));
+      const resource = `topics/${topic}/subscriptions/${name}`;
+      await audit.record(tx, { principal, action: "push.rotate", resource, requestId });
+      const former = await this.#secretsOf(id);
+      if (!actor.dryRun)
+        await secrets.set(secretName(id), JSON.stringify([made, ...former].slice(0, secretsMax)));
+      return row;
+    };
+    await change(sql, actor, work, async (row) => this.#run({ ...row, pace: this.#paceOf(row) }));
+    return made;
+  }
+
+  async #secretsOf(id: string): Promise<string[]> {
+    return JSON.parse((await this.#parts.secrets.get(secretName(id))) ?? "[]") as string[];
+  }
+
+  /** Takes the place of the pusher that may run for it. */
+  async #run(row: rows.PushRow): Promise<void> {
+    const { sql, registry, metrics, clock, resolve, privateAllowed, patience, onError } = this.#parts;
+    const { tenant_id: tenant, subscription_id: id, pace } = row;
+    await this.#end(id);
+    if (this.#stopped) return;
+    const topic = registry.bySubscriptionId(tenant, id);
+    const name = topic?.subscriptions.find((spec) => spec.id === id)?.name;
+    if (!topic || name === undefined) return; // its topic is being deleted
+    const pusher = new Pusher({
+      topic: () => topic.spec,
+      live: () => registry.subscription(tenant, topic.spec.name, name),
+      target: targetOf(row),
+      secrets: await this.#secretsOf(id),
+      pace,
+      patience,
+      privateAllowed,
+      resolve,
+      clock,
+      count: metrics.pushes(topic.spec, name),
+      keep: (changed) => sql.tenant(tenant, (tx: MessagingTx) => rows.updatePace(tx, tenant, id, changed)),
+      onError,
+    });
+    this.#pushers.set(id, pusher);
+    pusher.start();
+  }
+
+  async #end(id: string): Promise<void> {
+    const pusher = this.#pushers.get(id);
+    this.#pushers.delete(id);
+    await pusher?.stop();
+  }
+
+  /** As it is now; the row knows changes of the status only. */
+  #paceOf(row: rows.PushRow): Pace {
+    return this.#pushers.get(row.subscription_id)?.pace ?? row.pace;
+  }
+
+  #show(row: rows.PushRow): ShownPush {
+    return {
+      subscriptionId: row.subscription_id,
+      ...targetOf(row),
+      pace: this.#paceOf(row),
+      createdAt: row.created_at.toISOString(),
+      updatedAt: row.updated_at.toISOString(),
+    };
+  }
+}
+
+function targetOf({
+  url,
+  format,
+  batch,
+  concurrency,
+  timeout_seconds: timeoutSeconds,
+}: rows.PushRow): PushTarget {
+  return { url, format, batch, concurrency, timeoutSeconds };
+}
+
+async function foundSubscription(tx: MessagingTx, tenant: string, id: string) {
+  const row = await selectSubscription(tx, tenant, id);
+  if (!row) throw new HotSwapError("subscription_not_found", "There is no subscription with this id.");
+  return row;
+}
+
+function found(row: rows.PushRow | undefined): rows.PushRow {
+  if (!row) throw new HotSwapError("push_not_found");
+  return row;
+}
