@@ -50,6 +50,8 @@ export interface DelayLogOptions {
   log: LogPartition;
   clock: Clock;
   durability: () => Durability;
+  /** What the log can keep: a mark asks for it also where the topic asks for less. */
+  strongest: Durability;
   /** The topic's partitions. */
   partitions: () => readonly LogPartition[];
   /** Appends bodies to them, one append a partition; never rejects. */
@@ -299,9 +301,11 @@ export class DelayLog {
     const ids = this.#unmarked.slice();
     const ends = partitions().map(({ end }) => end);
     const mark = { ...(ids.length > 0 && { done: toRanges(ids) }), ends };
-    // No more than the topic asks for: a store may not keep more.
-    const asked = this.#options.durability();
-    this.#lastMark = await log.append([encodeMark(mark)], keeps(asked, durability) ? durability : asked);
+    const { strongest } = this.#options;
+    this.#lastMark = await log.append(
+      [encodeMark(mark)],
+      keeps(strongest, durability) ? durability : strongest,
+    );
     this.#ends = ends;
     this.#noteIn = this.#noteEvery;
     this.#unmarked = this.#unmarked.slice(ids.length);

@@ -176,6 +176,7 @@ export class LiveTopic {
       clock,
       pendingMax: scheduledMax,
       durability: () => this.spec.durability,
+      strongest: log.durability,
       partitions: () => this.#partitions,
       ...delayPace,
       append: (bodies) => this.#publisher.appendDue(bodies, this.#partitions),
