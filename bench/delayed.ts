@@ -25,6 +25,7 @@ const spec = {
   name: "n",
   number: 1,
   partitions: 1,
+  routing: { strategy: "load-balanced", balancing: "round-robin" },
   durability: "fsync",
   dedupWindowMs: 0,
   messageTtlMs: undefined,

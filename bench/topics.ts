@@ -58,6 +58,7 @@ try {
       ...names,
       ...policies,
       partitions: 1,
+      routing: { strategy: "load-balanced", balancing: "round-robin" },
       durability: "os",
       retain: "unacknowledged",
     } as const;

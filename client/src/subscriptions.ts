@@ -11,6 +11,21 @@ import {
 /** The delay after each failed attempt, of which the last repeats; or a base that doubles up to a maximum. */
 export type Backoff = { delaysMs: number[] } | { baseMs: number; maxMs: number };
 
+type Scalar = string | number | boolean | null;
+
+/** A condition on a header, or on the values that a JSONPath selects in the payload. */
+export type FilterCondition = ({ header: string } | { payload: string }) & {
+  equals?: Scalar;
+  in?: Scalar[];
+  prefix?: string;
+  exists?: boolean;
+  gt?: number;
+  gte?: number;
+  lt?: number;
+  lte?: number;
+};
+export type Filter = FilterCondition | { all: Filter[] } | { any: Filter[] } | { not: Filter };
+
 export interface SubscriptionSettings {
   /** 1..43,200, default 30: after this a message that was not acknowledged counts as failed. */
   ackDeadlineSeconds: number;
@@ -22,6 +37,8 @@ export interface SubscriptionSettings {
   backoff: Backoff;
   /** Whether messages behind a dead letter of their key wait until it was replayed or discarded. */
   blockKeyOnDeadLetter: boolean;
+  /** Which messages it wants; all without one. Null takes it away. */
+  filter?: Filter | null;
 }
 
 export interface Subscription extends SubscriptionSettings {
@@ -52,6 +69,44 @@ export interface SeekResult {
   topic: string;
   /** Where it goes on. */
   partitions: { partition: number; offset: number }[];
+}
+
+export interface SubscriptionExplanation {
+  subscription: string;
+  topic: string;
+  depth: number;
+  inFlight: number;
+  delayed: number;
+  /** What keeps messages back, and how many. */
+  reasons: { code: string; messages: number; detail: string }[];
+  consumers: {
+    name: string;
+    via: "pull" | "stream" | "events" | "push";
+    state: "active" | "standby" | "stalled" | "gone";
+    priority: number;
+    inFlight: number;
+    waiting: number;
+    delivered: number;
+    acked: number;
+    lastSeen: string;
+  }[];
+}
+
+/** Where a message stands for a subscription, and why. */
+export interface MessageExplanation {
+  messageId: string;
+  topic: string;
+  subscription: string;
+  state: string;
+  detail: string;
+  attempts: number;
+  consumer?: string;
+  until?: string;
+  blockedBy?: { messageId: string; state: string };
+  mismatch?: { pointer: string; condition: string };
+  lastReason?: string;
+  deadLetterId?: string;
+  deadLetter?: string;
 }
 
 export class Subscriptions {
@@ -91,6 +146,27 @@ export class Subscriptions {
 
   get(id: string, options: CallOptions = {}): Promise<Subscription> {
     return this.#transport.json({ method: "GET", path: path`/api/v1/subscriptions/${id}`, ...options });
+  }
+
+  /** Why its messages are not with consumers, and who its consumers are. */
+  explain(id: string, options: CallOptions = {}): Promise<SubscriptionExplanation> {
+    return this.#transport.json({
+      method: "GET",
+      path: path`/api/v1/subscriptions/${id}/explain`,
+      ...options,
+    });
+  }
+
+  explainMessage(
+    messageId: string,
+    { subscription, ...options }: CallOptions & { subscription?: string } = {},
+  ): Promise<MessageExplanation> {
+    return this.#transport.json({
+      method: "GET",
+      path: path`/api/v1/messages/${messageId}/explain`,
+      query: { subscription },
+      ...options,
+    });
   }
 
   /** What is not named stays. Fails with `etag_mismatch` when somebody else has changed it since `version`. */

@@ -42,8 +42,14 @@ export interface NewTopic {
   dedupWindowSeconds?: number;
   /** Default null. */
   messageTtlSeconds?: number | null;
+  /** How messages find consumers. Default load-balanced for a queue, fan-out for pubsub. */
+  strategy?: Strategy;
+  /** Of a load-balanced queue: consumers take turns (default), or who holds least is served first. */
+  balancing?: "round-robin" | "least-loaded";
   description?: string;
 }
+
+export type Strategy = "direct" | "fan-out" | "load-balanced" | "priority" | "content-based";
 
 export type TopicChange = Partial<
   Pick<Topic, "partitions" | "durability" | "dedupWindowSeconds" | "messageTtlSeconds" | "description">

@@ -1,6 +1,12 @@
 /** `hotswap subscription …`: create, list and delete the subscriptions of topics. */
 import { type Command, InvalidArgumentError, Option } from "commander";
-import type { HotSwap, NewSubscription, SeekTarget, Subscription } from "../../client/src/index.ts";
+import type {
+  HotSwap,
+  NewSubscription,
+  SeekTarget,
+  Subscription,
+  SubscriptionExplanation,
+} from "../../client/src/index.ts";
 import { HotSwapError } from "../core/errors.ts";
 import { integer } from "../platform/settings/kind.ts";
 import { addConnectionOptions, type ConnectionFlags, useServer } from "./connection.ts";
@@ -52,6 +58,22 @@ export function addSubscription(program: Command): void {
         process.stderr.write(`subscription ${name} of ${topic} goes on from ${places.join(" ")}\n`);
       }),
     );
+  add("explain <topic> [name]", "say why messages are not with consumers, and who the consumers are")
+    .option("--message <id>", "say it of this message")
+    .action((topic: string, name = "default", flags: Flags & { message?: string }) =>
+      useServer(flags, async (client) => {
+        const { subscriptions } = client;
+        if (flags.message !== undefined) {
+          const found = await subscriptions.explainMessage(flags.message, { subscription: name });
+          if (flags.json) printJson(found);
+          else process.stdout.write(`${found.state}: ${found.detail}\n`);
+          return;
+        }
+        const found = await subscriptions.explain(await idOf(client, topic, name));
+        if (flags.json) printJson(found);
+        else showExplanation(found);
+      }),
+    );
   add("delete <topic> <name>", "delete a subscription; its messages stay in the topic").action(
     (topic: string, name: string, flags: Flags) =>
       useServer(flags, async (client) => {
@@ -68,6 +90,23 @@ function readTarget(raw: string): SeekTarget {
   if (partition !== undefined) return { partition: Number(partition), offset: Number(offset) };
   if (raw.includes("T") && !Number.isNaN(Date.parse(raw))) return { time: new Date(raw).toISOString() };
   throw new InvalidArgumentError("It is earliest, latest, a time, or partition:offset.");
+}
+
+function showExplanation({ depth, inFlight, reasons, consumers }: SubscriptionExplanation): void {
+  process.stdout.write(`${depth} not done, ${inFlight} of them with consumers\n`);
+  for (const { code, messages, detail } of reasons)
+    process.stdout.write(`${code}: ${messages} messages. ${detail}\n`);
+  if (consumers.length === 0) return;
+  const rows = consumers.map(({ name, via, state, inFlight, delivered, acked, lastSeen }) => [
+    name,
+    via,
+    state,
+    inFlight,
+    delivered,
+    acked,
+    lastSeen.slice(0, 19).replace("T", " "),
+  ]);
+  printTable(["CONSUMER", "VIA", "STATE", "IN FLIGHT", "DELIVERED", "ACKED", "LAST SEEN (UTC)"], rows);
 }
 
 interface CreateFlags {

@@ -23,6 +23,8 @@ export interface EventStreamOptions {
   topic: { name: string; number: number };
   live: LiveSubscription;
   mode: AckMode;
+  /** Name of who listens, as the registry of consumers shows it. */
+  consumer: string;
   /** Messages taken at once. */
   limit: number;
   /** Aborted when the client is gone or the server stops. */
@@ -52,7 +54,7 @@ export async function sendEvents(options: EventStreamOptions): Promise<void> {
     await write(response, "retry: 1000\n\n");
     while (!signal.aborted) {
       const waitMs = patience(mode, sent, clock.monotonic());
-      const received = await live.receive(limit, waitMs, signal);
+      const received = await live.receive(limit, waitMs, signal, { name: options.consumer, via: "events" });
       if (received.deliveries.length > 0) {
         sent.push(sentOf(received, clock)); // before it is written: what half arrives comes again
         await write(response, eventsText(topic, received));

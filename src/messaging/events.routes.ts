@@ -57,7 +57,8 @@ export function eventRoutes({ registry, clock, onError }: EventParts): Route[] {
           "x-request-id": requestId,
         });
         const mode = ack as "auto" | "receipts";
-        sendEvents({ response, topic, live, mode, limit, signal, clock, tails, onError })
+        const consumer = principal.subject;
+        sendEvents({ response, topic, live, mode, consumer, limit, signal, clock, tails, onError })
           .catch((error) => {
             if (!signal.aborted && !response.destroyed) onError(error);
           })

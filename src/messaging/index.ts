@@ -14,6 +14,8 @@ import { Registry } from "./delivery/registry.ts";
 import { Retention } from "./delivery/retention.ts";
 import type { LiveSubscription } from "./delivery/subscription.ts";
 import { eventRoutes } from "./events.routes.ts";
+import { explanationRoutes } from "./explanations.routes.ts";
+import { Explanations } from "./explanations.ts";
 import { messageRoutes } from "./messages.routes.ts";
 import { settleMax } from "./messages.schema.ts";
 import { type MessageLimits, Messages } from "./messages.ts";
@@ -135,6 +137,7 @@ export class Messaging implements Service {
       ...topicRoutes(this.#topics),
       ...subscriptionRoutes(new Subscriptions(whole)),
       ...deadLetterRoutes(deadLetters, this.#replays),
+      ...explanationRoutes(new Explanations(parts.sql, this.#registry, deadLetters)),
       ...messageRoutes(messages),
       ...scheduledRoutes(messages),
       ...settlementRoutes(settlements),

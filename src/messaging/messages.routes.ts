@@ -31,6 +31,28 @@ const peekFrom = Type.String({
   description: "`earliest`, `latest`, an offset, or a time: the first message of then or later.",
 });
 const byId = Type.Object({ id: messageId });
+const consumeQuery = Type.Object(
+  {
+    subscription: Type.Optional(topicName),
+    limit: Type.Integer({ minimum: 1, maximum: 1000, default: 10 }),
+    consumer: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 128,
+        description: "Who asks; default the token's subject.",
+      }),
+    ),
+    consumerPriority: Type.Integer({
+      minimum: 0,
+      maximum: 9,
+      default: 0,
+      description: "Larger goes first with the strategies `priority` and `direct`.",
+    }),
+    wait: Type.Number({ minimum: 0, maximum: 30, default: 0, description: "Seconds." }),
+  },
+  strict,
+);
+
 export function messageRoutes(messages: Messages): Route[] {
   return [...publishRoutes(messages), ...consumeRoutes(messages), ...lookRoutes(messages)];
 }
@@ -110,24 +132,18 @@ function consumeRoutes(messages: Messages): Route[] {
       permission: "messages.consume",
       audit: { none: "data plane: leases are not changes" },
       params: Type.Object({ topic: topicName }),
-      query: Type.Object(
-        {
-          subscription: Type.Optional(topicName),
-          limit: Type.Integer({ minimum: 1, maximum: 1000, default: 10 }),
-          wait: Type.Number({ minimum: 0, maximum: 30, default: 0, description: "Seconds." }),
-        },
-        strict,
-      ),
+      query: consumeQuery,
       response: receivedMessages,
       responseContent: { [eventBatchType]: Type.Array(cloudEvent) },
       errors: ["topic_not_found", "subscription_not_found", "log_corrupt"],
       handler: async (context) => {
         const { topic } = context.params;
-        const { subscription = "default", limit, wait } = context.query;
+        const { subscription = "default", limit, wait, consumer, consumerPriority } = context.query;
+        const { tenant, subject } = context.principal;
+        const who = { name: consumer ?? subject, via: "pull", priority: consumerPriority } as const;
         const signal = wait > 0 ? context.signal : undefined;
         const asEvents = context.headers.accept?.includes(eventBatchType) ?? false;
-        const { tenant } = context.principal;
-        const request = { tenant, topic, subscription, limit, waitMs: wait * 1000, asEvents };
+        const request = { tenant, topic, subscription, limit, waitMs: wait * 1000, asEvents, who };
         const headers = asEvents ? { "content-type": eventBatchType } : json;
         return new Reply(await messages.consume(request, signal), { headers });
       },

@@ -4,6 +4,7 @@ import { encodeCursor } from "../platform/http/page.ts";
 import type { Context } from "../platform/http/route.ts";
 import type { LogPartition, LogRecord } from "../stores/log/port.ts";
 import { eventBatch } from "./cloudevents.out.ts";
+import type { ConsumerName } from "./delivery/consumers.ts";
 import { delayPartition } from "./delivery/delay-log.ts";
 import { placeOf } from "./delivery/places.ts";
 import type { Placement } from "./delivery/publisher.ts";
@@ -29,6 +30,7 @@ export interface ConsumeRequest {
   limit: number;
   waitMs: number;
   asEvents: boolean;
+  who: ConsumerName;
 }
 
 /** Resolves to the answer of each line: its receipt, or its error. */
@@ -77,10 +79,10 @@ export class Messages {
 
   /** As the API shows messages, or as a batch of CloudEvents. */
   async consume(request: ConsumeRequest, signal: AbortSignal | undefined): Promise<Buffer> {
-    const { tenant, topic, subscription, limit, waitMs } = request;
+    const { tenant, topic, subscription, limit, waitMs, who } = request;
     const live = await this.#registry.subscription(tenant, topic, subscription);
     const { batch, waitMs: longest } = this.limits;
-    const received = await live.receive(Math.min(limit, batch), Math.min(waitMs, longest), signal);
+    const received = await live.receive(Math.min(limit, batch), Math.min(waitMs, longest), signal, who);
     const { spec } = this.#registry.topic(tenant, topic);
     return request.asEvents
       ? eventBatch(spec, received.deliveries, received.expiresAt)

@@ -4,6 +4,7 @@ import { actorOf, dryRunQuery } from "../platform/http/change.ts";
 import { etagOf, requireMatch } from "../platform/http/etag.ts";
 import { decodeCursor, pageOf, pageQuery, toPage } from "../platform/http/page.ts";
 import { Reply, type Route, route } from "../platform/http/route.ts";
+import type { Filter } from "./delivery/filter.ts";
 import { policyOf } from "./delivery/policy.ts";
 import {
   newSubscription,
@@ -37,7 +38,12 @@ function changeRoutes(subscriptions: Subscriptions): Route[] {
       response: subscription,
       errors: ["topic_not_found", "subscription_exists", "subscription_fixed"],
       idempotent: true,
-      handler: async (context) => shown(await subscriptions.create(actorOf(context), context.body), 201),
+      handler: async (context) => {
+        const { body, principal, query } = context;
+        const row = await subscriptions.create(actorOf(context), body);
+        const preview = query.dryRun && body.filter ? { topic: body.topic, filter: body.filter } : undefined;
+        return preview ? tried(subscriptions, principal.tenant, row, preview) : shown(row, 201);
+      },
     }),
     route({
       id: "messaging.subscriptions.update",
@@ -77,19 +83,23 @@ function changeRoutes(subscriptions: Subscriptions): Route[] {
       errors: ["subscription_not_found", "topic_not_found", "log_write_failed", "disk_full"],
       handler: (context) => subscriptions.seek(actorOf(context), context.params.id, context.body),
     }),
-    route({
-      id: "messaging.subscriptions.delete",
-      method: "DELETE",
-      path: "/api/v1/subscriptions/{id}",
-      summary: "Delete a subscription; the messages stay in the topic",
-      permission: "subscriptions.write",
-      query: dryRunQuery,
-      audit: { action: "subscription.delete" },
-      params: byId,
-      errors: ["subscription_not_found", "subscription_fixed"],
-      handler: (context) => subscriptions.delete(actorOf(context), context.params.id),
-    }),
+    deleteRoute(subscriptions),
   ];
+}
+
+function deleteRoute(subscriptions: Subscriptions): Route {
+  return route({
+    id: "messaging.subscriptions.delete",
+    method: "DELETE",
+    path: "/api/v1/subscriptions/{id}",
+    summary: "Delete a subscription; the messages stay in the topic",
+    permission: "subscriptions.write",
+    query: dryRunQuery,
+    audit: { action: "subscription.delete" },
+    params: byId,
+    errors: ["subscription_not_found", "subscription_fixed"],
+    handler: (context) => subscriptions.delete(actorOf(context), context.params.id),
+  });
 }
 
 function readRoutes(subscriptions: Subscriptions): Route[] {
@@ -123,6 +133,17 @@ function readRoutes(subscriptions: Subscriptions): Route[] {
       handler: async ({ principal, params }) => shown(await subscriptions.get(principal.tenant, params.id)),
     }),
   ];
+}
+
+/** What a subscription would be, and which of the newest messages it would get. */
+async function tried(
+  subscriptions: Subscriptions,
+  tenant: string,
+  row: SubscriptionRow,
+  { topic, filter }: { topic: string; filter: Filter },
+): Promise<Reply> {
+  const preview = await subscriptions.preview(tenant, topic, filter);
+  return new Reply({ ...toSubscription(row), preview }, { status: 201 });
 }
 
 function shown(row: SubscriptionRow, status = 200): Reply {

@@ -1,5 +1,8 @@
 /** Schemas of subscriptions as the API shows them. */
 import { Type } from "typebox";
+import { consumerKinds } from "./delivery/consumers.ts";
+import { messageStates, reasonCodes } from "./delivery/explain.ts";
+import type { Filter } from "./delivery/filter.ts";
 import { ackModes } from "./delivery/policy.ts";
 import { topicName } from "./topics.schema.ts";
 
@@ -32,6 +35,13 @@ const schemaVersion = Type.Union([Type.Integer({ minimum: 1 }), Type.Null()], {
   description:
     "The version of the topic's schema that its consumers read by; shown before that is deprecated.",
 });
+/** Any depth: compileFilter knows what may be inside, and names the place of what may not. */
+const filter = Type.Unsafe<Filter>({
+  type: "object",
+  description:
+    "Which messages it wants: `{header, …}` or `{payload: <JSONPath>, …}` with equals, in, prefix, exists, gt, gte, lt, " +
+    "lte; joined by `{all: […]}`, `{any: […]}`, `{not: …}`. What does not fit counts as done. See docs/concepts/routing.md.",
+});
 
 /** What can be set when a subscription is made, and changed later. */
 export const subscriptionSettings = {
@@ -57,6 +67,7 @@ export const subscriptionSettings = {
     }),
   ),
   schemaVersion: Type.Optional(schemaVersion),
+  filter: Type.Optional(Type.Union([filter, Type.Null()], { description: "Null for none." })),
 };
 
 export const newSubscription = Type.Object(
@@ -85,6 +96,13 @@ export const subscription = Type.Object({
   backoff,
   blockKeyOnDeadLetter: Type.Boolean(),
   schemaVersion,
+  filter: Type.Optional(filter),
+  preview: Type.Optional(
+    Type.Object(
+      { looked: Type.Integer(), matched: Type.Integer(), messageIds: Type.Array(Type.String()) },
+      { description: "With ?dryRun=true and a filter: which of the newest messages would fit." },
+    ),
+  ),
   version: Type.Integer(),
   createdAt: Type.String({ format: "date-time" }),
   updatedAt: Type.String({ format: "date-time" }),
@@ -118,4 +136,53 @@ export const seekResult = Type.Object({
   partitions: Type.Array(Type.Object({ partition, offset }), {
     description: "Where it goes on in each partition.",
   }),
+});
+
+const timestamp = Type.String({ format: "date-time" });
+const count = Type.Integer({ minimum: 0 });
+
+export const subscriptionExplanation = Type.Object({
+  subscription: subscriptionName,
+  topic: topicName,
+  depth: count,
+  inFlight: count,
+  delayed: count,
+  reasons: Type.Array(
+    Type.Object({ code: Type.Enum([...reasonCodes]), messages: count, detail: Type.String() }),
+    {
+      description: "What keeps messages back, and how many.",
+    },
+  ),
+  consumers: Type.Array(
+    Type.Object({
+      name: Type.String(),
+      via: Type.Enum([...consumerKinds]),
+      state: Type.Enum(["active", "standby", "stalled", "gone"], {
+        description:
+          "`stalled`: its leases run out and it settles nothing. `standby`: another one has the topic's `direct`.",
+      }),
+      priority: Type.Integer(),
+      inFlight: count,
+      waiting: count,
+      delivered: count,
+      acked: count,
+      lastSeen: timestamp,
+    }),
+  ),
+});
+
+export const messageExplanation = Type.Object({
+  messageId: Type.String(),
+  topic: topicName,
+  subscription: subscriptionName,
+  state: Type.Enum([...messageStates, "dead-lettered"]),
+  detail: Type.String(),
+  attempts: count,
+  consumer: Type.Optional(Type.String()),
+  until: Type.Optional(timestamp),
+  blockedBy: Type.Optional(Type.Object({ messageId: Type.String(), state: Type.String() })),
+  mismatch: Type.Optional(Type.Object({ pointer: Type.String(), condition: Type.String() })),
+  lastReason: Type.Optional(Type.String()),
+  deadLetterId: Type.Optional(Type.String()),
+  deadLetter: Type.Optional(Type.String({ description: "Its id in the dead-letter queue." })),
 });

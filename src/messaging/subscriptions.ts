@@ -2,17 +2,26 @@
 import { HotSwapError } from "../core/errors.ts";
 import { type Actor, change } from "../platform/http/change.ts";
 import type { Tx } from "../stores/sql/port.ts";
+import { compileFilter, type Filter } from "./delivery/filter.ts";
 import type { Where } from "./delivery/places.ts";
 import { policyOf, type SubscriptionPolicy } from "./delivery/policy.ts";
+import type { Strategy } from "./delivery/routing.ts";
+import { scan } from "./delivery/scan.ts";
 import { subscriptionPartitions } from "./delivery/topic.ts";
+import { formatMessageId } from "./ids.ts";
 import * as rows from "./subscriptions.sql.ts";
 import type { MessagingTables } from "./tables.ts";
 import { addGarbage, lockTopic } from "./topics.sql.ts";
 import { type MessagingParts, queueSubscription, toSubscriptionSpec } from "./topics.ts";
 
-export interface SubscriptionSettings extends Partial<SubscriptionPolicy> {
+export interface SubscriptionSettings extends Omit<Partial<SubscriptionPolicy>, "filter"> {
   ackDeadlineSeconds?: number;
+  /** Null takes it away. */
+  filter?: Filter | null | undefined;
 }
+
+/** How many of the newest messages of each partition a new filter is tried on. */
+const previewMax = 100;
 
 export interface NewSubscription extends SubscriptionSettings {
   name: string;
@@ -43,7 +52,7 @@ export class Subscriptions {
     const { sql, audit, clock, makeId, registry, ackDeadlineSeconds: usual } = this.#parts;
     const { tenant } = principal;
     const { name, topic, ackDeadlineSeconds = usual, from = "latest", ...given } = input;
-    const policy = policyOf(given);
+    const policy = checkedPolicy(given);
     const live = registry.topic(tenant, topic);
     const partitions = await live.partitions();
     // Taken before the commit: a message published in between is delivered, never missed.
@@ -58,6 +67,7 @@ export class Subscriptions {
           `The queue ${topic} has the subscription ${queueSubscription} only.`,
         );
       }
+      refuseWithoutFilter(owner.strategy, policy);
       const values = { id: makeId(), topic, name, ackDeadlineSeconds, policy, startOffsets };
       const inserted = await rows.insertSubscription(tx, tenant, values, new Date(clock.now()));
       if (!inserted)
@@ -71,6 +81,23 @@ export class Subscriptions {
       return inserted;
     };
     return change(sql, actor, work, (row) => registry.addSubscription(live, toSubscriptionSpec(row)));
+  }
+
+  /** Which of the newest messages a filter would let through. */
+  async preview(tenant: string, topic: string, filter: Filter) {
+    const live = this.#parts.registry.topic(tenant, topic);
+    const compiled = compileFilter(filter);
+    const messageIds: string[] = [];
+    let looked = 0;
+    for (const [partition, log] of (await live.partitions()).entries()) {
+      for await (const records of scan(log, Math.max(log.start, log.end - previewMax), log.end)) {
+        looked += records.length;
+        const fitting = records.filter(({ body }) => compiled.mismatch(body) === undefined);
+        for (const { offset } of fitting)
+          messageIds.push(formatMessageId(live.spec.number, partition, offset));
+      }
+    }
+    return { looked, matched: messageIds.length, messageIds: messageIds.slice(-previewMax) };
   }
 
   get(tenant: string, id: string): Promise<rows.SubscriptionRow> {
@@ -92,8 +119,10 @@ export class Subscriptions {
     const work = async (tx: MessagingTx) => {
       const before = found(await rows.lockSubscription(tx, tenant, id));
       check(before);
+      const owner = await lockTopic(tx, tenant, before.topic);
       const { ackDeadlineSeconds = before.ack_deadline_seconds, ...given } = wanted;
-      const after = { ackDeadlineSeconds, policy: policyOf({ ...before.policy, ...given }) };
+      const after = { ackDeadlineSeconds, policy: checkedPolicy({ ...before.policy, ...given }) };
+      if (owner) refuseWithoutFilter(owner.strategy, after.policy);
       const row = await rows.updateSubscription(tx, tenant, id, after, new Date(clock.now()));
       const resource = `topics/${row.topic}/subscriptions/${row.name}`;
       const was = { ackDeadlineSeconds: before.ack_deadline_seconds, policy: before.policy };
@@ -163,6 +192,24 @@ export class Subscriptions {
       for (const partition of subscriptionPartitions(Number(row.number))) await log.remove(partition);
     });
   }
+}
+
+/** Throws `validation_failed` for a filter that cannot be compiled. */
+function checkedPolicy({
+  filter,
+  ...given
+}: Omit<SubscriptionSettings, "ackDeadlineSeconds">): SubscriptionPolicy {
+  if (!filter) return policyOf(given);
+  compileFilter(filter);
+  return policyOf({ ...given, filter });
+}
+
+function refuseWithoutFilter(strategy: Strategy, { filter }: SubscriptionPolicy): void {
+  if (strategy !== "content-based" || filter) return;
+  const fields = [{ pointer: "/filter", message: "is needed: the topic is content-based" }];
+  throw new HotSwapError("validation_failed", "Every subscription of a content-based topic has a filter.", {
+    fields,
+  });
 }
 
 function found(row: rows.SubscriptionRow | undefined): rows.SubscriptionRow {

@@ -2,6 +2,7 @@
 import type { ColumnType, Generated } from "kysely";
 import type { Durability } from "../stores/log/port.ts";
 import type { SubscriptionPolicy } from "./delivery/policy.ts";
+import type { Balancing, Strategy } from "./delivery/routing.ts";
 import type { PushFormat } from "./push/content.ts";
 import type { Pace } from "./push/pace.ts";
 import type { Selection } from "./selection.ts";
@@ -27,6 +28,8 @@ export interface TopicsTable {
   schema_version: Generated<number | null>;
   schema_enforcement: Generated<"strict" | "warn">;
   dead_letters_of: Generated<string | null>;
+  strategy: Strategy;
+  balancing: Generated<Balancing>;
   version: Generated<number>;
   created_at: Date;
   updated_at: Date;

@@ -1,6 +1,7 @@
 /** Schemas of topics and subscriptions as the API shows them. */
 import { Type } from "typebox";
 import { durabilities } from "../stores/log/port.ts";
+import { balancings, strategies } from "./delivery/routing.ts";
 
 export const topicName = Type.String({
   pattern: "^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$",
@@ -62,6 +63,16 @@ const schema = Type.Union(
   [Type.Object({ subject, version: schemaVersion, enforcement }), Type.Null()],
   aboutSchema,
 );
+const strategy = Type.Enum([...strategies], {
+  description:
+    "How messages find consumers. Default `load-balanced` for a queue, `fan-out` for pubsub. `direct`: one consumer " +
+    "gets all, the next takes over. `priority`: larger priorities first; fixed at creation. `content-based`: every " +
+    "subscription has a filter.",
+});
+const balancing = Type.Enum([...balancings], {
+  description:
+    "Of a load-balanced queue: consumers take turns (default), or who holds least is served first.",
+});
 
 /** What may be given at creation and changed later. */
 const policies = {
@@ -71,6 +82,8 @@ const policies = {
   retentionBytes,
   retain,
   schema,
+  strategy,
+  balancing,
 };
 const optionalPolicies = {
   dedupWindowSeconds: Type.Optional(dedupWindowSeconds),
@@ -79,6 +92,8 @@ const optionalPolicies = {
   retentionBytes: Type.Optional(retentionBytes),
   retain: Type.Optional(retain),
   schema: Type.Optional(givenSchema),
+  strategy: Type.Optional(strategy),
+  balancing: Type.Optional(balancing),
 };
 
 export const newTopic = Type.Object(

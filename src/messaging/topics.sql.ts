@@ -2,6 +2,7 @@
 import { type Selectable, sql } from "kysely";
 import type { Durability } from "../stores/log/port.ts";
 import type { Tx } from "../stores/sql/port.ts";
+import type { Balancing, Strategy } from "./delivery/routing.ts";
 import type { MessagingTables, TopicsTable, TopicType } from "./tables.ts";
 
 export type TopicRow = Selectable<TopicsTable>;
@@ -22,6 +23,8 @@ export interface TopicColumns {
   schema_subject: string | null;
   schema_version: number | null;
   schema_enforcement: "strict" | "warn";
+  strategy: Strategy;
+  balancing: Balancing;
   dead_letters_of?: string;
 }
 

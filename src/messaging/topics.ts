@@ -18,7 +18,15 @@ import { insertSubscription, type SubscriptionRow, selectSubscriptions } from ".
 import type { MessagingTables } from "./tables.ts";
 import type { TopicSchemas } from "./topic-schemas.ts";
 import * as rows from "./topics.sql.ts";
-import { type NewTopic, toColumns, toSpec, toValues, wholeSchema, withDefaults } from "./topics.values.ts";
+import {
+  type NewTopic,
+  type TopicValues,
+  toColumns,
+  toSpec,
+  toValues,
+  wholeSchema,
+  withDefaults,
+} from "./topics.values.ts";
 
 export interface MessagingParts {
   sql: Sql;
@@ -34,6 +42,8 @@ export interface MessagingParts {
 }
 
 type MessagingTx = Tx<MessagingTables>;
+
+const priorityPartitionsMax = 25;
 
 /** Of the queue for a topic's dead letters. */
 export const deadLetterSuffix = ".dlq";
@@ -82,6 +92,7 @@ export class Topics {
     this.#refuseTooMany(input.partitions);
     refuseReserved(input.name);
     const values = withDefaults(input);
+    refuseMisrouted(values);
     const { name, type } = values;
     this.#refuseUnkept(values.durability);
     if (values.schema) await this.#parts.topicSchemas.refuseUnknown(tenant, values.schema);
@@ -146,6 +157,7 @@ export class Topics {
       refuseFixed(before, wanted);
       const kept = toValues(before);
       const after = { ...kept, ...wanted, schema: wanted.schema === undefined ? kept.schema : schema };
+      refuseMisrouted(after);
       const row = await rows.updateTopic(tx, tenant, name, toColumns(after), new Date(clock.now()));
       const resource = `topics/${name}`;
       await audit.record(tx, {
@@ -279,9 +291,27 @@ function refuseFixed(before: rows.TopicRow, change: Partial<NewTopic>): void {
   };
   if (change.name !== undefined && change.name !== before.name) refuse("/name", "cannot change");
   if (change.type !== undefined && change.type !== before.type) refuse("/type", "cannot change");
+  const { strategy } = change;
+  if (strategy !== undefined && (strategy === "priority") !== (before.strategy === "priority")) {
+    refuse("/strategy", "cannot change to or from priority: messages lie in other partitions");
+  }
   if (change.partitions !== undefined && change.partitions < before.partitions) {
     refuse("/partitions", `cannot shrink below ${before.partitions}: keys and offsets live in them`);
   }
+}
+
+/** The strategies that a type of topic can have. */
+function refuseMisrouted({ type, strategy, partitions }: TopicValues): void {
+  const forSubscriptions = strategy === "fan-out" || strategy === "content-based";
+  if (strategy === "load-balanced" ? type === "pubsub" : forSubscriptions && type === "queue") {
+    const fields = [{ pointer: "/strategy", message: `cannot be ${strategy} for a ${type}` }];
+    throw new HotSwapError("validation_failed", `A ${type} cannot be ${strategy}.`, { fields });
+  }
+  if (strategy !== "priority" || partitions <= priorityPartitionsMax) return;
+  const message = `must be <= ${priorityPartitionsMax} with priorities, as each is ten in the log`;
+  throw new HotSwapError("validation_failed", `/partitions ${message}.`, {
+    fields: [{ pointer: "/partitions", message }],
+  });
 }
 
 export function toSubscriptionSpec(row: SubscriptionRow) {
@@ -296,7 +326,7 @@ export function toSubscriptionSpec(row: SubscriptionRow) {
 }
 
 function partitionsOf(row: rows.TopicRow): string[] {
-  return Array.from({ length: row.partitions }, (_, partition) =>
+  return Array.from({ length: toSpec(row).partitions }, (_, partition) =>
     partitionName(Number(row.number), partition),
   );
 }

@@ -1,5 +1,6 @@
 /** A topic in its three shapes: what people give and see, the row in SQL, and what delivery must know of it. */
 import type { Durability } from "../stores/log/port.ts";
+import { type Balancing, lanesPerPartition, type Strategy } from "./delivery/routing.ts";
 import type { TopicSchema, TopicSpec } from "./delivery/spec.ts";
 import type { TopicType } from "./tables.ts";
 import type { TopicColumns, TopicRow } from "./topics.sql.ts";
@@ -15,6 +16,8 @@ export interface TopicValues {
   retentionBytes: number | null;
   retain: "unacknowledged" | "limits";
   schema: TopicSchema | null;
+  strategy: Strategy;
+  balancing: Balancing;
   description: string;
 }
 
@@ -27,6 +30,8 @@ export type NewTopic = Pick<TopicValues, "name"> &
 export function withDefaults(input: NewTopic): TopicValues {
   return {
     type: "queue",
+    strategy: usualStrategy(input.type),
+    balancing: "round-robin",
     partitions: 1,
     durability: "fsync",
     dedupWindowSeconds: 300,
@@ -45,6 +50,9 @@ export function wholeSchema(given: GivenSchema | null | undefined): TopicSchema 
   return given ? { version: null, enforcement: "strict", ...given } : null;
 }
 
+const usualStrategy = (type: TopicType = "queue"): Strategy =>
+  type === "queue" ? "load-balanced" : "fan-out";
+
 export function toColumns(values: TopicValues): TopicColumns {
   const { dedupWindowSeconds, messageTtlSeconds, retentionSeconds, retentionBytes, schema, ...same } = values;
   return {
@@ -60,7 +68,7 @@ export function toColumns(values: TopicValues): TopicColumns {
 }
 
 export function toValues(row: TopicRow): TopicValues {
-  const { name, type, partitions, durability, description } = row;
+  const { name, type, partitions, durability, strategy, balancing, description } = row;
   return {
     name,
     type,
@@ -72,17 +80,20 @@ export function toValues(row: TopicRow): TopicValues {
     retentionBytes: bytesOf(row),
     retain: row.retain,
     schema: schemaOf(row),
+    strategy,
+    balancing,
     description,
   };
 }
 
 export function toSpec(row: TopicRow): TopicSpec {
-  const { tenant_id: tenant, name, number, partitions, durability, version } = row;
+  const { tenant_id: tenant, name, number, durability, strategy, balancing, version } = row;
   return {
     tenant,
     name,
     number: Number(number),
-    partitions,
+    partitions: row.partitions * lanesPerPartition(strategy),
+    routing: { strategy, balancing },
     durability,
     dedupWindowMs: row.dedup_window_seconds * 1000,
     retentionMs: row.retention_seconds === null ? undefined : row.retention_seconds * 1000,

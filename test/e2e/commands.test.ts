@@ -43,6 +43,10 @@ suite("commands", { concurrency: 2 }, () => {
     const made = await json(["subscription", "create", "news", "mail", "--ack-deadline", "2m", "--json"]);
     assert.equal(made.ackDeadlineSeconds, 120);
     assert.match((await run(["subscription", "list", "news"])).stdout, /news +mail +120 s/);
+    assert.match(
+      (await run(["subscription", "explain", "news", "mail"])).stdout,
+      /^0 not done.*\nnothing-waits: /,
+    );
     assert.equal((await run(["subscription", "delete", "news", "mail"])).code, 0);
     assert.match(
       (await run(["subscription", "delete", "news", "mail"])).stderr,

@@ -155,7 +155,10 @@ export class Cursor {
   ack(offset: number, fence: number): Settlement {
     const entry = this.#outstanding.get(offset);
     if (!entry) return offset < this.#next ? "done" : "never";
-    if (entry.lease?.fence !== fence) return "stale";
+    const { lease } = entry;
+    if (lease?.fence !== fence) return "stale";
+    lease.holder.acked += 1;
+    lease.holder.expired = 0;
     this.#finish(entry);
     return "ok";
   }
@@ -194,7 +197,7 @@ export class Cursor {
     const entry = this.#outstanding.get(offset);
     if (!entry) return offset < this.#next ? "done" : "never";
     if (entry.lease?.fence !== fence) return "stale";
-    const lease = newLease(fence, deadline);
+    const lease = newLease(fence, deadline, entry.lease.holder);
     this.#release(entry);
     this.#hold(entry, lease);
     entry.attempt -= 1; // the same delivery goes on
@@ -213,6 +216,7 @@ export class Cursor {
       for (const entry of top.entries) {
         if (entry.lease !== top) continue; // settled, or extended
         this.#release(entry);
+        top.holder.expired += 1;
         noteFailure(entry, failedAt, expiredReason);
         this.#meet(entry, fateOf(entry.attempt, now), now);
         expired.push(entry);
@@ -262,6 +266,13 @@ export class Cursor {
     entry.failure = undefined;
     this.#makeReady(entry);
     return entry;
+  }
+
+  /** The message of the same key that this one waits for. */
+  before(entry: Entry): Entry | undefined {
+    if (entry.key === undefined) return undefined;
+    const queue = this.#byKey.get(entry.key)!;
+    return queue[queue.indexOf(entry) - 1];
   }
 
   isDone(offset: number): boolean {
@@ -369,6 +380,10 @@ export class Cursor {
     }
   }
 
+  entries(): Iterable<Entry> {
+    return this.#outstanding.values();
+  }
+
   /** All outstanding messages, in order of offset. */
   *records(): Generator<OutstandingRecord> {
     for (const entry of this.#outstanding.values()) if (entry.state !== "settling") yield recordOf(entry);
@@ -421,6 +436,7 @@ export class Cursor {
     entry.attempt += 1;
     lease.entries.push(entry);
     lease.held += 1;
+    lease.holder.inFlight += 1;
     this.#leased += 1;
   }
 
@@ -428,6 +444,7 @@ export class Cursor {
     const { lease } = entry;
     if (!lease) return;
     lease.held -= 1;
+    lease.holder.inFlight -= 1;
     if (lease.held === 0) lease.entries = [];
     entry.lease = undefined;
     this.#leased -= 1;

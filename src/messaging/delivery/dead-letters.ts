@@ -40,6 +40,8 @@ export interface DeadLetterOptions {
   /** Creates the queue when there is none. */
   open(): Promise<DeadLetterQueue>;
   policy(): SubscriptionPolicy;
+  /** Whether the filter lets it through: one that a slow disk kept from being looked at is no dead letter. */
+  isWanted(body: Buffer): boolean;
   /** Told of each move, after which the messages of its keys may go on. */
   onMoved(count: number): void;
   onError(error: unknown): void;
@@ -106,7 +108,8 @@ export class DeadLetters {
     for (const doomed of missing) {
       try {
         const body = await readOne(doomed.lane.log, doomed.entry.offset);
-        if (!body) continue; // retention has removed it meanwhile; the lane passes over it
+        // Retention has removed it meanwhile, or nobody ever wanted it: it is done without a copy.
+        if (!body || !this.#options.isWanted(body)) continue;
         copies.push(this.#copyOf(doomed, body));
         moved.push(doomed);
       } catch (error) {

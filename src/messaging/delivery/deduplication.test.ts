@@ -16,6 +16,7 @@ const usual: TopicSpec = {
   tenant: "t",
   name: "n",
   number: 1,
+  routing: { strategy: "load-balanced", balancing: "round-robin" },
   partitions: 3,
   durability: "fsync",
   dedupWindowMs: 60_000,

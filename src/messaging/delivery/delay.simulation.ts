@@ -66,7 +66,9 @@ class History {
     const durability = this.#pick<Durability>("fsync", "fsync", ...durabilities);
     const partitions = this.#pick(1, 2, 3);
     const policies = { dedupWindowMs: 0, messageTtlMs: undefined, ...keepsAll };
-    this.#spec = { tenant: "t", name: "n", number: 1, partitions, durability, ...policies, version: 1 };
+    const routing = { strategy: "load-balanced", balancing: "round-robin" } as const;
+    const fixed = { tenant: "t", name: "n", number: 1, routing, durability, ...policies };
+    this.#spec = { ...fixed, partitions, version: 1 };
     this.#segmentBytes = this.#pick(300, 2000, 50_000);
     this.#disk = new SimulatedDisk({ random: this.#random, ...(lies && { lies }) });
     this.model = new DelayModel(durability);

@@ -1,8 +1,18 @@
 /** What a cursor holds of a message that is not done, and of the lease that it is under. */
 
+/** Who holds leases: counted here, as an entry knows its lease only. */
+export interface Holder {
+  readonly name: string;
+  inFlight: number;
+  acked: number;
+  /** Messages whose lease ran out since it settled something. */
+  expired: number;
+}
+
 /** What one receive took of one partition, under one fence and deadline. */
 export interface Lease {
   readonly fence: number;
+  readonly holder: Holder;
   /** Monotonic milliseconds. */
   readonly deadline: number;
   /** All that it took; emptied when nothing is held any more, so that a settled lease pins no memory. */
@@ -11,8 +21,12 @@ export interface Lease {
   held: number;
 }
 
-export function newLease(fence: number, deadline: number): Lease {
-  return { fence, deadline, entries: [], held: 0 };
+export function newLease(
+  fence: number,
+  deadline: number,
+  holder: Holder = { name: "", inFlight: 0, acked: 0, expired: 0 },
+): Lease {
+  return { fence, holder, deadline, entries: [], held: 0 };
 }
 
 /** Why and since when a message fails. Most messages never have one. */

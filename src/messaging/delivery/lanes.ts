@@ -6,6 +6,7 @@ import type { LogPartition } from "../../stores/log/port.ts";
 import { Cursor } from "./cursor.ts";
 import type { Journal } from "./journal.ts";
 import { type Lane, openLane } from "./lane.ts";
+import { priorityOfLane } from "./routing.ts";
 
 /** Number of the lane for replays: beyond those that a topic may have. */
 export const replayPartition = 4096;
@@ -27,6 +28,7 @@ export class Lanes {
   /** Those of the topic first, by partition; the one for replays is last, or has been put between them. */
   readonly all: Lane[] = [];
   readonly #byPartition = new Map<number, Lane>();
+  #levels: readonly (readonly Lane[])[] | undefined;
   #count = 0;
   #openingReplays: Promise<Lane> | undefined;
 
@@ -42,6 +44,16 @@ export class Lanes {
   /** What the journal writes into a snapshot. */
   get cursors(): Map<number, Cursor> {
     return new Map(this.all.map(({ partition, cursor }) => [partition, cursor]));
+  }
+
+  /** By priority, the most important first; the lane for replays goes before them. */
+  get levels(): readonly (readonly Lane[])[] {
+    if (this.#levels) return this.#levels;
+    const own = this.all.filter(({ partition }) => partition !== replayPartition);
+    const byPriority = Map.groupBy(own, ({ partition }) => priorityOfLane(partition));
+    const levels = [...byPriority].sort(([one], [other]) => other - one).map(([, lanes]) => lanes);
+    this.#levels = [this.all.filter(({ partition }) => partition === replayPartition), ...levels];
+    return this.#levels;
   }
 
   /** Takes up what is new, and gives each new lane to `onLane`. */
@@ -109,6 +121,7 @@ export class Lanes {
   async #open(partition: number, log: LogPartition): Promise<Lane> {
     const lane = await openLane(partition, log, this.#cursorOf(partition), this.#options.onAppend);
     this.all.push(lane);
+    this.#levels = undefined;
     this.#byPartition.set(partition, lane);
     return lane;
   }

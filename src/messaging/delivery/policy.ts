@@ -1,4 +1,5 @@
 /** What a subscription promises its consumers, and what becomes of a message that failed. */
+import type { Filter } from "./filter.ts";
 
 export const ackModes = ["at-least-once", "at-most-once"] as const;
 
@@ -17,6 +18,8 @@ export interface SubscriptionPolicy {
   readonly blockKeyOnDeadLetter: boolean;
   /** The version of the topic's schema that its consumers read by, if they say. */
   readonly schemaVersion?: number | null;
+  /** Which messages it wants; all when there is none. */
+  readonly filter?: Filter | undefined;
 }
 
 /** A first delivery, and five more behind 2, 4, 8, 16 and 32 seconds. */

@@ -6,11 +6,12 @@ import { crc32 } from "node:zlib";
 import type { Clock } from "../../core/clock.ts";
 import { type HotSwapError, hasCode } from "../../core/errors.ts";
 import type { LogPartition } from "../../stores/log/port.ts";
-import { encodeMessage, idempotencyKeyOf, keyOf, type NewMessage } from "../message.ts";
+import { encodeMessage, idempotencyKeyOf, keyOf, type NewMessage, priorityOf } from "../message.ts";
 import type { TopicMeter } from "../metrics.ts";
 import { type Claim, Deduplication } from "./deduplication.ts";
 import { type DelayLog, delayPartition } from "./delay-log.ts";
 import type { Place } from "./key-table.ts";
+import { lanesPerPartition } from "./routing.ts";
 import type { TopicSpec } from "./spec.ts";
 
 export interface Placement extends Place {
@@ -229,7 +230,10 @@ export class Publisher {
     this.#turn = (this.#turn + 1) % partitions.length;
     const lineOf = (body: Buffer) => keyOf(body) ?? idempotencyKeyOf(body);
     return this.#appendGroups(
-      bodies.map((body) => ({ body, partition: this.#partitionOf(lineOf(body), partitions.length) })),
+      bodies.map((body) => ({
+        body,
+        partition: this.#partitionOf(lineOf(body), priorityOf(body), partitions.length),
+      })),
       partitions,
     );
   }
@@ -247,7 +251,11 @@ export class Publisher {
     this.#turn = (this.#turn + 1) % partitions.length;
     const bodies = messages.map((message) => ({
       body: this.#encode(message, now),
-      partition: this.#partitionOf(message.key ?? message.idempotencyKey, partitions.length),
+      partition: this.#partitionOf(
+        message.key ?? message.idempotencyKey,
+        message.priority ?? 0,
+        partitions.length,
+      ),
     }));
     return this.#appendGroups(bodies, partitions);
   }
@@ -275,8 +283,12 @@ export class Publisher {
   }
 
   /** An idempotency key leads to one partition as a key does: see the invariants of Deduplication. */
-  #partitionOf(line: string | undefined, count: number): number {
-    return line === undefined ? this.#turn : crc32(line) % count;
+  #partitionOf(line: string | undefined, priority: number, count: number): number {
+    const lanes = lanesPerPartition(this.#spec.routing.strategy);
+    if (lanes === 1) return line === undefined ? this.#turn : crc32(line) % count;
+    const partitions = count / lanes;
+    const partition = line === undefined ? this.#turn % partitions : crc32(line) % partitions;
+    return partition * lanes + priority;
   }
 
   #encode(message: NewMessage, now: number): Buffer {

@@ -29,6 +29,7 @@ class Machine {
       name: "n",
       number: 1,
       partitions: 1,
+      routing: { strategy: "load-balanced", balancing: "round-robin" },
       durability: "fsync",
       version: 1,
     } as const;

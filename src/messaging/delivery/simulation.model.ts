@@ -14,8 +14,11 @@
  *
  * Lost, unexpected, duplicated and reordered throw; recovered and buried are counted.
  */
+
+import type { Random } from "../../core/random.ts";
 import type { Durability } from "../../stores/log/port.ts";
 import type { Origin } from "../message.ts";
+import { replayPartition } from "./lanes.ts";
 import { backoffMs, type SubscriptionPolicy } from "./policy.ts";
 
 export type End = "stop" | "kill" | "power";
@@ -24,6 +27,8 @@ interface Known {
   id: number;
   key: string | undefined;
   durability: Durability;
+  /** By the filter of the subscription. */
+  isWanted: boolean;
   publish: "attempted" | "acknowledged" | "refused" | "unknown";
   place: string | undefined;
   offset: number;
@@ -77,12 +82,13 @@ export class DeliveryModel {
     this.#policy = policy;
   }
 
-  attempt(key: string | undefined, durability: Durability): number {
+  attempt(key: string | undefined, durability: Durability, isWanted = true): number {
     const id = this.#messages.length;
     this.#messages.push({
       id,
       key,
       durability,
+      isWanted,
       publish: "attempted",
       place: undefined,
       offset: -1,
@@ -120,8 +126,9 @@ export class DeliveryModel {
       if (!message || message.publish === "refused")
         throw new Error(`unexpected: ${id} at ${partition}/${offset}`);
       if (message.publish === "unknown" && message.delivered === 0) this.stats.recovered += 1;
-      this.#put(message, partition, offset);
       this.#checkDue(message, one, now, until);
+      if (partition === replayPartition) continue; // has a place of its own, and no order with the topic's
+      this.#put(message, partition, offset);
       this.#checkOrder(message, together);
     }
     for (const { id, receipt, attempt } of batch) {
@@ -137,6 +144,7 @@ export class DeliveryModel {
   /** Whether this message may be delivered now. */
   #checkDue(message: Known, { id, attempt }: Received, now: number, until: number): void {
     const { maxAttempts, backoff, ackMode } = this.#policy;
+    if (!message.isWanted) throw new Error(`unexpected: ${id} does not fit the filter`);
     if (message.done === "yes") throw new Error(`duplicated: ${id} was acknowledged`);
     if (ackMode === "at-most-once" && message.delivered > 0)
       throw new Error(`duplicated: ${id} at most once`);
@@ -208,8 +216,18 @@ export class DeliveryModel {
     }
   }
 
+  /** A dead letter that can be replayed. */
+  someDead(random: Random): number | undefined {
+    const { blockKeyOnDeadLetter } = this.#policy;
+    const dead = this.#messages.filter(
+      ({ dead, isRevived, key }) =>
+        dead === "yes" && !isRevived && !(blockKeyOnDeadLetter && key !== undefined),
+    );
+    return dead.length === 0 ? undefined : dead[random.below(dead.length)]!.id;
+  }
+
   revived(id: number): void {
-    Object.assign(this.#messages[id]!, { isRevived: true, wasRevived: true, notBefore: 0 });
+    Object.assign(this.#messages[id]!, { isRevived: true, wasRevived: true, notBefore: 0, held: undefined });
     this.stats.revived += 1;
   }
 
@@ -256,11 +274,13 @@ export class DeliveryModel {
 
   /** After everything was drained. */
   finish(): void {
-    for (const { id, publish, delivered, done, dead, wasRevived } of this.#messages) {
+    for (const { id, publish, delivered, done, dead, wasRevived, isWanted } of this.#messages) {
+      if (!isWanted && dead !== "no") throw new Error(`unexpected dead letter: ${id}`);
       if (dead === "yes" && done === "yes" && !wasRevived)
         throw new Error(`${id} is acknowledged and a dead letter`);
       if (this.#policy.ackMode === "at-most-once") continue; // what was on its way to a consumer may be lost
-      if (publish === "acknowledged" && delivered === 0 && dead !== "yes") throw new Error(`lost: ${id}`);
+      if (publish === "acknowledged" && delivered === 0 && dead !== "yes" && isWanted)
+        throw new Error(`lost: ${id}`);
     }
   }
 
@@ -285,13 +305,14 @@ export class DeliveryModel {
     for (const other of this.#messages) {
       // A key may change its partition when the topic grows; order is promised within one.
       if (other.key !== message.key || other.partition !== message.partition) continue;
-      if (other.place === undefined || together.has(other.id)) continue;
+      if (other.place === undefined || !other.isWanted || together.has(other.id)) continue;
       if (ackMode === "at-most-once") {
         // An earlier one may have been settled and lost on its way out; a later one must not have come out before.
         if (other.offset <= message.offset || other.delivered === 0) continue;
       } else {
         if (other.offset >= message.offset || other.done !== "no") continue;
-        if (other.dead === "yes" && !blockKeyOnDeadLetter) continue;
+        // Its key went on when it was given up; a replay has no place among those of the topic.
+        if ((other.dead === "yes" || other.wasRevived) && !blockKeyOnDeadLetter) continue;
       }
       throw new Error(`reordered: ${message.id} of key ${message.key} and ${other.id}`);
     }

@@ -26,6 +26,7 @@ import { MessagingMetrics } from "../metrics.ts";
 import type { DeadLetterQueue } from "./dead-letters.ts";
 import type { Received } from "./delivered.ts";
 import { ackModes, type Backoff, backoffMs, type SubscriptionPolicy } from "./policy.ts";
+import { lanesPerPartition, type Routing, type Strategy } from "./routing.ts";
 import { DeliveryModel, type End } from "./simulation.model.ts";
 import type { TopicSpec } from "./spec.ts";
 import type { LiveSubscription } from "./subscription.ts";
@@ -56,6 +57,7 @@ const deadLetterSpec: TopicSpec = {
   name: "n.dlq",
   number: 3,
   partitions: 1,
+  routing: { strategy: "load-balanced", balancing: "round-robin" },
   durability: "fsync",
   dedupWindowMs: 0,
   messageTtlMs: undefined,
@@ -70,6 +72,8 @@ class History {
   readonly #trace: (line: string) => void;
   #spec: TopicSpec;
   readonly #policy: SubscriptionPolicy;
+  /** Consumers that often give back what they took. */
+  readonly #isFailing: boolean;
   readonly #segmentBytes: number;
   readonly #metrics = new MessagingMetrics(new Metrics());
   #clock = new ManualClock();
@@ -78,6 +82,8 @@ class History {
   #topic!: LiveTopic;
   #deadLetters!: LiveTopic;
   #live!: LiveSubscription;
+  /** Dead letters that were moved, by id. */
+  readonly #copies = new Map<number, Buffer>();
   #life = 0;
   #underWay = 0;
   readonly #broken: unknown[] = [];
@@ -88,9 +94,13 @@ class History {
     const durability = this.#pick<Durability>("fsync", "fsync", ...durabilities);
     const partitions = this.#pick(1, 1, 2, 3);
     const policies = { dedupWindowMs: 300_000, messageTtlMs: undefined, ...keepsAll };
-    this.#spec = { tenant: "t", name: "n", number: 1, partitions, durability, ...policies, version: 1 };
+    const routing = this.#someRouting();
+    const lanes = partitions * lanesPerPartition(routing.strategy);
+    const fixed = { tenant: "t", name: "n", number: 1, routing, durability, ...policies };
+    this.#spec = { ...fixed, partitions: lanes, version: 1 };
     this.#segmentBytes = this.#pick(300, 2000, 50_000);
     this.#policy = this.#somePolicy();
+    this.#isFailing = this.#random.below(2) === 0;
     this.model = new DeliveryModel(this.#policy);
     this.#disk = new SimulatedDisk({ random: this.#random, ...(lies && { lies }) });
   }
@@ -99,14 +109,25 @@ class History {
     const lives = 2 + this.#random.below(3);
     for (let life = 0; life < lives; life++) {
       await this.#begin();
-      if (this.#random.below(2) === 0) this.#disk.faults = this.#someFaults();
-      for (let steps = this.#random.below(80); steps > 0; steps--) await this.#step();
+      if (this.#random.below(3) === 0) this.#disk.faults = this.#someFaults();
+      for (let steps = this.#random.below(160); steps > 0; steps--) await this.#step();
       await this.#end(this.#pick<End>("stop", "kill", "kill", "power"));
     }
     await this.#begin();
     await this.#drain();
     await this.#lookAtDeadLetters();
     this.model.finish();
+  }
+
+  #someRouting(): Routing {
+    const strategy = this.#pick<Strategy>(
+      "load-balanced",
+      "load-balanced",
+      "load-balanced",
+      "direct",
+      "priority",
+    );
+    return { strategy, balancing: this.#pick("round-robin", "least-loaded") };
   }
 
   #somePolicy(): SubscriptionPolicy {
@@ -121,6 +142,7 @@ class History {
       maxAttempts: this.#pick(0, 1, 2, 3),
       backoff: this.#pick(...backoffs),
       blockKeyOnDeadLetter: this.#random.below(3) === 0,
+      ...(this.#random.below(3) === 0 && { filter: { header: "wanted", equals: "yes" } }),
     };
   }
 
@@ -206,6 +228,9 @@ class History {
         this.#trace(`bury ${ids}`);
         await append(bodies);
         if (life === this.#life) this.model.buried(ids);
+        bodies.forEach((body, i) => {
+          this.#copies.set(ids[i]!, body);
+        });
       },
     };
   }
@@ -223,29 +248,40 @@ class History {
   }
 
   async #step(): Promise<void> {
-    const action = this.#random.below(25);
+    const action = this.#random.below(32);
     if (action < 5) this.#publish();
     else if (action < 8) this.#receive();
+    else if (action < 12 && this.#isFailing && this.#random.below(2) === 0) this.#nack();
     else if (action < 12) this.#ack();
     else if (action === 12) this.#nack();
     else if (action === 13) this.#extend();
     else if (action === 14) this.#ackStale();
     else if (action === 15) this.#clock.advance(this.#random.below(15_000));
-    else if (action === 16) this.#disk.faults = this.#random.below(3) === 0 ? this.#someFaults() : noFaults;
-    else if (action === 17) this.#disk.capacityBytes = this.#pick(2000, 10_000, Number.POSITIVE_INFINITY);
+    else if (action === 16) this.#disk.faults = this.#random.below(6) === 0 ? this.#someFaults() : noFaults;
+    else if (action === 17) this.#fillUp();
     else if (action === 18) this.#grow();
     else if (action === 19) this.#revive();
-    else for (let n = this.#random.below(6); n >= 0; n--) this.#disk.step();
+    else if (action === 20) this.#replay();
+    else if (action === 21 && this.#random.below(8) === 0) {
+      this.#clock.jump(this.#clock.now() + this.#random.below(200_000) - 100_000);
+    } else for (let n = this.#random.below(6); n >= 0; n--) this.#disk.step();
     await tick();
     if (this.#broken.length > 0) throw this.#broken[0];
+  }
+
+  /** A disk is seldom full. */
+  #fillUp(): void {
+    const isFull = this.#random.below(6) === 0;
+    this.#disk.capacityBytes = isFull ? this.#pick(2000, 10_000) : Number.POSITIVE_INFINITY;
   }
 
   /** As two changes of a topic do: the row in SQL grows first, and then the live topic, perhaps late. */
   #grow(): void {
     const { partitions, version } = this.#spec;
-    if (partitions >= 4 || this.#random.below(4) > 0) return;
-    this.#spec = { ...this.#spec, partitions: partitions + 1, version: version + 1 };
-    this.#trace(`grow to ${partitions + 1}`);
+    const lanes = lanesPerPartition(this.#spec.routing.strategy);
+    if (partitions >= 4 * lanes || this.#random.below(4) > 0) return;
+    this.#spec = { ...this.#spec, partitions: partitions + lanes, version: version + 1 };
+    this.#trace(`grow to ${partitions + lanes}`);
     this.#launch(
       this.#topic.grow(this.#spec),
       () => {},
@@ -282,12 +318,14 @@ class History {
     const keys = Array.from({ length: 1 + this.#random.below(4) }, () =>
       this.#pick(undefined, "a", "b", "c"),
     );
-    const ids = keys.map((key) => model.attempt(key, durability));
+    const wanted = keys.map(() => this.#policy.filter === undefined || this.#random.below(4) > 0);
+    const ids = keys.map((key, i) => model.attempt(key, durability, wanted[i]!));
     this.#trace(`publish ${ids}`);
     const messages = ids.map((id, i) => ({
       key: keys[i],
-      headers: undefined,
+      headers: this.#policy.filter && { wanted: wanted[i] ? "yes" : "no" },
       payload: Buffer.from(String(id)),
+      priority: this.#random.below(3),
     }));
     this.#launch(
       this.#topic.publish(messages),
@@ -310,7 +348,11 @@ class History {
   #receive(): void {
     const waitMs = this.#pick(0, 0, 500);
     this.#launch(
-      this.#live.receive(1 + this.#random.below(6), waitMs),
+      this.#live.receive(1 + this.#random.below(6), waitMs, undefined, {
+        name: this.#pick("one", "two", "three"),
+        via: "pull",
+        priority: this.#random.below(2),
+      }),
       (received) => this.#take(received),
       () => {}, // what was leased comes back after its deadline
     );
@@ -391,6 +433,20 @@ class History {
         () => {},
       );
     }
+  }
+
+  /** Somebody replays a dead letter to the subscription; one that is parked has its own way. */
+  #replay(): void {
+    const id = this.model.someDead(this.#random);
+    const body = id === undefined ? undefined : this.#copies.get(id);
+    if (id === undefined || !body) return;
+    this.#trace(`replay ${id}`);
+    this.model.revived(id);
+    this.#launch(
+      this.#live.replay([body]),
+      () => {},
+      () => {}, // it may be there all the same
+    );
   }
 
   #extend(): void {

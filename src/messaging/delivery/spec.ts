@@ -1,5 +1,6 @@
 /** What the data plane knows of a topic, in one immutable object that is swapped when the topic changes. */
 import type { Durability } from "../../stores/log/port.ts";
+import type { Routing } from "./routing.ts";
 
 /** The schema that messages must fit. */
 export interface TopicSchema {
@@ -15,7 +16,9 @@ export interface TopicSpec {
   tenant: string;
   name: string;
   number: number;
+  /** Of the log: with the strategy `priority` ten for each that people see. */
   partitions: number;
+  routing: Routing;
   durability: Durability;
   /** How long an idempotency key is remembered; 0 for not at all. */
   dedupWindowMs: number;

@@ -12,13 +12,17 @@ import type { Receipt } from "../ids.ts";
 import { expiresAtOf, isDeadLetter, keyOf, publishedAtOf } from "../message.ts";
 import type { SubscriptionMeter } from "../metrics.ts";
 import { Alarm } from "./alarm.ts";
+import { type Consumer, type ConsumerName, Consumers, nobody } from "./consumers.ts";
 import type { Cursor, Settlement } from "./cursor.ts";
 import { type DeadLetterQueue, DeadLetters } from "./dead-letters.ts";
 import { type Delivery, Leased, type Nack, type Received } from "./delivered.ts";
 import { type Entry, type Fate, newLease, recordOf } from "./entry.ts";
+import type { SubscriptionView } from "./explain.ts";
+import { type CompiledFilter, compileFilter } from "./filter.ts";
 import { fill, type Lane, load, pass, type Taken } from "./lane.ts";
 import { Lanes, type LanesOptions, replayPartition } from "./lanes.ts";
 import { backoffMs, type SubscriptionPolicy } from "./policy.ts";
+import { chooseWaiter, type Routing } from "./routing.ts";
 import { Waiters } from "./waiters.ts";
 
 /** A fence is epoch · 2^32 + count: 2^21 starts of four thousand million leases each fit a double. */
@@ -28,6 +32,8 @@ export interface SubscriptionOptions extends Omit<LanesOptions, "onAppend"> {
   topic: { readonly name: string; readonly number: number };
   name: string;
   number: number;
+  /** Of the topic; may change. */
+  routing: () => Routing;
   ackDeadlineMs: number;
   policy: SubscriptionPolicy;
   /** Undefined when the topic is a dead-letter queue itself: nothing of it expires or is given up. */
@@ -41,6 +47,8 @@ export interface SubscriptionOptions extends Omit<LanesOptions, "onAppend"> {
   /** Told of what cannot be answered to anybody, such as a journal that cannot be written when a lease expires. */
   onError(error: unknown): void;
 }
+
+const nothingTaken = { taken: [], fence: 0, deadline: 0 };
 
 interface Change {
   lane: Lane;
@@ -58,7 +66,9 @@ export class LiveSubscription {
     expired: 0,
     deadLettered: 0,
     outdated: 0,
+    filtered: 0,
   };
+  readonly consumers: Consumers;
   readonly #options: SubscriptionOptions;
   readonly #lanes: Lanes;
   readonly #epoch: number;
@@ -69,6 +79,7 @@ export class LiveSubscription {
   readonly #waiters: Waiters;
   readonly #alarm: Alarm;
   #policy: SubscriptionPolicy;
+  #filter: CompiledFilter | undefined;
   #ackDeadlineMs: number;
   /** Made with the first message that is given up. */
   #deadLetters: DeadLetters | undefined;
@@ -79,8 +90,12 @@ export class LiveSubscription {
     this.#epoch = epoch;
     this.#lanes = new Lanes({ ...options, onAppend: () => this.#waiters.wake() }, cursors);
     this.#policy = options.policy;
+    this.#filter = options.policy.filter && compileFilter(options.policy.filter);
     this.#ackDeadlineMs = options.ackDeadlineMs;
-    this.#waiters = new Waiters(options.clock);
+    this.consumers = new Consumers(options.clock);
+    this.#waiters = new Waiters(options.clock, (line) =>
+      chooseWaiter(options.routing(), line, () => this.consumers.active()),
+    );
     this.#alarm = new Alarm(options.clock, () => this.#onTime());
   }
 
@@ -122,24 +137,45 @@ export class LiveSubscription {
    * Leases up to `limit` messages (≥ 1). With nothing to give it waits up to `waitMs`, or until the signal
    * aborts, and then answers with nothing. Rejects with `log_corrupt` when damaged records are all that is left.
    */
-  async receive(limit: number, waitMs: number, signal?: AbortSignal): Promise<Received> {
-    const { clock } = this.#options;
-    const end = clock.monotonic() + waitMs;
+  async receive(
+    limit: number,
+    waitMs: number,
+    signal?: AbortSignal,
+    who: ConsumerName = nobody,
+  ): Promise<Received> {
+    const consumer = this.consumers.see(who);
     await this.#begin();
+    try {
+      return await this.#receive(consumer, limit, waitMs, signal);
+    } finally {
+      this.consumers.touch(consumer);
+      if (this.#waiters.size > 0) this.#arm(); // with `direct`, somebody may have to take over from this one
+    }
+  }
+
+  async #receive(
+    consumer: Consumer,
+    limit: number,
+    waitMs: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Received> {
+    const { clock, routing } = this.#options;
+    const end = clock.monotonic() + waitMs;
     for (;;) {
       if (this.#closed) throw this.#closed;
       if (signal?.aborted) return { deliveries: [], expiresAt: clock.now() }; // nobody is there to take them
       const seen = this.#waiters.events;
-      const { taken, fence, deadline } = this.#take(limit);
+      const isServed = routing().strategy !== "direct" || this.consumers.active() === consumer;
+      const { taken, fence, deadline } = isServed ? this.#take(limit, consumer) : nothingTaken;
       if (taken.length > 0) {
         if (this.#waiters.size > 0) this.#waiters.wake(); // there may be more for the next in line
-        const received = await this.#deliver(taken, fence, deadline);
+        const received = await this.#deliver(taken, fence, deadline, consumer);
         if (received.deliveries.length > 0) return received;
         continue; // nobody wants any of them by now
       }
-      if (await this.#fill()) continue;
+      if (isServed && (await this.#fill())) continue;
       if (clock.monotonic() >= end) return { deliveries: [], expiresAt: clock.now() };
-      if (this.#waiters.events === seen) await this.#waiters.wait(end, signal);
+      if (this.#waiters.events === seen) await this.#waiters.wait(consumer, end, signal);
     }
   }
 
@@ -278,6 +314,7 @@ export class LiveSubscription {
   /** From now on; what is delayed already stays so. */
   setPolicy(policy: SubscriptionPolicy, ackDeadlineMs: number): void {
     this.#policy = policy;
+    this.#filter = policy.filter && compileFilter(policy.filter);
     this.#ackDeadlineMs = ackDeadlineMs;
   }
 
@@ -324,6 +361,14 @@ export class LiveSubscription {
     return { depth, inFlight, delayed };
   }
 
+  /** All that is known of why something is or is not delivered; see explain.ts. */
+  get view(): SubscriptionView {
+    const { topic, name, clock, outstandingMax, routing } = this.#options;
+    const lanes = this.#lanes;
+    const [policy, filter, consumers] = [this.#policy, this.#filter, this.consumers];
+    return { topic, name, clock, outstandingMax, routing: routing(), lanes, policy, filter, consumers };
+  }
+
   /** Per partition of the topic: the oldest offset that is not done. */
   floors(): { partition: number; floor: number }[] {
     return this.#lanes.all
@@ -340,14 +385,17 @@ export class LiveSubscription {
     return this.#begun;
   }
 
-  #take(limit: number): { taken: Taken[]; fence: number; deadline: number } {
+  #take(limit: number, consumer: Consumer): { taken: Taken[]; fence: number; deadline: number } {
     const deadline = this.#options.clock.monotonic() + this.#ackDeadlineMs;
     const fence = this.#epoch * fencesPerEpoch + this.#fenceCount + 1;
     const taken: Taken[] = [];
     const { all } = this.#lanes;
-    for (let i = 0; i < all.length && taken.length < limit; i++) {
-      const lane = all[(this.#turn + i) % all.length]!;
-      this.#takeFrom(lane, fence, deadline, limit, taken);
+    if (this.#options.routing().strategy === "priority")
+      this.#takeByPriority(fence, deadline, limit, consumer, taken);
+    else {
+      for (let i = 0; i < all.length && taken.length < limit; i++) {
+        this.#takeFrom(all[(this.#turn + i) % all.length]!, fence, deadline, limit, consumer, taken);
+      }
     }
     if (taken.length > 0) {
       this.#turn = (this.#turn + 1) % all.length;
@@ -357,10 +405,27 @@ export class LiveSubscription {
     return { taken, fence, deadline };
   }
 
-  #takeFrom(lane: Lane, fence: number, deadline: number, limit: number, taken: Taken[]): void {
+  /** From the most important level down. What a level has on the disk only is read before a lower one has its turn. */
+  #takeByPriority(fence: number, deadline: number, limit: number, consumer: Consumer, taken: Taken[]): void {
+    for (const level of this.#lanes.levels) {
+      for (let i = 0; i < level.length && taken.length < limit; i++) {
+        this.#takeFrom(level[(this.#turn + i) % level.length]!, fence, deadline, limit, consumer, taken);
+      }
+      if (taken.length >= limit || level.some((lane) => this.#wantsMore(lane))) return;
+    }
+  }
+
+  #takeFrom(
+    lane: Lane,
+    fence: number,
+    deadline: number,
+    limit: number,
+    consumer: Consumer,
+    taken: Taken[],
+  ): void {
     const { cursor } = lane;
     const { outstandingMax } = this.#options;
-    const lease = newLease(fence, deadline);
+    const lease = newLease(fence, deadline, consumer);
     cursor.leaseReady(lease, limit - taken.length);
     for (const entry of lease.entries) taken.push({ lane, entry, body: undefined, isFresh: false });
     const now = this.#options.clock.now();
@@ -374,7 +439,7 @@ export class LiveSubscription {
     cursor.begin(lease);
   }
 
-  async #deliver(taken: Taken[], fence: number, deadline: number): Promise<Received> {
+  async #deliver(taken: Taken[], fence: number, deadline: number, consumer: Consumer): Promise<Received> {
     const { clock, number } = this.#options;
     const { loaded, damage } = await load(taken, this.#options.onError);
     const deliveries: Delivery[] = [];
@@ -394,17 +459,26 @@ export class LiveSubscription {
       handedOut.push(one);
     }
     if (damage && deliveries.length === 0) throw damage;
-    if (unwanted.length > 0) await this.#finish(unwanted, "os");
+    // Not awaited: meanwhile the leases of the others could end, and what another has by then would go out twice.
+    if (unwanted.length > 0) this.#finish(unwanted, "os").catch(this.#options.onError);
     if (this.#policy.ackMode === "at-most-once") await this.#finish(handedOut, "fsync");
-    this.#countDelivered(deliveries);
+    this.#countDelivered(deliveries, consumer);
     return { deliveries, expiresAt: clock.now() + deadline - clock.monotonic() };
   }
 
-  /** A message that has expired. A dead letter waits for as long as it takes, also when it is replayed. */
+  /**
+   * A message that has expired, or that the filter does not want. A dead letter waits for as long as it takes, also
+   * when it is replayed.
+   */
   #isUnwanted(body: Buffer, now: number): boolean {
+    if (isDeadLetter(body)) return false;
     const expiresAt = expiresAtOf(body);
-    if (expiresAt === undefined || expiresAt > now || isDeadLetter(body)) return false;
-    this.counters.outdated += 1;
+    if (expiresAt !== undefined && expiresAt <= now) {
+      this.counters.outdated += 1;
+      return true;
+    }
+    if (this.#filter?.mismatch(body) === undefined) return false;
+    this.counters.filtered += 1;
     return true;
   }
 
@@ -425,24 +499,27 @@ export class LiveSubscription {
     }
   }
 
-  #countDelivered(deliveries: readonly Delivery[]): void {
+  #countDelivered(deliveries: readonly Delivery[], consumer: Consumer): void {
     const { clock, meter } = this.#options;
     const first = deliveries.find(({ attempt }) => attempt === 1);
     const redelivered = deliveries.filter(({ attempt }) => attempt > 1).length;
     this.counters.delivered += deliveries.length;
+    consumer.delivered += deliveries.length;
     this.counters.redelivered += redelivered;
     meter.delivered.inc(deliveries.length);
     if (redelivered > 0) meter.redelivered.inc(redelivered);
     if (first) meter.deliverySeconds.observe(Math.max(0, clock.now() - publishedAtOf(first.body)) / 1000);
   }
 
+  #wantsMore({ cursor, ahead, aheadAt, log }: Lane): boolean {
+    return (
+      aheadAt >= ahead.length && cursor.next < log.end && cursor.outstanding < this.#options.outstandingMax
+    );
+  }
+
   /** Reads ahead where receivers have caught up. Resolves to whether anything new is there to take. */
   async #fill(): Promise<boolean> {
-    const { outstandingMax } = this.#options;
-    const wanting = this.#lanes.all.filter(
-      ({ cursor, ahead, aheadAt, log }) =>
-        aheadAt >= ahead.length && cursor.next < log.end && cursor.outstanding < outstandingMax,
-    );
+    const wanting = this.#lanes.all.filter((lane) => this.#wantsMore(lane));
     if (wanting.length === 0) return false;
     const outcomes = await Promise.allSettled(wanting.map(fill));
     // A topic that is being deleted cannot be read; the next round says so.
@@ -484,6 +561,7 @@ export class LiveSubscription {
       clock,
       open: openDeadLetters,
       policy: () => this.#policy,
+      isWanted: (body) => isDeadLetter(body) || this.#filter?.mismatch(body) === undefined,
       onMoved: (count) => this.#onMoved(count),
       onError,
     });
@@ -499,6 +577,9 @@ export class LiveSubscription {
   #arm(): void {
     let at = Number.POSITIVE_INFINITY;
     for (const { cursor } of this.#lanes.all) at = Math.min(at, cursor.nextDeadline ?? at);
+    if (this.#waiters.size > 0 && this.#options.routing().strategy === "direct") {
+      at = Math.min(at, this.consumers.active()?.thereUntil ?? at);
+    }
     this.#alarm.set(at);
   }
 

@@ -398,6 +398,7 @@ export class LiveTopic {
       topic: this.spec,
       name: spec.name,
       number: spec.number,
+      routing: () => this.spec.routing,
       ackDeadlineMs: spec.ackDeadlineSeconds * 1000,
       policy: spec.policy,
       openDeadLetters: this.spec.deadLettersOf === undefined ? () => openDeadLetters(this.spec) : undefined,

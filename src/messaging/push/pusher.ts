@@ -47,6 +47,8 @@ const waitMs = 30_000;
 /** Before it is tried again when the subscription itself cannot be read. */
 const troubleMs = 1_000;
 
+const webhook = { name: "webhook", via: "push" } as const;
+
 export class Pusher {
   readonly #options: PusherOptions;
   readonly #url: URL;
@@ -108,7 +110,7 @@ export class Pusher {
     const { signal } = this.#closing;
     const { live: open, target } = this.#options;
     const live = await open();
-    const { deliveries } = await live.receive(target.batch, waitMs, signal);
+    const { deliveries } = await live.receive(target.batch, waitMs, signal, webhook);
     if (deliveries.length === 0) return;
     const receipts = deliveries.map(({ receipt }) => parseReceipt(receipt));
     const { outcome, retryAfterMs } = await this.#post(deliveries);

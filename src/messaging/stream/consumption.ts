@@ -34,6 +34,8 @@ export interface ConsumptionOptions {
 
 const waitMs = 30_000;
 const frameBytes = 1 << 20;
+const viaStream = { name: "stream", via: "stream" } as const;
+
 /** Credit that comes without a word about bytes. */
 const bytesUsual = 8 << 20;
 
@@ -89,7 +91,7 @@ export class Consumption {
     while (!signal.aborted) {
       if (this.#messages < 1 || this.#bytes < 1) await this.#credit();
       else {
-        const received = await live.receive(Math.min(this.#messages, batch), waitMs, signal);
+        const received = await live.receive(Math.min(this.#messages, batch), waitMs, signal, viaStream);
         if (received.deliveries.length > 0) await this.#deliver(received);
       }
     }
