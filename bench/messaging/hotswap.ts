@@ -31,8 +31,9 @@ async function start(
 ): Promise<Running> {
   const { version } = JSON.parse(readFileSync(fileOf("../../package.json"), "utf8")) as { version: string };
   const args = [fileOf("../../bin/hotswap.js"), "dev", "--data", folder, "--port", "0", "--json"];
-  const child = await startChild({ file: process.execPath, args, folder, cpus, env }, (line) =>
-    line.startsWith("{"),
+  const child = await startChild(
+    { file: process.execPath, args, folder, cpus, env: { HOTSWAP_GATEWAY_PORT: "0", ...env } },
+    (line) => line.startsWith("{"),
   );
   const { api, token } = JSON.parse(child.readyLine) as { api: string; token: string };
   return { pid: child.pid, version, endpoint: { url: new URL(api).origin, token }, stop: child.stop };

@@ -33,7 +33,7 @@ export async function startServer({
   const args = [launcher, "dev", "--data", folder, "--port", String(port), "--json"];
   // Settings of the machine that runs the test have no say.
   const settings = Object.entries(process.env).filter(([name]) => !name.startsWith("HOTSWAP_"));
-  const env = Object.fromEntries(settings);
+  const env = { ...Object.fromEntries(settings), HOTSWAP_GATEWAY_PORT: "0" };
   const child = spawn(process.execPath, args, { env, stdio: ["ignore", "pipe", "pipe"] });
   let errors = "";
   child.stderr.setEncoding("utf8").on("data", (text: string) => {

@@ -82,11 +82,16 @@ export class Listener implements Service {
     this.#list = await this.#certificates?.start();
     const { accessLog, accessLogFormat: format, trustedHops, requestsKept: recordsKept } = settings;
     const path = accessLog === "stdout" ? "-" : join(folder, "gateway", "access.log");
-    this.#addresses = await plane.start({
-      listen: await this.#listen(),
+    const listen = await this.#listen();
+    const starting = plane.start({
+      listen,
       workers: settings.workers || (mode === "development" ? 1 : Math.max(1, availableParallelism() - 1)),
       ...{ trustedHops, recordsKept, recordShare, onRecords, onBackend, onCrash: onError },
       ...(accessLog !== "off" && { accessLog: { path, format } }),
+    });
+    this.#addresses = await starting.catch((error: Error) => {
+      // Somebody took the port between the look and this.
+      throw /EADDRINUSE/.test(error.message) ? portInUse(listen[0]!) : error;
     });
     const stored = await this.file.read();
     const list = this.#list && { certificates: this.#list };
@@ -138,9 +143,13 @@ export class Listener implements Service {
     const port = settings.port ?? usualPort;
     if (port === 0 || (await isFree(settings.host, port))) return port;
     if (settings.port === undefined && mode === "development") return 0;
-    const detail = `${settings.host}:${port}, for the gateway, is taken; choose another with --gateway-port.`;
-    throw new HotSwapError("port_in_use", detail);
+    throw portInUse({ host: settings.host, port });
   }
+}
+
+function portInUse({ host, port }: Pick<Listen, "host" | "port">): HotSwapError {
+  const detail = `${host}:${port}, for the gateway, is taken; choose another with --gateway-port.`;
+  return new HotSwapError("port_in_use", detail);
 }
 
 function urlOf(address: Address | undefined): string | undefined {

@@ -35,12 +35,14 @@ const schemaVersion = Type.Union([Type.Integer({ minimum: 1 }), Type.Null()], {
   description:
     "The version of the topic's schema that its consumers read by; shown before that is deprecated.",
 });
+const filterText =
+  "Which messages it wants: `{header, …}` or `{payload: <JSONPath>, …}` with equals, in, prefix, exists, gt, gte, lt, " +
+  "lte; joined by `{all: […]}`, `{any: […]}`, `{not: …}`. What does not fit counts as done. See docs/concepts/routing.md.";
 /** Any depth: compileFilter knows what may be inside, and names the place of what may not. */
-const filter = Type.Unsafe<Filter>({
-  type: "object",
-  description:
-    "Which messages it wants: `{header, …}` or `{payload: <JSONPath>, …}` with equals, in, prefix, exists, gt, gte, lt, " +
-    "lte; joined by `{all: […]}`, `{any: […]}`, `{not: …}`. What does not fit counts as done. See docs/concepts/routing.md.",
+const filter = Type.Unsafe<Filter>({ type: "object", description: filterText });
+const filterOrNull = Type.Unsafe<Filter | null>({
+  type: ["object", "null"],
+  description: `${filterText} Null for none.`,
 });
 
 /** What can be set when a subscription is made, and changed later. */
@@ -67,7 +69,7 @@ export const subscriptionSettings = {
     }),
   ),
   schemaVersion: Type.Optional(schemaVersion),
-  filter: Type.Optional(Type.Union([filter, Type.Null()], { description: "Null for none." })),
+  filter: Type.Optional(filterOrNull),
 };
 
 export const newSubscription = Type.Object(

@@ -1,8 +1,8 @@
 /**
  * What a reader does with a page: servers in one terminal, commands in another, on a data folder of its own.
- * Differences to a real reader, all of them here: the port is any free one and shown as 7070, `.hotswap` lies
- * elsewhere, and `npx hotswap` runs bin/hotswap.js directly, as npx would after a second of looking around
- * (one test does ask npx).
+ * Differences to a real reader, all of them here: ports are any free ones, that of the API shown as 7070,
+ * `.hotswap` lies elsewhere, and `npx hotswap` runs bin/hotswap.js directly, as npx would after a second of
+ * looking around (one test does ask npx).
  */
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -36,6 +36,7 @@ export class Session {
       ...Object.fromEntries(inherited),
       HOTSWAP_DATA: this.#data,
       HOTSWAP_HTTP_PORT: "0",
+      HOTSWAP_GATEWAY_PORT: "0",
       TEST_NODE: process.execPath,
       TEST_ROOT: root,
     };

@@ -13,10 +13,10 @@ const launcher = fileURLToPath(new URL("../../bin/hotswap.js", import.meta.url))
 
 export type Variables = Record<string, string>;
 
-/** Without the caller's own HotSwap variables, which a test must not depend on. */
+/** Without the caller's own HotSwap variables, which a test must not depend on; servers side by side share no port. */
 export function environment(more: Variables = {}): Variables {
   const own = Object.entries(process.env).filter(([name]) => !name.startsWith("HOTSWAP_"));
-  return { ...(Object.fromEntries(own) as Variables), ...more };
+  return { ...(Object.fromEntries(own) as Variables), HOTSWAP_GATEWAY_PORT: "0", ...more };
 }
 
 const running = new Set<ChildProcessWithoutNullStreams>();

@@ -32,8 +32,6 @@ suite("two nodes", { skip: redisServerMissing() }, () => {
   before(async () => {
     backend = await startBackend("one");
     farm = await Farm.start(2, {
-      HOTSWAP_GATEWAY_ENABLED: "true",
-      HOTSWAP_GATEWAY_PORT: "0",
       HOTSWAP_GATEWAY_POLL_MS: "500",
     });
   });

@@ -69,7 +69,6 @@ export class Farm {
       HOTSWAP_LOG: this.redis.url,
       HOTSWAP_NODES_NAME: `node-${index}`,
       HOTSWAP_TELEMETRY_LOG_LEVEL: "warn",
-      HOTSWAP_GATEWAY_ENABLED: "false", // has a port of its own, which nodes of one machine would fight for
       ...this.#env,
     };
     const node = await Server.start({ data, env });

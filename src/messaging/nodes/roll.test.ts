@@ -92,8 +92,8 @@ suite("the roll of nodes", () => {
 
   test("changes of topics and subscriptions are told, also those of a transaction that ends late", async () => {
     const insert = (name: string) => sql`insert into messaging_topics
-      (tenant_id, name, type, partitions, durability, created_at, updated_at)
-      values ('t', ${name}, 'queue', 1, 'fsync', now(), now())`;
+      (tenant_id, name, type, strategy, partitions, durability, created_at, updated_at)
+      values ('t', ${name}, 'queue', 'load-balanced', 1, 'fsync', now(), now())`;
     const { upTo } = await roll.changes(undefined);
     const { promise: committed, resolve: commit } = Promise.withResolvers<void>();
     const { promise: begun, resolve: begin } = Promise.withResolvers<void>();
