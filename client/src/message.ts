@@ -18,6 +18,9 @@ export interface NewMessage<Payload = Json> {
   ttlSeconds?: number | undefined;
   /** Media type of the payload; JSON when there is none. */
   contentType?: string | undefined;
+  /** The trace it belongs to, by W3C Trace Context; kept when sampled. */
+  traceparent?: string | undefined;
+  tracestate?: string | undefined;
 }
 
 /** The server's word that a message is stored, and how safely. */

@@ -15,7 +15,7 @@ import { Health, healthRoutes } from "../platform/health/index.ts";
 import { referenceRoutes } from "../platform/http/reference.routes.ts";
 import type { Route } from "../platform/http/route.ts";
 import type { Settings } from "../platform/settings/index.ts";
-import { Metrics, metricsRoutes, ProcessUsage } from "../platform/telemetry/index.ts";
+import { Metrics, metricsRoutes, ProcessUsage, Traces } from "../platform/telemetry/index.ts";
 import { SchemaRegistry } from "../schemas/index.ts";
 import { MemoryKv } from "../stores/kv/memory.ts";
 import { openLog } from "../stores/log/index.ts";
@@ -80,6 +80,7 @@ export function describeRoutes(settings: Settings, version: string): Route[] {
       makeId,
       random: systemRandom,
       metrics,
+      traces: new Traces({ sampleRatio: 0, version }),
       settings: { ...settings.messaging, ...settings.http },
       kv: new MemoryKv({ clock }),
       nodes: { name: "", leaseMs: 0, lingerMs: 0, queueDepth: 0, memoryBytes: 0, eventLoopDelayMs: 0 },

@@ -97,6 +97,7 @@ async function start(options: ServerOptions, lifecycle: Lifecycle): Promise<Runn
     makeId,
     random: systemRandom,
     metrics,
+    traces,
     settings: { ...settings.messaging, ...settings.http },
     kv: stores.kv,
     nodes: nodeSettings(settings),

@@ -34,6 +34,7 @@ import { Subscriptions } from "./subscriptions.ts";
 import { type TopicSchemaParts, TopicSchemas } from "./topic-schemas.ts";
 import { topicRoutes } from "./topics.routes.ts";
 import { type MessagingParts, Topics } from "./topics.ts";
+import type { Tracer } from "./traces.ts";
 
 export interface MessagingSettings {
   ackDeadlineSeconds: number;
@@ -62,6 +63,7 @@ export interface MessagingOptions
   > {
   schemas: TopicSchemaParts["schemas"];
   metrics: Metrics;
+  traces: Tracer;
   kv: Kv;
   secrets: Pick<SecretStore, "get" | "set" | "delete">;
   random: Random;
@@ -86,7 +88,8 @@ export class Messaging implements Service {
   readonly #pushes: Pushes;
 
   constructor(options: MessagingOptions) {
-    const { metrics, secrets, random, settings, onError, kv, nodes, usage, schemas, ...parts } = options;
+    const { metrics, traces, secrets, random, settings, onError, kv, nodes, usage, schemas, ...parts } =
+      options;
     const { ackDeadlineSeconds, partitionsMax, batchMax, dedupKeysMax, scheduledMax } = settings;
     const { log, clock } = parts;
     const meters = new MessagingMetrics(metrics);
@@ -95,6 +98,7 @@ export class Messaging implements Service {
       log,
       clock,
       metrics: meters,
+      tracer: traces,
       outstandingMax: settings.inFlightMax,
       dedupKeysMax,
       openDeadLetters: async (of) => (await deadLetterTopics.open(of)).deadLetterQueue(),
@@ -123,7 +127,7 @@ export class Messaging implements Service {
     this.#parts = whole;
     this.#topics = new Topics(whole);
     this.#retention = new Retention(this.#registry, clock, onError);
-    const messages = new Messages(this.#registry, limitsOf(settings));
+    const messages = new Messages(this.#registry, limitsOf(settings), traces);
     this.#pushes = new Pushes({
       ...whole,
       metrics: meters,

@@ -14,6 +14,7 @@ import { formatMessageId, parseMessageId } from "./ids.ts";
 import type { NewMessage } from "./message.ts";
 import { type PublishLimits, parsePublish } from "./publish.ts";
 import { showOne, showReceived, showScheduled, showStored } from "./show.ts";
+import { type Tracer, traceReceive } from "./traces.ts";
 
 export interface MessageLimits extends PublishLimits {
   /** Of one request that is not a stream. */
@@ -47,9 +48,11 @@ export class Messages {
   /** Publishes lines of a stream whose topic went to another node meanwhile; only where there are several. */
   relay: Relay | undefined;
   readonly #registry: Registry;
+  readonly #tracer: Tracer;
 
-  constructor(registry: Registry, limits: MessageLimits) {
+  constructor(registry: Registry, limits: MessageLimits, tracer: Tracer) {
     this.#registry = registry;
+    this.#tracer = tracer;
     this.limits = limits;
   }
 
@@ -84,9 +87,11 @@ export class Messages {
     const { batch, waitMs: longest } = this.limits;
     const received = await live.receive(Math.min(limit, batch), Math.min(waitMs, longest), signal, who);
     const { spec } = this.#registry.topic(tenant, topic);
-    return request.asEvents
-      ? eventBatch(spec, received.deliveries, received.expiresAt)
-      : showReceived(spec, received);
+    return traceReceive(this.#tracer, topic, subscription, received.deliveries, () =>
+      request.asEvents
+        ? eventBatch(spec, received.deliveries, received.expiresAt)
+        : showReceived(spec, received),
+    );
   }
 
   /** Throws `message_not_found`. */

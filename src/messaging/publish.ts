@@ -6,6 +6,7 @@ import { type Static, Type } from "typebox";
 import { HotSwapError } from "../core/errors.ts";
 import { parseJson } from "../platform/http/body.ts";
 import { validator } from "../platform/http/validation.ts";
+import { extractTrace } from "../platform/telemetry/index.ts";
 import { fieldLimits, isJsonType, type NewMessage } from "./message.ts";
 import { rawElements, rawMembers } from "./raw-json.ts";
 import { topicName, ttlSecondsMax } from "./topics.schema.ts";
@@ -53,6 +54,16 @@ const deliverAt = Type.String({
   format: "date-time",
   description: "Deliver it then; a time that is past is now.",
 });
+const traceparentText = Type.String({
+  pattern: "^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-[!-~]*)?$",
+  maxLength: 512,
+  description: "The trace it belongs to, by W3C Trace Context; the request's by default. Kept when sampled.",
+});
+const tracestateText = Type.String({
+  pattern: "^[ -~]*$",
+  maxLength: 512,
+  description: "Beside `traceparent`.",
+});
 
 /** What a message may have besides key and payload. */
 const fields = {
@@ -63,6 +74,8 @@ const fields = {
   ttlSeconds: Type.Optional(ttlSeconds),
   delayMs: Type.Optional(delayMs),
   deliverAt: Type.Optional(deliverAt),
+  traceparent: Type.Optional(traceparentText),
+  tracestate: Type.Optional(tracestateText),
 };
 const content = {
   payload: Type.Optional(payload),
@@ -170,7 +183,12 @@ export function toNewMessage(
     throw invalid(`${pointer}/deliverAt`, "cannot stand beside delayMs");
   }
   const deliverAt = fields.deliverAt === undefined ? undefined : Date.parse(fields.deliverAt);
-  return { key, headers, payload, priority, ttlMs, idempotencyKey, contentType, delayMs, deliverAt };
+  const { traceparent, tracestate } = fields;
+  const trace = traceparent === undefined ? undefined : extractTrace({ traceparent, tracestate });
+  if (traceparent !== undefined && !trace) {
+    throw invalid(`${pointer}/traceparent`, "is not one of W3C Trace Context");
+  }
+  return { key, headers, payload, priority, ttlMs, idempotencyKey, contentType, delayMs, deliverAt, trace };
 }
 
 function payloadOf(

@@ -8,6 +8,7 @@ import { decodeMessage, type NewMessage } from "../message.ts";
 import type { MessagingMetrics } from "../metrics.ts";
 import type { Tenure } from "../nodes/tenancy.ts";
 import { TenuredLog } from "../nodes/tenured-log.ts";
+import { type Tracer, tracePublish } from "../traces.ts";
 import type { DeadLetterQueue } from "./dead-letters.ts";
 import { DelayLog, delayLogName } from "./delay-log.ts";
 import { Journal } from "./journal.ts";
@@ -62,6 +63,8 @@ export interface TopicParts {
   log: LogStore;
   clock: Clock;
   metrics: MessagingMetrics;
+  /** Without it nothing is traced, and messages carry what their publisher gave them. */
+  tracer?: Tracer | undefined;
   /** Of one partition of a subscription; see LiveSubscription. */
   outstandingMax: number;
   /** Idempotency keys that one topic remembers. */
@@ -157,8 +160,11 @@ export class LiveTopic {
 
   /** As `publish`, of what has been inspected. */
   async append(messages: readonly NewMessage[]): Promise<(Placement | Error)[]> {
-    const open = this.partitions();
-    return this.#publisher.publish(messages, open instanceof Promise ? await open : open);
+    const opening = this.partitions();
+    const open = opening instanceof Promise ? await opening : opening;
+    const append = () => this.#publisher.publish(messages, open);
+    const { tracer } = this.#parts;
+    return tracer ? tracePublish(tracer, this.spec.name, messages, append) : append();
   }
 
   /** What waits for its time; undefined when nothing ever did. Throws what opening it met. */

@@ -1,0 +1,100 @@
+/**
+ * Traces of messages, by OpenTelemetry's conventions for messaging: a message carries the span of the publish that
+ * made it, or the context that its publisher gave it, and a receive links to those of what it hands over. One span a
+ * call, however many messages. Where nothing is sampled nothing is stored, and a call costs a look at each message.
+ */
+import {
+  type Attributes,
+  activeSpan,
+  activeTrace,
+  type TraceContext,
+  type Traces,
+} from "../platform/telemetry/index.ts";
+import { hasFields, type NewMessage, traceOf } from "./message.ts";
+
+export type Tracer = Pick<Traces, "enabled" | "span">;
+
+/** What the SDK keeps of a span's links by default. */
+export const linksMax = 128;
+
+const isSampled = (trace: TraceContext | undefined): trace is TraceContext =>
+  trace !== undefined && (trace.flags & 1) === 1;
+
+/** Runs the append of these messages, which carry its span from here on. The span fails when one of them does. */
+export function tracePublish<Outcome>(
+  tracer: Tracer,
+  topic: string,
+  messages: readonly NewMessage[],
+  append: () => Promise<(Outcome | Error)[]>,
+): Promise<(Outcome | Error)[]> {
+  const caller = activeTrace();
+  const hasOwn = messages.some(({ trace }) => trace !== undefined);
+  if (!hasOwn && !isSampled(caller)) return append();
+  const links = hasOwn ? distinct(messages.map(({ trace }) => trace)) : [];
+  const parent = isSampled(caller) ? caller : links[0];
+  const options = {
+    kind: "producer",
+    attributes: attributesOf(topic, "publish", "send", messages.length),
+    links,
+    parent,
+  } as const;
+  // A message whose own trace is not sampled carries none: that is what its publisher decided.
+  const carry = (context: TraceContext | undefined) => {
+    for (const message of messages) {
+      message.trace ??= context;
+      if (!isSampled(message.trace)) message.trace = undefined;
+    }
+  };
+  if (!parent) {
+    carry(undefined);
+    return append();
+  }
+  return tracer.span(`publish ${topic}`, options, async () => {
+    carry(isSampled(caller) ? activeTrace() : undefined);
+    const outcomes = await append();
+    const failure = outcomes.find((outcome) => outcome instanceof Error);
+    if (failure) activeSpan()?.fail(failure);
+    return outcomes;
+  });
+}
+
+/**
+ * Runs `answer` in a span that links to the publishes of what is handed over; without one when none was traced. The
+ * wait for messages is the request's own span.
+ */
+export function traceReceive<Result>(
+  tracer: Tracer,
+  topic: string,
+  subscription: string,
+  deliveries: readonly { body: Buffer }[],
+  answer: () => Result,
+): Result {
+  if (!tracer.enabled || !isSampled(activeTrace())) return answer();
+  const links = distinct(deliveries.map(({ body }) => (hasFields(body) ? traceOf(body) : undefined)));
+  if (links.length === 0) return answer();
+  const attributes = {
+    ...attributesOf(topic, "receive", "receive", deliveries.length),
+    "messaging.destination.subscription.name": subscription,
+  };
+  return tracer.span(`receive ${topic}`, { kind: "consumer", attributes, links }, answer);
+}
+
+/** Messages of one batch share their span. */
+function distinct(traces: readonly (TraceContext | undefined)[]): TraceContext[] {
+  const known = new Map<string, TraceContext>();
+  for (const trace of traces) {
+    if (known.size === linksMax) break;
+    if (isSampled(trace)) known.set(trace.traceId + trace.spanId, trace);
+  }
+  return [...known.values()];
+}
+
+function attributesOf(topic: string, name: string, type: string, count: number): Attributes {
+  return {
+    "messaging.system": "hotswap",
+    "messaging.destination.name": topic,
+    "messaging.operation.name": name,
+    "messaging.operation.type": type,
+    "messaging.batch.message_count": count,
+  };
+}
