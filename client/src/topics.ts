@@ -79,6 +79,8 @@ export interface SubscriptionStats {
   /** Messages that are not acknowledged yet, whether waiting, delayed or in flight. */
   depth: number;
   inFlight: number;
+  /** Not delivered yet. */
+  lag: number;
   delayed: number;
   /** Null when nothing is left to acknowledge. */
   oldestUnackedAgeMs: number | null;

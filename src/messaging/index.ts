@@ -95,16 +95,10 @@ export class Messaging implements Service {
     const meters = new MessagingMetrics(metrics);
     const topicSchemas = new TopicSchemas({ schemas, clock, metrics, onError });
     this.#registry = new Registry({
-      log,
-      clock,
-      metrics: meters,
-      tracer: traces,
+      ...{ log, clock, metrics: meters, tracer: traces, dedupKeysMax, scheduledMax, onError },
       outstandingMax: settings.inFlightMax,
-      dedupKeysMax,
       openDeadLetters: async (of) => (await deadLetterTopics.open(of)).deadLetterQueue(),
-      scheduledMax,
       inspect: (spec, messages) => topicSchemas.inspect(spec, messages),
-      onError,
     });
     topicSchemas.watch(this.#registry);
     const { sql, makeId } = parts;

@@ -79,6 +79,17 @@ export class MessagingMetrics {
     this.#metrics.gauge("message_streams").labels({}).set(open);
   }
 
+  /** How many topics a tenant has, at each scrape; 0 for one that has given up its last. */
+  watchTopics(topics: () => Iterable<{ spec: MeteredTopic }>): void {
+    const gauge = this.#metrics.gauge("message_topics");
+    const counts = new Map<string, number>();
+    this.#metrics.onCollect(() => {
+      for (const tenant of counts.keys()) counts.set(tenant, 0);
+      for (const { spec } of topics()) counts.set(spec.tenant, (counts.get(spec.tenant) ?? 0) + 1);
+      for (const [tenant, count] of counts) gauge.labels({ tenant }).set(count);
+    });
+  }
+
   /** What waits for its time, at each scrape. */
   watchWaiting(topics: () => Iterable<{ spec: MeteredTopic; waiting: number | undefined }>): void {
     const gauge = this.#metrics.gauge("messages_scheduled_waiting");

@@ -11,6 +11,16 @@ import { toValues } from "./topics.values.ts";
 
 const byName = Type.Object({ name: topicName });
 
+/** Of stats, which is served under two names. */
+const numbers = {
+  method: "GET",
+  permission: "topics.read",
+  audit: { none: "reads only" },
+  params: byName,
+  response: topicStats,
+  errors: ["topic_not_found"],
+} as const;
+
 export function topicRoutes(topics: Topics): Route[] {
   return [...readRoutes(topics), ...changeRoutes(topics)];
 }
@@ -103,15 +113,17 @@ function readRoutes(topics: Topics): Route[] {
       handler: async ({ principal, params }) => shown(await topics.get(principal.tenant, params.name)),
     }),
     route({
+      ...numbers,
       id: "messaging.topics.stats",
-      method: "GET",
       path: "/api/v1/topics/{name}/stats",
       summary: "What a topic holds, and how far each subscription is",
-      permission: "topics.read",
-      audit: { none: "reads only" },
-      params: byName,
-      response: topicStats,
-      errors: ["topic_not_found"],
+      handler: ({ principal, params }) => topics.stats(principal.tenant, params.name),
+    }),
+    route({
+      ...numbers,
+      id: "messaging.topics.metrics",
+      path: "/api/v1/topics/{name}/metrics",
+      summary: "The same as its stats, under the name that monitoring looks for",
       handler: ({ principal, params }) => topics.stats(principal.tenant, params.name),
     }),
   ];

@@ -149,6 +149,7 @@ export const topicStats = Type.Object({
       name: topicName,
       depth: count,
       inFlight: count,
+      lag: Type.Integer({ minimum: 0, description: "Not delivered yet: depth without what is in flight." }),
       delayed: count,
       oldestUnackedAgeMs: Type.Union([Type.Number(), Type.Null()]),
       deliveredTotal: count,

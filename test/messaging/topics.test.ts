@@ -201,6 +201,23 @@ describe("changing a topic", () => {
   });
 });
 
+describe("numbers of a topic", () => {
+  it("are read as its metrics, with the lag of each subscription; how many topics there are is scraped", async () => {
+    const zed = await server.as({ tenant: "numbers" });
+    await zed.ok(zed.post("/topics", { name: "counted" }));
+    await publish(zed, "counted", [1, 2, 3]);
+    await consume(zed, "counted", { limit: 1 });
+    const { publishedTotal, subscriptions } = await zed.ok(zed.get("/topics/counted/metrics"));
+    const [{ depth, inFlight, lag, deliveredTotal }] = subscriptions;
+    assert.deepEqual([publishedTotal, depth, inFlight, lag, deliveredTotal], [3, 3, 1, 2, 1]);
+    const scraped = async () =>
+      /message_topics\{tenant="numbers"\} (\d+)/.exec((await zed.get("//metrics")).text)?.[1];
+    assert.equal(await scraped(), "1");
+    await zed.ok(zed.delete("/topics/counted"));
+    assert.equal(await scraped(), "0");
+  });
+});
+
 describe("deleting a topic", () => {
   it("takes messages, subscriptions and their files along", async () => {
     const before = await partitionFolders();

@@ -17,6 +17,7 @@ export class Registry {
     this.#parts = parts;
     parts.metrics.watch(() => this.openSubscriptions());
     parts.metrics.watchWaiting(() => this.all());
+    parts.metrics.watchTopics(() => this.all());
   }
 
   /** Gives the topic that is there already when it is the same one: it may be known from another node's change. */

@@ -33,6 +33,7 @@ export interface SubscriptionSpec {
 const noSubscriptionStats = {
   depth: 0,
   inFlight: 0,
+  lag: 0,
   delayed: 0,
   oldestUnackedAgeMs: null,
   deliveredTotal: 0,
@@ -322,6 +323,7 @@ export class LiveTopic {
       id,
       name,
       ...live.state,
+      lag: live.state.depth - live.state.inFlight,
       oldestUnackedAgeMs: await this.#oldestAge(live),
       deliveredTotal: delivered,
       ackedTotal: acked,

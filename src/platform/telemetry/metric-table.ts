@@ -33,6 +33,11 @@ export const metricTable = {
     labels: ["http_request_method", "url_scheme"],
   },
 
+  message_topics: {
+    type: "gauge",
+    help: "Topics that there are, dead-letter queues included. On each of several nodes, all of them.",
+    labels: ["tenant"],
+  },
   messages_published_total: {
     type: "counter",
     help: "Messages accepted, at the durability of their topic.",
