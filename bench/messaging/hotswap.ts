@@ -1,12 +1,13 @@
 /**
- * HotSwap itself, started as a user starts it, over its HTTP interface and with its own client. Variants differ
- * in how messages go in: a stream of lines, batches, or one message per request; and in the durability asked for.
+ * HotSwap itself, started as a user starts it, with its own client. Variants differ in how messages go in and out:
+ * one WebSocket, a stream of lines with long polls, batches, or one message per request; and in the durability
+ * asked for.
  */
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { connect as connectClient, type HotSwap } from "../../client/src/node.ts";
 import { startChild } from "./child.ts";
-import { type Document, document } from "./message.ts";
+import { type Document, document, message, messageNumber } from "./message.ts";
 import { startRedis } from "./redis.ts";
 import { publishSingly } from "./single.ts";
 import {
@@ -103,12 +104,20 @@ async function lease(hotswap: HotSwap, limit: number): Promise<Page> {
   };
 }
 
-async function connect(endpoint: Endpoint, durability: "fsync" | "os", publish: Publish): Promise<Client> {
+const consumePages = (hotswap: HotSwap, stretch: Stretch) =>
+  turnPages(stretch, (limit) => lease(hotswap, limit));
+
+async function connect(
+  endpoint: Endpoint,
+  durability: "fsync" | "os",
+  publish: Publish,
+  consume = consumePages,
+): Promise<Client> {
   const hotswap = connectClient({ url: endpoint.url!, token: endpoint.token! });
   await hotswap.topics.create({ name: topic, durability });
   return {
     publish: (stretch) => publish(hotswap, endpoint, stretch),
-    consume: (stretch) => turnPages(stretch, (limit) => lease(hotswap, limit)),
+    consume: (stretch) => consume(hotswap, stretch),
     close: async () => hotswap.close(),
   };
 }
@@ -134,9 +143,55 @@ function variant(
 }
 
 const lines = "one NDJSON stream, sliding window";
+const streamed = { publish: "one WebSocket, sliding window", consume: "one WebSocket, credit of a window" };
+
+/** One WebSocket, frames of many messages out and receipts in. */
+const publishStream: Publish = async (hotswap, _, stretch) => {
+  await using stream = hotswap.stream();
+  const publisher = stream.publisher(topic, { maxInFlight: stretch.window, maxBatch: stretch.window / 2 });
+  await slide(stretch, (number) => publisher.publishRaw({ payload: message(number) }));
+};
+
+/** What has come is acknowledged in one go, while more of it comes. */
+async function consumeStream(hotswap: HotSwap, stretch: Stretch): Promise<void> {
+  const { count, window, latency, ledger } = stretch;
+  await using stream = hotswap.stream();
+  const consumer = stream.consume(topic, { credit: window, count, ackBatch: window / 2 });
+  const settled: Promise<void>[] = [];
+  for await (const first of consumer) {
+    const deliveredAt = performance.now();
+    const page = [first, ...consumer.takeAvailable(window / 2 - 1)];
+    for (const { payloadBytes } of page) ledger.mark(messageNumber(payloadBytes));
+    const acks = page.map((delivery) => delivery.ack());
+    const done = Promise.all(acks).then(() => {
+      const took = performance.now() - deliveredAt;
+      for (let index = 0; index < page.length; index++) latency.record(took);
+    });
+    settled.push(done);
+    if (stretch.expired()) break;
+  }
+  await Promise.all(settled);
+}
 
 /** The one that peers are compared with. */
-export const hotswap = variant({ name: "hotswap", title: "HotSwap" }, lines, "fsync", publishLines);
+export const hotswap = variant(
+  {
+    name: "hotswap",
+    title: "HotSwap",
+    method: streamed,
+    connect: (endpoint) => connect(endpoint, "fsync", publishStream, consumeStream),
+  },
+  streamed.publish,
+  "fsync",
+  publishStream,
+);
+
+export const hotswapHttp = variant(
+  { name: "hotswap-http", title: "HotSwap, HTTP" },
+  lines,
+  "fsync",
+  publishLines,
+);
 
 /** To be compared with plain Redis Streams: the same server, with the same settings. */
 export const hotswapRedis = variant(
@@ -145,10 +200,12 @@ export const hotswapRedis = variant(
     title: "HotSwap on Redis",
     promise: { publish: "fsync per group", consume: "fsync per group" },
     start: startOnRedis,
+    connect: (endpoint) => connect(endpoint, "fsync", publishStream, consumeStream),
+    method: streamed,
   },
-  lines,
+  streamed.publish,
   "fsync",
-  publishLines,
+  publishStream,
 );
 
 export const hotswapOs = variant({ name: "hotswap-os", title: "HotSwap (os)" }, lines, "os", publishLines);

@@ -1,5 +1,5 @@
 /** All systems of the benchmark, in the order in which a round visits them. */
-import { hotswap, hotswapBatch, hotswapOs, hotswapRedis, hotswapSingle } from "./hotswap.ts";
+import { hotswap, hotswapBatch, hotswapHttp, hotswapOs, hotswapRedis, hotswapSingle } from "./hotswap.ts";
 import { nats, natsAlways } from "./nats.ts";
 import { rabbitmq } from "./rabbitmq.ts";
 import { redis } from "./redis.ts";
@@ -11,6 +11,7 @@ export const systems: readonly System[] = [
   rabbitmq,
   redis,
   hotswapRedis,
+  hotswapHttp,
   hotswapOs,
   hotswapBatch,
   hotswapSingle,
