@@ -11,7 +11,8 @@ const somePattern: fc.Arbitrary<string> = fc.letrec<{ regex: string; atom: strin
   atom: fc.oneof(
     { depthSize: "small" },
     fc.constantFrom("a", "b", "0", "_", " ", ".", "\\d", "\\w", "\\W", "\\s", "[ab]", "[^a]", "[a-c0-9]"),
-    fc.constantFrom("\\b", "\\B", "^", "$", "\\u{1F600}", "\\p{Lu}", "[\\w-]", "\\x41", "é"),
+    // No \B: V8 also looks for it in the middle of a surrogate pair, against ECMA-262 §22.2.7.2.
+    fc.constantFrom("\\b", "^", "$", "\\u{1F600}", "\\p{Lu}", "[\\w-]", "\\x41", "é"),
     tie("regex").map((inner) => `(?:${inner})`),
   ),
   regex: fc.oneof(
@@ -47,6 +48,7 @@ test("escapes, classes and assertions mean what ECMA-262 says", () => {
     ["[^]", ["", "x"]],
     ["^\\uD83D\\uDE00$", ["😀", "x"]],
     ["\\bcat\\b", ["a cat.", "concat", "cat"]],
+    ["\\Bcat\\B", ["a cat.", "concats", "concat", "cat"]],
     ["^$", ["", "a"]],
     ["a|", ["", "b"]],
     ["^[\\b]\\cJ\\0$", ["\b\n\0", "b"]],
