@@ -1,7 +1,7 @@
 /** `hotswap dlq …`: look at the dead letters of a topic, and replay or discard them. */
 import type { Command } from "commander";
 import type { DeadLetterFilter, DeadLetterList, NewReplay, Replay } from "../../client/src/index.ts";
-import { sleep, systemClock } from "../core/clock.ts";
+import { systemClock } from "../core/clock.ts";
 import { integer } from "../platform/settings/kind.ts";
 import { addConnectionOptions, type ConnectionFlags, useServer } from "./connection.ts";
 import { read } from "./option-values.ts";
@@ -17,6 +17,11 @@ type ReplayFlags = Flags & {
 };
 
 const lookEveryMs = 500;
+/** Between two looks nothing else may keep the process alive. */
+const pause = () =>
+  new Promise<void>((resolve) => {
+    systemClock.after(lookEveryMs, resolve, { keepAlive: true });
+  });
 
 export function addDlq(program: Command): void {
   const group = program.command("dlq").description("look at dead letters, and replay or discard them");
@@ -48,7 +53,7 @@ export function addDlq(program: Command): void {
         const { dryRun = false } = flags;
         let replay = await deadLetters.replay(topic, requestOf(flags), { dryRun });
         while (flags.wait && !dryRun && replay.status === "running") {
-          await sleep(systemClock, lookEveryMs);
+          await pause();
           replay = await deadLetters.get(topic, replay.id);
         }
         if (flags.json) printJson(replay);
