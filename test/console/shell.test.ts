@@ -172,6 +172,7 @@ describe("console", options, () => {
       },
       jump: async (page) => {
         await page.getByRole("button", { name: "Go to…" }).click();
+        await page.getByRole("combobox").fill("led"); // pages alone fill the list
         await page.getByRole("option", { name: "ledger" }).waitFor();
       },
       lost: async (page) => {
