@@ -183,11 +183,13 @@ suite("commands", { concurrency: 2 }, () => {
     assert.match((await run(["status"])).stdout, /^HotSwap [\d.]+ {2}development {2}up .*\n {2}Health +ok\n/);
     const { url, health } = await json(["status", "-o", "json"]);
     assert.deepEqual([url, health.status], [server.facts.api, "ok"]);
-    const env = await run(["status", "-o", "env"]);
-    assert.equal(
-      env.stdout,
-      `export HOTSWAP_URL='${server.facts.api}'\nexport HOTSWAP_TOKEN='${server.facts.token}'\n`,
-    );
+    const { api, token, gateway } = server.facts;
+    assert.deepEqual((await run(["status", "-o", "env"])).stdout.split("\n"), [
+      `export HOTSWAP_URL='${api}'`,
+      `export HOTSWAP_TOKEN='${token}'`,
+      `export HOTSWAP_GATEWAY='${gateway}'`,
+      "",
+    ]);
   });
 
   test("audit: export, verify with and without the server, and a change is found", async () => {
