@@ -25,21 +25,25 @@ export function send(url: string, { method, path, headers, body, chunked }: Wire
     };
     const call = request(options, (response) => {
       const chunks: Buffer[] = [];
-      // A stream of events has no end; that it begins is all there is to judge.
-      if (response.headers["content-type"] === "text/event-stream") response.push(null);
-      response.on("data", (chunk) => chunks.push(chunk));
       response.on("error", reject);
-      response.on("end", () => {
-        const text = Buffer.concat(chunks).toString();
+      const answerWith = (text: string) => {
         const names = Object.entries(response.headers).map(([name, value]) => [name, String(value)]);
         const answer = {
           status: response.statusCode!,
           headers: new Headers(names as [string, string][]),
           text,
         };
-        const isJson = /^application\/(problem\+)?json/.test(answer.headers.get("content-type") ?? "");
+        const isJson = /^application\/([\w.]+\+)?json/.test(answer.headers.get("content-type") ?? "");
         resolve({ ...answer, json: isJson && text !== "" ? JSON.parse(text) : undefined });
-      });
+      };
+      // A stream of events has no end; that it begins is all there is to judge.
+      if (response.headers["content-type"] === "text/event-stream") {
+        answerWith("");
+        call.destroy();
+        return;
+      }
+      response.on("data", (chunk) => chunks.push(chunk));
+      response.on("end", () => answerWith(Buffer.concat(chunks).toString()));
     });
     call.on("error", reject);
     if (body && chunked)
