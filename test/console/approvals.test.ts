@@ -40,6 +40,7 @@ describe("approvals in the console", options, () => {
       const dialog = page.getByRole("dialog");
       await dialog.getByLabel("Reason").fill("As agreed on Monday");
       await dialog.getByRole("button", { name: "Approve" }).click();
+      await dialog.waitFor({ state: "detached" }); // until then the reason stands in its field
       await page.getByText("As agreed on Monday").waitFor();
       const { state, reason } = await author.approvals.get(id);
       assert.deepEqual([state, reason], ["approved", "As agreed on Monday"]);
