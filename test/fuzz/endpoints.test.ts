@@ -17,7 +17,7 @@ import { judge, send } from "./wire.ts";
 
 const long = process.env.HOTSWAP_TEST_FUZZ_RUNS;
 const runs = Number(long ?? 150);
-/** The short form stops here for each endpoint, however far it is. */
+/** The short form sends nothing more to an endpoint this long after its first answer. */
 const budgetMs = long ? Number.POSITIVE_INFINITY : 450;
 const seed = Number(process.env.HOTSWAP_TEST_FUZZ_SEED ?? Date.now() % 2 ** 31);
 
@@ -94,13 +94,19 @@ describe(`bad input, seed ${seed}`, () => {
     it(operation.id, async (t) => {
       const statuses = new Map<number, number>();
       const requests = requestsOf(operation, await things(), ann.token!);
+      // fast-check's own time limit counts from before the first request, and fails when none was made in time.
+      let end = Number.POSITIVE_INFINITY;
+      let shrinking = false;
       const property = fc.asyncProperty(requests, async (request) => {
+        if (performance.now() > end && !shrinking) return;
         const answer = await send(server.url, request);
+        if (end === Number.POSITIVE_INFINITY) end = performance.now() + budgetMs;
         statuses.set(answer.status, (statuses.get(answer.status) ?? 0) + 1);
+        shrinking = true;
         judge(server.contract, request, answer, secrets);
+        shrinking = false;
       });
-      const bounds = { interruptAfterTimeLimit: budgetMs, markInterruptAsFailure: false };
-      await fc.assert(property, { numRuns: runs, seed, ...(long ? {} : bounds) });
+      await fc.assert(property, { numRuns: runs, seed });
       t.diagnostic(`${operation.id}: ${JSON.stringify(Object.fromEntries(statuses))}`);
       await worksOn();
     });
