@@ -7,9 +7,9 @@
  * twice take only connections that are well within that time.
  */
 import { isIP } from "node:net";
+import { hash32 } from "../../core/hash.ts";
 import type { Balanced } from "./balance.ts";
 import * as breaker from "./breaker.ts";
-import { hash32 } from "./hash.ts";
 import type { Head } from "./http1/head.ts";
 import { isEjected, type OutlierSettings, observe, outlierSettings } from "./outlier.ts";
 import { type BackendCells, CELL, TIME } from "./shared.ts";

@@ -6,7 +6,7 @@
  * another is usable, and used when none is (panic: a wrong verdict must not make an outage of its own); an open
  * breaker is never passed.
  */
-import { hash32, mix } from "./hash.ts";
+import { hash32, mix } from "../../core/hash.ts";
 import type { Strategy } from "./snapshot.ts";
 
 export interface Balanced {
@@ -174,9 +174,4 @@ const loadOf = (backend: Balanced, weight: number, now: number) =>
 /** What a sticky cookie says: which backend, not its address. */
 export function stickyKey(backend: Balanced): string {
   return mix(backend.hash ^ 0x5bd1e995).toString(36) + backend.hash.toString(36);
-}
-
-/** Whether a caller is exposed at this share of 10,000. Sets nest: who is in stays in when the share grows. */
-export function isExposed(seed: string, unit: string, share: number): boolean {
-  return hash32(unit, hash32(seed)) % 10_000 < share;
 }

@@ -9,10 +9,11 @@
  * Nothing of an answer is sent before its head is there and accepted; from then on a failure can only cut the
  * connection, so that the client never takes a part for the whole.
  */
+import { isExposed } from "../../core/cohort.ts";
 import { type Answer, answerText } from "./answer.ts";
 import { AnswerWriter, chunkText, INLINE_MAX } from "./answer-writer.ts";
 import type { Backend } from "./backend.ts";
-import { type Asker, isExposed } from "./balance.ts";
+import type { Asker } from "./balance.ts";
 import { composeFields, cookieIn, fieldIn, isUpgrade, type RequestBody } from "./compose.ts";
 import type { ProxyContext } from "./context.ts";
 import { type Admission, isRefused, type Refused, type Verdict } from "./guard.ts";
@@ -179,10 +180,10 @@ export class Exchange implements Reply, Asker, Subject, Told {
 
   #variantOf({ settings, stable, exposed }: Route): Variant {
     if (!exposed) return stable;
-    const { seed, unit, share } = settings.split!;
+    const { seed, unit, bound } = settings.split!;
     const name =
       unit.kind === "header" ? this.header(unit.name) : unit.kind === "cookie" ? this.cookie(unit.name) : "";
-    return isExposed(seed, name || this.client, share) ? exposed : stable;
+    return isExposed(seed, name || this.client, bound) ? exposed : stable;
   }
 
   #await(verdict: Promise<Verdict>): void {

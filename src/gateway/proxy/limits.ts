@@ -3,7 +3,7 @@
  * time; a key lives in one of eight places, so nothing is ever searched for long. When all eight are taken by others,
  * the one that is nearest to being full again gives way, which can only let somebody have more, never less.
  */
-import { hash32, mix } from "./hash.ts";
+import { hash32, mix } from "../../core/hash.ts";
 
 const ENTRIES = 131_072;
 const WAYS = 8;

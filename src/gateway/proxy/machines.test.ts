@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { type Asker, Balancer, isExposed } from "./balance.ts";
+import { hash32 } from "../../core/hash.ts";
+import { type Asker, Balancer } from "./balance.ts";
 import { admit, breakerSettings, failed, mayAdmit, stateOf, succeeded, withdrawn } from "./breaker.ts";
-import { hash32 } from "./hash.ts";
 import { afterCheck, HEALTHY, healthSettings } from "./health.ts";
 import { LIMIT_BYTES, RateLimits } from "./limits.ts";
 import { isEjected, observe, outlierSettings } from "./outlier.ts";
@@ -316,19 +316,6 @@ describe("balancing", () => {
     const counts = tally(draw(over({ kind: "round-robin" }, backends), 110));
     assert.deepEqual(counts, { b0: 10, b1: 100 });
     assert.equal(over({ kind: "round-robin" }, backends).choose(0, asker(), [backends[1]!])?.id, "b0");
-  });
-
-  test("cohorts nest, and have the size that was asked for", () => {
-    const users = Array.from({ length: 20_000 }, (_, i) => `user-${i}`);
-    const at = (share: number) => new Set(users.filter((user) => isExposed("seed", user, share)));
-    const [small, large] = [at(1000), at(3000)];
-    assert.ok(small.isSubsetOf(large));
-    assert.ok(
-      Math.abs(small.size - 2000) < 200 && Math.abs(large.size - 6000) < 300,
-      `${small.size} ${large.size}`,
-    );
-    assert.equal(at(0).size, 0);
-    assert.equal(at(10_000).size, users.length);
   });
 });
 

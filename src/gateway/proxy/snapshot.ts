@@ -120,8 +120,8 @@ export interface Split {
     | { readonly kind: "ip" }
     | { readonly kind: "header"; readonly name: string }
     | { readonly kind: "cookie"; readonly name: string };
-  /** Of 10,000. Who is exposed at a share stays exposed at a larger one. */
-  readonly share: number;
+  /** Callers below it are exposed (core/cohort.ts). Who is exposed at a bound stays exposed at a larger one. */
+  readonly bound: number;
   readonly targets: readonly Target[];
   /** Name of the exposed variant; default "canary". */
   readonly variant?: string;

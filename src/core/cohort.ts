@@ -1,0 +1,33 @@
+/**
+ * Who is exposed to a new version: a pure function of a seed, a unit (a caller, an instance, a tenant) and a bound,
+ * the same in every system, node and process. Sets nest: who is exposed at a bound is exposed at every larger one.
+ */
+import { hash32 } from "./hash.ts";
+
+/** Positions lie in [0, SPAN); a bound of SPAN exposes everybody, one of 0 nobody. */
+export const SPAN = 2 ** 32;
+
+export function positionOf(seed: string, unit: string): number {
+  return hash32(unit, hash32(seed));
+}
+
+export function isExposed(seed: string, unit: string, bound: number): boolean {
+  return positionOf(seed, unit) < bound;
+}
+
+/** The bound that exposes this share (0 to 1) of units that nobody can count, such as callers. */
+export function boundOfShare(share: number): number {
+  return Math.round(Math.min(1, Math.max(0, share)) * SPAN);
+}
+
+/**
+ * The bound that exposes the first `count` of these units in the order of their positions, and never less than
+ * `floor`, so that who is exposed stays so when others come and go.
+ */
+export function boundOfCount(seed: string, units: Iterable<string>, count: number, floor = 0): number {
+  if (count <= 0) return floor;
+  const positions = Array.from(units, (unit) => positionOf(seed, unit)).sort((a, b) => a - b);
+  if (positions.length === 0) return floor;
+  const last = positions[Math.min(count, positions.length) - 1]!;
+  return Math.max(floor, last + 1);
+}
