@@ -1,0 +1,138 @@
+/**
+ * What a system implements so that the engine can deploy its things: routes, configurations, plugins. The engine knows
+ * nothing else of them. Desired state is an assignment with a generation; applying it is idempotent, and a target
+ * refuses a generation below the highest that it has seen, so an engine that was frozen changes nothing when it wakes.
+ */
+
+import type { Actor } from "../platform/http/change.ts";
+import type { AnyTx } from "../stores/sql/port.ts";
+
+export const kinds = ["route", "config", "plugin"] as const;
+export type Kind = (typeof kinds)[number];
+
+/** One thing that can be deployed to, such as the configuration `checkout` of a tenant. */
+export interface TargetRef {
+  readonly tenant: string;
+  readonly kind: Kind;
+  /** Unique within tenant and kind: the name of a configuration, the id of a route. */
+  readonly name: string;
+}
+
+/** An immutable, content-addressed version of the thing. */
+export interface Version {
+  /** As people know it: `7`. */
+  readonly id: string;
+  /** SHA-256 of its canonical text, hexadecimal. */
+  readonly hash: string;
+}
+
+/** Who has which version: units below `bound` have `to`, the others `from` (core/cohort.ts). */
+export interface Assignment {
+  readonly seed: string;
+  /** From 0 (nobody) to SPAN (everybody). */
+  readonly bound: number;
+  /** Undefined when there was none before: units that are not exposed have nothing. */
+  readonly from: Version | undefined;
+  readonly to: Version;
+  /** Grows with every change of what this target should be, over all its deployments. */
+  readonly generation: number;
+  readonly deployment: string;
+}
+
+/** What a request to deploy comes to, checked and with its version made. */
+export interface Resolved {
+  readonly ref: TargetRef;
+  readonly from: Version | undefined;
+  readonly to: Version;
+  /** For freezes, approvals and restricted tokens; undefined is none. */
+  readonly environment: string | undefined;
+  /** Instances can be counted; callers cannot. */
+  readonly inventory: "counted" | "shares";
+  /** Percent; the defaults of a canary of this kind. */
+  readonly phases: readonly number[];
+  /** Whether somebody else must approve before it starts. */
+  readonly needsApproval: boolean;
+  /** For people: "configuration checkout, version 6 to 7". */
+  readonly summary: string;
+}
+
+/** Counts of one cohort within one interval. Whole numbers ≥ 0; errors and slow are among requests. */
+export interface Counts {
+  readonly requests: number;
+  readonly errors: number;
+  /** Requests that were slower than the unit's own bound, when it counts them itself. */
+  readonly slow?: number;
+  /** How many requests took at most `latencyBoundsMs[i]` and more than the one before; the last is everything above. */
+  readonly latency?: readonly number[];
+  /** Events by name, among requests as errors are. */
+  readonly custom?: Readonly<Record<string, number>>;
+}
+
+/** Both cohorts in the same interval. */
+export interface Sample {
+  /** Milliseconds since 1970 at its end. */
+  readonly at: number;
+  readonly canary: Counts;
+  readonly control: Counts;
+  /** Upper bounds of `latency`, ascending; one fewer than its entries. */
+  readonly latencyBoundsMs?: readonly number[];
+}
+
+/** A unit that did not take the version. */
+export interface UnitFailure {
+  readonly unit: string;
+  readonly reason: string;
+}
+
+export interface Observation {
+  /** The highest generation that the target has taken up. */
+  readonly generation: number;
+  /** Units that there are; 0 when they cannot be counted. */
+  readonly units: number;
+  /** Of these, how many should have `to`. */
+  readonly exposed: number;
+  /** Of the exposed, how many say that they run it. */
+  readonly applied: number;
+  /** Of the others, how many say that they run `from` (or nothing, when there was none). */
+  readonly restored: number;
+  /** Exposed units that refused it, or ended just after they took it. All of them are counted, some are named. */
+  readonly failed: number;
+  readonly failures: readonly UnitFailure[];
+  /** Since the last observation with this cursor; empty when nothing is measured. */
+  readonly samples: readonly Sample[];
+  /** To be handed back with the next call. JSON. */
+  readonly cursor: unknown;
+}
+
+export interface Smoke {
+  /** A path at the new version's backends; default `/`. */
+  readonly path: string;
+  /** How often each is asked; all must answer below 400. */
+  readonly requests: number;
+}
+
+export interface Target {
+  readonly kind: Kind;
+  /**
+   * Checks what the body says of the thing itself and makes or finds the version, within the transaction that creates
+   * the deployment. Throws errors of the catalogue with pointers into the body.
+   */
+  resolve(tx: AnyTx, actor: Actor, body: Readonly<Record<string, unknown>>): Promise<Resolved>;
+  /** Makes the assignment the desired state. Idempotent. Throws `deployment_fenced` for an old generation. */
+  apply(ref: TargetRef, assignment: Assignment): Promise<void>;
+  /** The bound that exposes `count` units or this share of them, never below `floor`. */
+  boundOf(
+    ref: TargetRef,
+    seed: string,
+    wanted: { readonly share: number } | { readonly count: number },
+    floor: number,
+  ): Promise<number>;
+  observe(ref: TargetRef, assignment: Assignment, cursor: unknown): Promise<Observation>;
+  /** Requests to the new version that no caller sees. Undefined when the kind has nothing to ask. */
+  smoke?(ref: TargetRef, assignment: Assignment, smoke: Smoke): Promise<readonly UnitFailure[]>;
+  /**
+   * The end: `version` is the only one from now on, and what was kept for the other may go. Idempotent, fenced as
+   * `apply` is. The target audits it in the name of the deployment.
+   */
+  settle(ref: TargetRef, assignment: Assignment, version: "from" | "to"): Promise<void>;
+}
