@@ -20,6 +20,12 @@ export function boundOfShare(share: number): number {
   return Math.round(Math.min(1, Math.max(0, share)) * SPAN);
 }
 
+/** How many of so many units this share (0 to 1) is: rounded up, so that a small share of few units is one of them. */
+export function countOfShare(share: number, units: number): number {
+  // 7 / 100 * 100 is 7.000000000000001.
+  return Math.min(units, Math.ceil(share * units - 1e-6));
+}
+
 /**
  * The bound that exposes the first `count` of these units in the order of their positions, and never less than
  * `floor`, so that who is exposed stays so when others come and go.

@@ -6,10 +6,10 @@
  * What comes back is facts to be written first, then at most one effect. Rollback comes before everything else and waits
  * for nothing: no gate, no freeze, no pause.
  */
-import { SPAN } from "../core/cohort.ts";
+import { countOfShare, SPAN } from "../core/cohort.ts";
 import type { Step } from "./plan.ts";
-import { type Cause, type Event, type HoldReason, isEnded, type State } from "./state.ts";
-import type { Observation } from "./target.ts";
+import { type Cause, type Event, elapsedOf, type HoldReason, isEnded, type State } from "./state.ts";
+import type { Observation, UnitFailure } from "./target.ts";
 
 /** What the judge says of the samples since the exposure began. */
 export interface Verdict {
@@ -23,8 +23,10 @@ export interface Verdict {
 export type Undecided = "hold" | "rollback" | "pass";
 
 export interface Rules {
-  /** So many of the exposed units, as a share, may fail. */
+  /** So many of the units that a step is to expose, as a share, may fail. */
   readonly failureBudget: number;
+  /** Fewer failed units than this are no failure, whatever the budget. */
+  readonly minFailures: number;
   readonly onInsufficient: Undecided;
   readonly onInconclusive: Undecided;
 }
@@ -51,12 +53,12 @@ export interface Facts {
   /** Undefined when nothing was judged yet. */
   readonly verdict: Verdict | undefined;
   readonly rules: Rules;
-  /** Compiled for the units that there are; used when it starts. */
-  readonly plan: readonly Step[];
+  /** Compiled for the units that there are; used when it starts. Undefined while nobody can count them. */
+  readonly plan: readonly Step[] | undefined;
 }
 
 export type Effect =
-  /** Ask the target for the bound, write `exposed`, apply. */
+  /** Ask the target for the bound (a share of 0 is a bound of 0), write `exposed`, apply. */
   | { readonly type: "expose"; readonly wanted: { readonly share: number } | { readonly count: number } }
   /** Apply what is desired once more: the target does not have it yet. */
   | { readonly type: "apply" }
@@ -67,25 +69,46 @@ export type Effect =
 export interface Decision {
   readonly events: readonly Event[];
   readonly effect?: Effect;
-  /** Look again no later than then; undefined: when something happens. */
+  /** Look again no later than then, whatever becomes of the effect; undefined when it has ended. */
   readonly wakeAt?: number;
 }
 
 /** How long a rollback waits for units that do not answer. They get the old version when they come back. */
 const RESTORE_MS = 30_000;
 
-const NOTHING: Decision = { events: [] };
+/** Between looks at what goes on, and at what stands still. */
+const LOOK_MS = 250;
+const IDLE_MS = 1_000;
 
 export function decide(state: State, facts: Facts): Decision {
-  if (isEnded(state)) return NOTHING;
+  if (isEnded(state)) return { events: [] };
+  if (state.settling) return settle(state.settling, facts);
   if (state.rollback) return rollBack(state, facts);
   if (state.startedAt === undefined) return begin(state, facts);
   return failure(state, facts) ?? proceed(state, facts);
 }
 
+const wait = ({ now }: Facts, ms: number, events: readonly Event[] = []): Decision => ({
+  events,
+  wakeAt: now + ms,
+});
+
+const apply = ({ now }: Facts): Decision => ({
+  events: [],
+  effect: { type: "apply" },
+  wakeAt: now + LOOK_MS,
+});
+
+const settle = (version: "from" | "to", { now }: Facts, events: readonly Event[] = []): Decision => ({
+  events,
+  effect: { type: "settle", version },
+  wakeAt: now + LOOK_MS,
+});
+
 // Before it starts
 
-function begin(state: State, { gates, now, plan }: Facts): Decision {
+function begin(state: State, facts: Facts): Decision {
+  const { gates, plan } = facts;
   if (gates.approval === "refused") return end("cancelled", "The approval was refused.");
   if (gates.dependency.state === "failed") return end("cancelled", gates.dependency.detail);
   if (gates.group.state === "failed") return end("cancelled", gates.group.detail);
@@ -97,64 +120,89 @@ function begin(state: State, { gates, now, plan }: Facts): Decision {
     ["dependency", gates.dependency.state === "pending" ? gates.dependency.detail : undefined],
   ];
   const events = closed.flatMap(([reason, detail]) => holdWhile(state, reason, detail));
-  const isPaused = state.holds.some(({ reason }) => reason === "manual");
-  if (isPaused || closed.some(([, detail]) => detail !== undefined)) return { events, wakeAt: now + 1_000 };
-  return { events: [...events, { type: "started", plan }, { type: "step", index: 0 }], wakeAt: now };
+  const isClosed = isHeld(state, "manual") || closed.some(([, detail]) => detail !== undefined);
+  if (isClosed || !plan) return wait(facts, IDLE_MS, events);
+  return wait(facts, 0, [...events, { type: "started", plan }, { type: "step", index: 0 }]);
 }
+
+const isHeld = (state: State, reason: HoldReason) => state.holds.some((hold) => hold.reason === reason);
 
 /** Makes the hold be there exactly while there is a detail. */
 function holdWhile(state: State, reason: HoldReason, detail: string | undefined): Event[] {
-  const isHeld = state.holds.some((hold) => hold.reason === reason);
-  if (detail !== undefined && !isHeld) return [{ type: "held", reason, detail }];
-  return detail === undefined && isHeld ? [{ type: "released", reason }] : [];
+  if (detail !== undefined && !isHeld(state, reason)) return [{ type: "held", reason, detail }];
+  return detail === undefined && isHeld(state, reason) ? [{ type: "released", reason }] : [];
 }
 
 // Going back
 
-function rollBack(state: State, { observed, gates, now }: Facts): Decision {
+function rollBack(state: State, facts: Facts): Decision {
+  const { observed, gates, now } = facts;
   if (state.generation === 0) return end("cancelled", state.rollback!.reason);
-  if (!gates.mayRollBack) return { events: [], wakeAt: now + 250 };
+  if (!gates.mayRollBack) return wait(facts, LOOK_MS);
   if (state.bound !== 0) return { events: [], effect: { type: "expose", wanted: { share: 0 } }, wakeAt: now };
-  if (state.settling) return { events: [], effect: { type: "settle", version: "from" } };
-  if (!observed || observed.generation < state.generation) {
-    return { events: [], effect: { type: "apply" }, wakeAt: now + 250 };
-  }
+  if (!isTakenUp(state, observed)) return apply(facts);
   const isRestored = observed.restored >= observed.units || now - state.exposedAt > RESTORE_MS;
-  if (!isRestored) return { events: [], wakeAt: now + 250 };
-  return { events: [{ type: "settling", version: "from" }], effect: { type: "settle", version: "from" } };
+  return isRestored ? settle("from", facts, [{ type: "settling", version: "from" }]) : wait(facts, LOOK_MS);
+}
+
+function isTakenUp({ generation }: State, observed: Observation | undefined): observed is Observation {
+  return observed !== undefined && observed.generation >= generation;
 }
 
 /** What takes a deployment back by itself; undefined when nothing does. */
-function failure(state: State, { observed, verdict, gates, rules }: Facts): Decision | undefined {
-  if (gates.group.state === "failed") return goBack("group", gates.group.detail);
-  const { smoked } = state;
-  if (smoked && smoked.length > 0)
-    return goBack("smoke", `${smoked[0]!.unit}: ${smoked[0]!.reason}${others(smoked.length - 1)}`);
-  const isSeen = observed !== undefined && observed.generation >= state.generation;
-  if (isSeen && observed.failed > budgetOf(observed, rules)) {
-    const [first] = observed.failures;
-    const what = first ? `${first.unit}: ${first.reason}` : "units did not take the version";
-    return goBack("failures", what + others(observed.failed - 1));
-  }
-  if (verdict?.outcome === "fail") return goBack("judge", verdict.reasons.join(" "));
+function failure(state: State, facts: Facts): Decision | undefined {
+  const { observed, verdict, gates } = facts;
+  if (gates.group.state === "failed") return goBack(facts, "group", gates.group.detail);
+  const [refusal, ...more] = state.smoked ?? [];
+  if (refusal) return goBack(facts, "smoke", named(refusal, more.length));
+  const isFailing = isTakenUp(state, observed) && hasFailed(state, observed, facts.rules);
+  if (isFailing) return goBack(facts, "failures", named(observed.failures[0], observed.failed - 1));
+  if (verdict?.outcome === "fail") return goBack(facts, "judge", verdict.reasons.join(" "));
   return undefined;
 }
 
-const others = (count: number) => (count > 0 ? ` (and ${count} more)` : "");
+function named(failure: UnitFailure | undefined, others: number): string {
+  const what = failure ? `${failure.unit}: ${failure.reason}` : "units did not take the version";
+  return others > 0 ? `${what} (and ${others} more)` : what;
+}
 
-const budgetOf = ({ units }: Observation, { failureBudget }: Rules) => Math.floor(units * failureBudget);
+/** A version that ends the one unit that tries it first would end them all: no budget covers that. */
+function hasFailed(state: State, observed: Observation, rules: Rules, silent = 0): boolean {
+  if (isProbing(state) && (observed.crashed ?? 0) > 0) return true;
+  const allowed = Math.max(Math.floor(goalOf(state, observed) * rules.failureBudget), rules.minFailures - 1);
+  return observed.failed + silent > allowed;
+}
 
-function goBack(cause: Cause, reason: string): Decision {
-  return { events: [{ type: "rollback", cause, reason }], wakeAt: 0 };
+/** One unit tries the version, or has just done so. */
+function isProbing({ plan, step }: State): boolean {
+  return [plan[step], plan[step - 1]].some((one) => one?.kind === "expose" && one.count !== undefined);
+}
+
+/** How many units the step is to expose; a probe stands for the step that it opens. */
+function goalOf(state: State, { units, exposed }: Observation): number {
+  const opened = state.plan.slice(state.step).find((step) => step.kind === "expose" && !step.count);
+  const step = isProbing(state) ? opened : state.plan[state.step];
+  if (step?.kind === "switch") return Math.max(exposed, units);
+  return step?.kind === "expose" ? Math.max(exposed, countOfShare(step.share, units)) : exposed;
+}
+
+function goBack(facts: Facts, cause: Cause, reason: string): Decision {
+  return wait(facts, 0, [{ type: "rollback", cause, reason }]);
 }
 
 // Going on
 
 function proceed(state: State, facts: Facts): Decision {
+  const { observed, gates } = facts;
   const step = state.plan[state.step];
-  if (!step) return end("failed", `There is no step ${state.step}.`);
-  const isPaused = state.holds.some(({ reason }) => reason === "manual" || reason === "inconclusive");
-  if (isPaused) return { events: [], wakeAt: facts.now + 1_000 };
+  if (!step) return goBack(facts, "failures", `There is no step ${state.step}.`);
+  const isLagging = state.generation > 0 && observed !== undefined && !isTakenUp(state, observed);
+  if (isLagging && !(step.kind === "expose" || step.kind === "switch")) return apply(facts);
+  if (isHeld(state, "manual") || isHeld(state, "inconclusive")) return wait(facts, IDLE_MS);
+  if (isHeld(state, "freeze")) {
+    if (gates.freeze !== undefined) return wait(facts, IDLE_MS);
+    return wait(facts, 0, [{ type: "released", reason: "freeze" }]);
+  }
   if (state.promotion && step.kind !== "expose" && step.kind !== "switch" && step.kind !== "retire")
     return advance(state, facts, "promoted");
   switch (step.kind) {
@@ -165,11 +213,11 @@ function proceed(state: State, facts: Facts): Decision {
     case "bake":
       return bake(state, step, facts);
     case "gate":
-      return { events: holdWhile(state, "manual", "Promote it when it may go on.") };
+      return wait(facts, IDLE_MS, holdWhile(state, "manual", "Promote it when it may go on."));
     case "smoke":
       return state.smoked
         ? advance(state, facts, "smoke test passed")
-        : { events: [], effect: { type: "smoke" } };
+        : { events: [], effect: { type: "smoke" }, wakeAt: facts.now + LOOK_MS };
     case "retire":
       return retire(state, step, facts);
   }
@@ -180,92 +228,89 @@ type StepOf<Kind extends Step["kind"]> = Extract<Step, { kind: Kind }>;
 /** Done when all that are exposed run it, or so few do not that the budget allows it. */
 function expose(state: State, step: StepOf<"expose">, facts: Facts): Decision {
   const { observed, rules, now } = facts;
-  const seen = observed && observed.generation >= state.generation ? observed : undefined;
-  if (state.exposedIn !== state.step) return { events: [], effect: exposure(step, seen), wakeAt: now };
-  if (!seen) return { events: [], effect: { type: "apply" }, wakeAt: now + 100 };
-  const silent = Math.max(0, seen.exposed - seen.applied - seen.failed);
-  const isWhole = step.count !== undefined || state.bound >= Math.round(step.share * SPAN);
-  if (silent > 0 && now - state.exposedAt > step.timeoutMs) {
-    const allowed = budgetOf(seen, rules);
-    if (seen.failed + silent > allowed) {
-      return goBack(
-        "timeout",
-        `${silent} of ${seen.exposed} units did not answer in ${step.timeoutMs / 1000} s.`,
-      );
-    }
-  } else if (silent > 0 && !mayGoOn(step, silent, isWhole, seen)) return { events: [], wakeAt: now + 250 };
-  const target = Math.ceil(step.share * seen.units);
-  if (step.concurrency !== undefined && seen.units > 0 && seen.exposed < target) {
-    const count = Math.min(target, seen.exposed - silent + step.concurrency);
-    return {
-      events: [],
-      effect: { type: "expose", wanted: count >= target ? { share: step.share } : { count } },
-    };
+  const isFirst = state.exposedIn !== state.step;
+  if (isFirst && step.concurrency === undefined) return exposeMore(state, wantedOf(step), facts);
+  if (!isTakenUp(state, observed)) {
+    if (!observed) return wait(facts, LOOK_MS);
+    if (isFirst || now - state.exposedAt <= step.timeoutMs) return apply(facts);
+    return goBack(facts, "timeout", `The target did not take it up in ${step.timeoutMs / 1000} s.`);
   }
-  return silent > 0 && now - state.exposedAt <= step.timeoutMs
-    ? { events: [], wakeAt: now + 250 }
-    : advance(state, facts, `${seen.applied} of ${seen.exposed} run it`);
+  const silent = Math.max(0, observed.exposed - observed.applied - observed.failed);
+  // Silent units of earlier steps were waited for, and the budget allowed them.
+  const isLate = isFirst || now - state.exposedAt > step.timeoutMs;
+  if (isLate && !isFirst && silent > 0 && hasFailed(state, observed, rules, silent)) {
+    const seconds = step.timeoutMs / 1000;
+    return goBack(facts, "timeout", `${silent} of ${observed.exposed} units did not answer in ${seconds} s.`);
+  }
+  const onTheirWay = isLate ? 0 : silent;
+  const more = moreOf(state, step, observed, onTheirWay);
+  if (more) return exposeMore(state, more, facts);
+  if (onTheirWay > 0) return wait(facts, LOOK_MS);
+  return advance(state, facts, `${observed.applied} of ${observed.exposed} run it`);
 }
 
-/** With a limit of how many are on their way, the next ones follow before all of the last are there. */
-function mayGoOn(
-  { concurrency, share }: StepOf<"expose">,
-  silent: number,
-  isWhole: boolean,
-  seen: Observation,
-) {
-  return concurrency !== undefined && !isWhole && silent < concurrency && seen.exposed < share * seen.units;
+type Wanted = Extract<Effect, { type: "expose" }>["wanted"];
+
+const wantedOf = ({ share, count }: StepOf<"expose">): Wanted =>
+  count === undefined ? { share } : { count };
+
+/** A freeze holds it before more are exposed. */
+function exposeMore(state: State, wanted: Wanted, { now, gates }: Facts): Decision {
+  const events = holdWhile(state, "freeze", gates.freeze);
+  if (gates.freeze !== undefined) return { events, wakeAt: now + IDLE_MS };
+  return { events, effect: { type: "expose", wanted }, wakeAt: now + LOOK_MS };
 }
 
-function exposure(step: StepOf<"expose">, seen: Observation | undefined): Effect {
-  if (step.count !== undefined) return { type: "expose", wanted: { count: step.count } };
-  const { concurrency } = step;
-  const isLimited = concurrency !== undefined && seen !== undefined && seen.units > 0;
-  const already = isLimited ? seen.exposed : 0;
-  const isAll = !isLimited || already + concurrency >= Math.ceil(step.share * seen.units);
-  return { type: "expose", wanted: isAll ? { share: step.share } : { count: already + concurrency } };
+/** Who follows before, or after, all of the last are there; undefined when nobody does. */
+function moreOf(state: State, step: StepOf<"expose">, observed: Observation, onTheirWay: number) {
+  const { share, count, concurrency } = step;
+  const { units, exposed, applied } = observed;
+  // A probe that refused the version proved nothing: another one tries.
+  if (count !== undefined)
+    return onTheirWay === 0 && applied < count && exposed < units ? { count: exposed + 1 } : undefined;
+  if (concurrency === undefined) return undefined;
+  const goal = countOfShare(share, units);
+  const isWhole = state.exposedIn === state.step && (share < 1 || state.bound >= SPAN);
+  if (exposed >= goal) return isWhole ? undefined : { share };
+  const next = exposed + concurrency - onTheirWay;
+  if (next <= exposed) return undefined;
+  return next >= goal ? { share } : { count: next };
 }
 
 function bake(state: State, { minMs, maxMs, checks }: StepOf<"bake">, facts: Facts): Decision {
-  const { now, verdict, rules } = facts;
-  const elapsed = now - state.stepAt;
-  if (checks === "winner" && verdict?.winner === "control")
-    return goBack("judge", `The old version is better. ${verdict.reasons.join(" ")}`);
-  if (checks === "winner" && verdict?.winner === "canary")
-    return advance(state, facts, "the new version won");
-  if (elapsed < minMs) return { events: [], wakeAt: Math.min(state.stepAt + minMs, now + 1_000) };
+  const { now, observed, verdict, rules } = facts;
+  const elapsed = elapsedOf(state, now);
+  const winner = checks === "winner" ? verdict?.winner : undefined;
+  if (winner === "control")
+    return goBack(facts, "judge", `The old version is better. ${verdict!.reasons.join(" ")}`);
+  if (elapsed < minMs) return wait(facts, Math.min(minMs - elapsed, IDLE_MS));
+  // Nobody knows that no unit failed.
+  if (!observed) return wait(facts, LOOK_MS);
+  if (winner === "canary") return advance(state, facts, "the new version won");
   if (checks === "signals") return advance(state, facts, "no unit failed");
   const outcome = verdict?.outcome ?? "insufficient";
   if (checks === "judge" && outcome === "pass") return advance(state, facts, "passed");
-  if (elapsed < maxMs) return { events: [], wakeAt: now + 1_000 };
+  if (elapsed < maxMs) return wait(facts, IDLE_MS);
   const policy = outcome === "insufficient" ? rules.onInsufficient : rules.onInconclusive;
   const why = verdict?.reasons.join(" ") ?? "Nothing was measured.";
   if (policy === "pass") return advance(state, facts, `${outcome}, and the policy is to go on`);
-  if (policy === "rollback") return goBack("judge", `${outcome}: ${why}`);
-  return { events: holdWhile(state, "inconclusive", why) };
+  if (policy === "rollback") return goBack(facts, "judge", `${outcome}: ${why}`);
+  return wait(facts, IDLE_MS, holdWhile(state, "inconclusive", why));
 }
 
-function retire(state: State, { delayMs }: StepOf<"retire">, { now, gates }: Facts): Decision {
-  if (state.settling) return { events: [], effect: { type: "settle", version: "to" } };
+/** Waits for its group, then keeps the old version for a while; after `settling` there is no way back. */
+function retire(state: State, { delayMs }: StepOf<"retire">, facts: Facts): Decision {
+  const { now, gates } = facts;
   const events = holdWhile(state, "dependency", gates.group.state === "end" ? undefined : gates.group.detail);
-  if (gates.group.state !== "end") return { events, wakeAt: now + 1_000 };
-  if (now - state.stepAt < delayMs && !state.promotion)
-    return { events, wakeAt: Math.min(state.stepAt + delayMs, now + 1_000) };
-  return {
-    events: [...events, { type: "settling", version: "to" }],
-    effect: { type: "settle", version: "to" },
-  };
+  if (gates.group.state !== "end") return wait(facts, IDLE_MS, events);
+  const left = state.promotion ? 0 : delayMs - elapsedOf(state, now);
+  if (left > 0) return wait(facts, Math.min(left, IDLE_MS), events);
+  return settle("to", facts, [...events, { type: "settling", version: "to" }]);
 }
 
-/** On to the next step. A freeze holds it where that would expose more. */
-function advance(state: State, { now, gates }: Facts, why: string): Decision {
+function advance(state: State, facts: Facts, why: string): Decision {
   const index = state.promotion === "full" ? lastExposure(state) : state.step + 1;
-  const step = state.plan[index];
-  const exposes = step?.kind === "expose" || step?.kind === "switch";
-  const freeze = exposes ? gates.freeze : undefined;
-  const events = holdWhile(state, "freeze", freeze);
-  if (freeze !== undefined) return { events, wakeAt: now + 1_000 };
-  return { events: [...events, { type: "step", index, why }], wakeAt: now };
+  return wait(facts, 0, [{ type: "step", index, why }]);
 }
 
 /** A full promotion leaves out what lies between; what is at the last exposure already goes on from there. */

@@ -20,7 +20,7 @@ export type Step =
       readonly share: number;
       /** Instead of the share: so many units, where they can be counted. */
       readonly count?: number;
-      /** So many units may be on their way at once; default all. */
+      /** So many units may be on their way at once, where they can be counted; default all. */
       readonly concurrency?: number;
       /** Until units that do not answer count as failed. */
       readonly timeoutMs: number;
@@ -66,7 +66,13 @@ export interface Inventory {
   readonly units: number;
 }
 
-/** Pure. The inventory counts as it is now; who comes later is exposed or not by its position. */
+/**
+ * Pure. The inventory counts as it is now; who comes later is exposed or not by its position.
+ *
+ * Where units can be counted, one goes first in every strategy that has no other trial, direct and rolling too: a
+ * version that ends its readers must not meet two of them. It costs one answer and `probeSeconds`; a concurrency limit
+ * alone would let as many units end as it lets go at once.
+ */
 export function planOf(spec: StrategySpec, inventory: Inventory): Step[] {
   const timeoutMs = spec.ackTimeoutSeconds * 1000;
   const bake = (checks: "signals" | "judge" | "winner", seconds = spec.bakeSeconds): Step => ({
@@ -80,44 +86,35 @@ export function planOf(spec: StrategySpec, inventory: Inventory): Step[] {
     ...(concurrency !== undefined && { concurrency }),
   });
   const retire = (seconds: number): Step => ({ kind: "retire", delayMs: seconds * 1000 });
+  const gate: Step[] = spec.isManual ? [{ kind: "gate", gate: "manual" }] : [];
+  const last = spec.bakeSeconds > 0 ? [bake("judge")] : [];
   const probe: Step[] =
-    inventory.kind === "counted" && inventory.units > 1
+    inventory.kind === "counted"
       ? [{ kind: "expose", share: 0, count: 1, timeoutMs }, bake("signals", spec.probeSeconds)]
       : [];
   switch (spec.strategy) {
     case "direct":
-      return [expose(1, spec.concurrency), ...(spec.bakeSeconds > 0 ? [bake("judge")] : []), retire(0)];
+      return [...probe, expose(1, spec.concurrency), ...last, retire(0)];
     case "canary":
       return [...probe, ...canarySteps(spec, expose, bake), retire(0)];
     case "emergency":
-      return [
-        ...probe,
-        expose(0.05),
-        bake("signals", 3),
-        expose(1),
-        ...(spec.bakeSeconds > 0 ? [bake("judge")] : []),
-        retire(0),
-      ];
+      return [...probe, expose(0.05), bake("signals", 3), expose(1), ...last, retire(0)];
     case "rolling":
-      return [...rollingSteps(spec, inventory, expose, bake), retire(0)];
+      return [...probe, ...rollingSteps(spec, inventory, expose, bake), ...last, retire(0)];
     case "blue-green":
       return [
         expose(0),
         ...(spec.smoke ? [{ kind: "smoke", smoke: spec.smoke } as const] : []),
         ...(spec.verifySeconds > 0 ? [bake("signals", spec.verifySeconds)] : []),
-        ...(spec.isManual ? [{ kind: "gate", gate: "manual" } as const] : []),
+        ...gate,
         { kind: "switch", timeoutMs },
         bake("judge"),
         retire(spec.keepWarmSeconds),
       ];
     case "ab":
       return [
-        ...probe,
-        expose(spec.split / 100),
-        bake("winner"),
-        ...(spec.isManual ? [{ kind: "gate", gate: "manual" } as const] : []),
-        { kind: "switch", timeoutMs },
-        retire(0),
+        ...[...probe, expose(spec.split / 100), bake("winner")],
+        ...[...gate, { kind: "switch", timeoutMs } as const, retire(0)],
       ];
   }
 }
@@ -133,16 +130,24 @@ function canarySteps({ phases, isManual }: StrategySpec, expose: Expose, bake: B
   ]);
 }
 
-/** A batch is never larger than what may be unavailable at once. */
+const BATCHES_MAX = 200;
+
+/**
+ * A batch is never larger than what may be unavailable at once, and the limit holds when units come and go. Of more
+ * batches than a plan may have, several follow each other without the interval.
+ */
 function rollingSteps(spec: StrategySpec, { kind, units }: Inventory, expose: Expose, bake: Bake): Step[] {
   const { batchSize, maxUnavailable, intervalSeconds } = spec;
   const total = kind === "counted" ? Math.max(1, units) : 100;
   const size = Math.max(1, Math.min(batchSize, maxUnavailable));
-  const batches = Math.ceil(total / size);
-  return Array.from({ length: batches }, (_, index) => index + 1).flatMap((batch) => {
-    const share = batch === batches ? 1 : (batch * size) / total;
-    const rest = batch === batches && spec.bakeSeconds > 0 ? bake("judge") : bake("signals", intervalSeconds);
-    return [expose(share), rest];
+  const batches = Math.min(Math.ceil(total / size), BATCHES_MAX);
+  const stride = Math.ceil(total / size / batches) * size;
+  const shares = Array.from({ length: Math.ceil(total / stride) }, (_, index) =>
+    Math.min(1, ((index + 1) * stride) / total),
+  );
+  return shares.flatMap((share) => {
+    const interval = share < 1 ? [bake("signals", intervalSeconds)] : [];
+    return [expose(share, size), ...interval];
   });
 }
 

@@ -117,9 +117,17 @@ export const isEnded = ({ status }: Pick<State, "status">): boolean =>
 /** From 0 to 1: how much of the target should have the new version. Of counted units it is nearly so. */
 export const shareOf = ({ bound }: State): number => bound / SPAN;
 
-/** Pure and total: an event that does not fit changes nothing, as it was decided on another state. */
+/** How long the step has gone on, without the time that it was held. */
+export function elapsedOf({ stepAt, holds }: State, now: number): number {
+  return Math.max(0, Math.min(now, ...holds.map(({ since }) => since)) - stepAt);
+}
+
+/**
+ * Pure and total: an event that does not fit changes nothing, as it was decided on another state. `settling` is the
+ * point of no return: what comes after it, a rollback too, comes too late.
+ */
 export function fold(state: State, event: Event, at: number): State {
-  if (isEnded(state)) return state;
+  if (isEnded(state) || (state.settling && event.type !== "ended")) return state;
   switch (event.type) {
     case "created":
       return { ...state, stepAt: at };
@@ -128,42 +136,59 @@ export function fold(state: State, event: Event, at: number): State {
     case "released":
       return release(state, event.reason, at);
     case "started":
-      return {
-        ...state,
-        status: "running",
-        plan: event.plan,
-        step: -1,
-        stepAt: at,
-        startedAt: at,
-        holds: [],
-      };
+      return start(state, event.plan, at);
     case "step":
-      return { ...state, step: event.index, stepAt: at, promotion: next(state), smoked: undefined };
-    case "exposed": {
-      const { bound, generation } = event;
-      return { ...state, bound, generation, exposedAt: at, exposedIn: state.step };
-    }
+      return step(state, event.index, at);
+    case "exposed":
+      return expose(state, event, at);
     case "smoked":
-      return { ...state, smoked: event.failures };
+      return state.plan[state.step]?.kind === "smoke" ? { ...state, smoked: event.failures } : state;
     case "promoted":
       return promote(state, event.full, at);
     case "rollback": {
       const { cause, reason, by } = event;
       if (state.rollback) return state;
       const rollback = { cause, reason, at, ...(by !== undefined && { by }) };
-      return { ...state, status: "rolling_back", rollback, holds: [], settling: undefined, stepAt: at };
+      return { ...state, status: "rolling_back", rollback, holds: [], stepAt: at };
     }
     case "settling":
-      return { ...state, settling: event.version };
+      return (event.version === "from") === (state.rollback !== undefined)
+        ? { ...state, settling: event.version }
+        : state;
     case "ended":
-      return { ...state, status: event.status, endedAt: at, holds: [], detail: event.detail };
+      return end(state, event, at);
   }
+}
+
+function start(state: State, plan: readonly Step[], at: number): State {
+  if (state.startedAt !== undefined || state.rollback) return state;
+  return { ...state, status: "running", plan, step: -1, stepAt: at, startedAt: at, holds: [] };
+}
+
+/** Only on: a step that was left does not come again. */
+function step(state: State, index: number, at: number): State {
+  if (state.rollback || index <= state.step || index >= state.plan.length) return state;
+  return { ...state, step: index, stepAt: at, promotion: next(state), smoked: undefined };
+}
+
+/** Who is exposed stays so, until it goes back for all. */
+function expose(state: State, { bound, generation }: Extract<Event, { type: "exposed" }>, at: number): State {
+  const fits = state.rollback ? bound === 0 : bound >= state.bound;
+  if (generation <= state.generation || !fits) return state;
+  return { ...state, bound, generation, exposedAt: at, exposedIn: state.step };
+}
+
+/** What the target knows of must be settled first. */
+function end(state: State, { status, detail }: Extract<Event, { type: "ended" }>, at: number): State {
+  const settled = status === "succeeded" ? "to" : status === "rolled_back" ? "from" : undefined;
+  const fits = status === "failed" || (settled ? state.settling === settled : state.generation === 0);
+  return fits ? { ...state, status, endedAt: at, holds: [], detail } : state;
 }
 
 const running = (state: State): Status => (state.startedAt === undefined ? "pending" : "running");
 
 function hold(state: State, { reason, detail }: Extract<Event, { type: "held" }>, at: number): State {
-  if (state.status === "rolling_back" || state.holds.some((held) => held.reason === reason)) return state;
+  if (state.rollback || state.holds.some((held) => held.reason === reason)) return state;
   const held: Hold = { reason, since: at, ...(detail !== undefined && { detail }) };
   return { ...state, status: "held", holds: [...state.holds, held] };
 }
@@ -172,10 +197,12 @@ function hold(state: State, { reason, detail }: Extract<Event, { type: "held" }>
 function release(state: State, reason: HoldReason, at: number): State {
   const holds = state.holds.filter((held) => held.reason !== reason);
   if (holds.length === state.holds.length) return state;
-  if (holds.length > 0) return { ...state, holds };
-  const since = Math.min(...state.holds.map((held) => held.since));
-  const stood = Math.max(0, at - Math.max(since, state.stepAt));
-  return { ...state, holds, status: running(state), stepAt: state.stepAt + stood };
+  const left = { ...state, holds };
+  const stepAt = at - elapsedOf(state, at);
+  if (holds.length === 0) return { ...left, stepAt, status: running(state) };
+  // It stands still since the oldest of the others, and has stood since the one that is gone.
+  const since = Math.min(...holds.map((held) => held.since));
+  return { ...left, stepAt: since - elapsedOf(state, at) };
 }
 
 /** Ends what a person may decide about: a pause, a gate, an undecided judge. Freezes and the like stay. */

@@ -98,6 +98,8 @@ export interface Observation {
   /** Exposed units that refused it, or ended just after they took it. All of them are counted, some are named. */
   readonly failed: number;
   readonly failures: readonly UnitFailure[];
+  /** Of the failed, how many ended just after they took it; 0 where that cannot be told. */
+  readonly crashed?: number;
   /** Since the last observation with this cursor; empty when nothing is measured. */
   readonly samples: readonly Sample[];
   /** To be handed back with the next call. JSON. */
