@@ -3,6 +3,7 @@
  * `hotswap routes`, the catalogue tests) gets the same list from rooms that are made and never started.
  */
 import { join } from "node:path";
+import { Configuration } from "../configuration/index.ts";
 import { systemClock } from "../core/clock.ts";
 import { idMaker } from "../core/ids.ts";
 import { systemRandom } from "../core/random.ts";
@@ -29,6 +30,7 @@ export interface RouteParts extends OverviewParts {
   audit: Audit;
   approvals: Approvals;
   schemas: SchemaRegistry;
+  configuration: Configuration;
   metrics: Metrics;
   metricsPublic: boolean;
   /** Told of what fails after an answer has begun. */
@@ -39,6 +41,7 @@ export function serverRoutes(parts: RouteParts): Route[] {
   const routes = [
     ...parts.messaging.routes,
     ...parts.gateway.routes,
+    ...parts.configuration.routes,
     ...parts.schemas.routes,
     ...authRoutes(parts.issuer),
     ...auditRoutes(parts.audit, parts.onError),
@@ -56,7 +59,8 @@ export function describeRoutes(settings: Settings, version: string): Route[] {
   const makeId = idMaker(clock, systemRandom);
   const { folder } = settings.data;
   const sql = openSql({ data: folder, clock });
-  const audit = new Audit({ sql, secrets: openSecrets({ path: join(folder, "secrets.json") }), clock });
+  const secrets = openSecrets({ path: join(folder, "secrets.json") });
+  const audit = new Audit({ sql, secrets, clock });
   const metrics = new Metrics();
   const usage = new ProcessUsage(clock);
   usage.stop(); // it watches from the moment it is made
@@ -74,7 +78,7 @@ export function describeRoutes(settings: Settings, version: string): Route[] {
     messaging: new Messaging({
       sql,
       log: openLog({ folder: join(folder, "log"), clock }),
-      secrets: openSecrets({ path: join(folder, "secrets.json") }),
+      secrets,
       audit,
       clock,
       makeId,
@@ -87,6 +91,10 @@ export function describeRoutes(settings: Settings, version: string): Route[] {
       usage: () => usage.read(),
       schemas,
       onError: () => {},
+    }),
+    configuration: new Configuration({
+      ...{ sql, secrets, audit, approvals, schemas, clock, makeId, metrics, onError: () => {} },
+      settings: { ...settings.configuration, jsonDepthLimit: settings.http.jsonDepthLimit },
     }),
     gateway: describedGateway(settings, { sql, audit, clock, makeId, metrics }),
     metrics,

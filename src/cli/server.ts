@@ -5,6 +5,7 @@
 import { mkdir } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
+import * as configuration from "../configuration/index.ts";
 import { type Clock, sleep, systemClock } from "../core/clock.ts";
 import { HotSwapError, hasCode } from "../core/errors.ts";
 import { idMaker } from "../core/ids.ts";
@@ -108,6 +109,10 @@ async function start(options: ServerOptions, lifecycle: Lifecycle): Promise<Runn
   await lifecycle.start(broker);
   const proxy = openGateway(options, stores, platform, { listener, metrics, onError: onError("gateway") });
   await lifecycle.start(proxy);
+  const configs = openConfiguration(settings, stores, platform, {
+    ...{ schemas: registry, metrics, onError: onError("configuration") },
+  });
+  await lifecycle.start(configs);
 
   const health = openHealth(stores, log, metrics);
   if (settings.gateway.enabled) health.register(gatewayCheck(proxy));
@@ -121,6 +126,7 @@ async function start(options: ServerOptions, lifecycle: Lifecycle): Promise<Runn
     approvals: platform.approvals,
     messaging: broker,
     gateway: proxy,
+    configuration: configs,
     schemas: registry,
     metrics,
     metricsPublic: settings.metrics.public,
@@ -142,6 +148,20 @@ async function start(options: ServerOptions, lifecycle: Lifecycle): Promise<Runn
 
 function openSchemas({ schemas: settings }: Settings, { sql }: Stores, { audit, approvals }: Platform) {
   return new schemas.SchemaRegistry({ sql, audit, approvals, clock, makeId, settings });
+}
+
+type ConfigurationParts = Pick<configuration.ConfigurationOptions, "schemas" | "metrics" | "onError">;
+
+function openConfiguration(
+  { configuration: own, http }: Settings,
+  { sql, secrets }: Stores,
+  { audit, approvals }: Platform,
+  parts: ConfigurationParts,
+): configuration.Configuration {
+  return new configuration.Configuration({
+    ...{ sql, secrets, audit, approvals, clock, makeId, ...parts },
+    settings: { ...own, jsonDepthLimit: http.jsonDepthLimit },
+  });
 }
 
 type OnRecords = gateway.ListenerOptions["onRecords"];
@@ -364,7 +384,7 @@ function patiently(service: Service, clock: Clock, log: Log, stopped = new Promi
 
 /** Of every room that has tables. */
 export async function allMigrations() {
-  const rooms = { audit, approvals, idempotency, schemas, messaging, gateway };
+  const rooms = { audit, approvals, idempotency, schemas, messaging, gateway, configuration };
   const loaded = Object.entries(rooms).map(([room, { migrations }]) => loadMigrations(room, migrations));
   return (await Promise.all(loaded)).flat();
 }

@@ -609,6 +609,83 @@ const entries = {
     title: "The payload does not fit the schema of its topic",
     help: "Each entry of `errors` points into the message. Nothing of this request was accepted.",
   },
+
+  // Configuration
+  config_not_found: {
+    kind: "not_found",
+    title: "There is no such configuration",
+    help: "List them with `hotswap config list`; create one with `hotswap config create`.",
+  },
+  config_exists: {
+    kind: "conflict",
+    title: "A configuration of this name exists",
+    help: "A name counts for all services and environments of a tenant. Choose another one, such as `checkout-staging`.",
+  },
+  configs_full: {
+    kind: "conflict",
+    title: "There are too many configurations",
+    help: "Delete some, or raise the setting that the detail names.",
+  },
+  config_invalid: {
+    kind: "unprocessable",
+    title: "The document cannot be read",
+    help: "Each entry of `errors` has a JSON Pointer with line and column of the text; `data.places` has them as numbers.",
+  },
+  config_too_large: {
+    kind: "too_large",
+    title: "The document is too large",
+    help: "Split it into several configurations, or raise `configuration.textLimitBytes`.",
+  },
+  config_schema_violated: {
+    kind: "unprocessable",
+    title: "The document does not fit the schema of its configuration",
+    help: "Each entry of `errors` has a JSON Pointer with line and column of the text. Nothing was kept.",
+  },
+  config_secret_unknown: {
+    kind: "unprocessable",
+    title: "The document refers to a secret that is not there",
+    help: "Set it first, with `hotswap config secret set NAME`, or correct the name.",
+  },
+  config_version_not_found: {
+    kind: "not_found",
+    title: "The configuration has no such version",
+    help: "List its versions with `hotswap config versions NAME`.",
+  },
+  config_versions_full: {
+    kind: "conflict",
+    title: "The configuration has too many versions",
+    help: "Delete old ones, or raise the setting that the detail names.",
+  },
+  config_version_in_use: {
+    kind: "conflict",
+    title: "The version is in use",
+    help: "A version that is in force or part of a deployment stays. Deploy another one first.",
+  },
+  config_conflict: {
+    kind: "conflict",
+    title: "Somebody else has made a version meanwhile",
+    help: "Read the newest version, bring your change into it, and send it with that version as `parent`.",
+  },
+  config_promotion_refused: {
+    kind: "conflict",
+    title: "The document cannot be promoted there",
+    help: "Both configurations must be of the same service and format, and not the same one.",
+  },
+  config_draft_not_found: {
+    kind: "not_found",
+    title: "You have no draft of this configuration",
+    help: "Save one first with `PUT /api/v1/configs/{name}/draft`.",
+  },
+  secret_not_found: {
+    kind: "not_found",
+    title: "There is no such secret",
+    help: "List their names with `hotswap config secret list`; set one with `hotswap config secret set NAME`.",
+  },
+  secret_in_use: {
+    kind: "conflict",
+    title: "The secret is in use",
+    help: "`data` lists the versions that refer to it. Deploy others first, or send `force`.",
+  },
 } as const satisfies Record<string, CatalogueEntry>;
 
 export type ErrorCode = keyof typeof entries;

@@ -32,6 +32,10 @@ export const permissions = {
   "schemas.write": ["operator", "developer", "tenant-owner"],
   "schemas.approve": ["approver"],
   "schemas.configure": ["operator", "tenant-owner"],
+  "configs.read": ["operator", "developer", "approver", "tenant-owner", "viewer"],
+  "configs.write": ["operator", "developer", "tenant-owner"],
+  "configs.delete": [], // of the admin alone
+  "secrets.write": ["operator", "tenant-owner"],
   "approvals.read": ["operator", "developer", "approver", "tenant-owner", "viewer"],
   "approvals.request": ["operator", "developer", "tenant-owner"],
   "approvals.decide": ["approver"],

@@ -8,8 +8,8 @@ import { sql } from "kysely";
 import type { Clock, Timer } from "../../core/clock.ts";
 import type { MakeId } from "../../core/ids.ts";
 import type { Service } from "../../core/lifecycle.ts";
-import type { Sql } from "../../stores/sql/port.ts";
-import type { ApprovalTables, ApprovalTx, NoticeRow } from "./approvals.sql.ts";
+import type { AnyTx, Sql } from "../../stores/sql/port.ts";
+import type { ApprovalTables, NoticeRow } from "./approvals.sql.ts";
 import { checkTarget, postWebhook, type WebhookTarget } from "./webhook.ts";
 
 export interface NoticesOptions {
@@ -49,8 +49,8 @@ export class Notices implements Service {
     await this.#delivering.catch(() => {}); // has been reported
   }
 
-  /** Writes a notice into this transaction. */
-  async add(tx: ApprovalTx, tenant: string, type: string, data: object): Promise<void> {
+  /** Writes a notice into this transaction, which may be of any room. */
+  async add(tx: AnyTx, tenant: string, type: string, data: object): Promise<void> {
     const { webhook, clock, makeId } = this.#options;
     if (!webhook) return;
     const now = new Date(clock.now());

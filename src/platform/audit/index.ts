@@ -5,6 +5,7 @@
 export { auditRoutes } from "./audit.routes.ts";
 export { Audit, type AuditOptions, type Change } from "./audit.ts";
 export type { AuditEntry, Checkpoint, CheckpointKey } from "./chain.ts";
+export { isSecretName, masked } from "./masking.ts";
 export { type VerifyOptions, type VerifyReport, verifyExport } from "./verify.ts";
 
 /** The folder of the room's migrations. */

@@ -11,10 +11,13 @@ const detailCharactersMax = 16 * 1024;
 
 export const masked = "[masked]";
 
+/** Whether a field of this name is likely to hold a secret. */
+export const isSecretName = (name: string): boolean => secretName.test(name);
+
 /** A copy as plain JSON, in which the value of each field that is named like a secret is replaced. */
 export function mask(value: unknown): Json {
   const text = JSON.stringify(value, (name, member) =>
-    secretName.test(name) && member !== null ? masked : member,
+    isSecretName(name) && member !== null ? masked : member,
   );
   return text === undefined ? null : (JSON.parse(text) as Json);
 }

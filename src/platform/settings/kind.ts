@@ -141,6 +141,22 @@ export function origins(): Kind<readonly string[]> {
   };
 }
 
+/** Names such as those of environments, as a list in the file or separated by commas. Empty is none. */
+export function names(): Kind<readonly string[]> {
+  const isName = (value: unknown) =>
+    typeof value === "string" && /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(value);
+  return {
+    name: "list",
+    allowed: "names, separated by commas",
+    read(raw) {
+      const split = (text: string) => text.split(",").map((part) => part.trim());
+      const values: unknown = typeof raw === "string" ? (raw.trim() === "" ? [] : split(raw)) : raw;
+      return Array.isArray(values) && values.every(isName) ? (values as string[]) : undefined;
+    },
+    show: (values) => values.join(", "),
+  };
+}
+
 /** IP addresses, each with the bits of its network or with a port, as a list in the file or separated by commas. */
 export function networks(): Kind<readonly string[]> {
   const isAddress = (value: unknown) => {

@@ -13,6 +13,7 @@ import {
   folder,
   integer,
   type Kind,
+  names,
   networks,
   origins,
   ratio,
@@ -421,6 +422,27 @@ export const schema = {
     meaning:
       "How long one document may take to be validated when it is published. What takes longer is refused.",
     default: 100,
+  }),
+
+  "configuration.approvalEnvironments": setting(names(), {
+    meaning: "Environments in which a configuration is deployed only after somebody else has approved it.",
+    default: ["production"],
+  }),
+  "configuration.textLimitBytes": setting(integer(KiB, 4 * MiB, "bytes"), {
+    meaning: "The largest document of a configuration.",
+    default: 256 * KiB,
+  }),
+  "configuration.configsMax": setting(integer(1, 1_000_000), {
+    meaning: "How many configurations a tenant may have.",
+    default: 10_000,
+  }),
+  "configuration.versionsMax": setting(integer(1, 1_000_000), {
+    meaning: "How many versions a configuration may have.",
+    default: 10_000,
+  }),
+  "configuration.importLimitBytes": setting(integer(KiB, 256 * MiB, "bytes"), {
+    meaning: "The largest set of configurations that is imported at once.",
+    default: 16 * MiB,
   }),
 
   "nodes.name": setting(

@@ -111,6 +111,17 @@ export const metricTable = {
     labels: ["tenant", "topic", "subscription"],
   },
 
+  configs: {
+    type: "gauge",
+    help: "Configurations that there are. On each of several nodes, all of them.",
+    labels: ["tenant"],
+  },
+  config_versions_total: {
+    type: "counter",
+    help: "Versions of configurations that were made.",
+    labels: ["tenant", "environment"],
+  },
+
   gateway_requests_total: {
     type: "counter",
     help: "Requests that the gateway answered, by route and class of the answer's status.",
