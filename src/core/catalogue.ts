@@ -517,6 +517,16 @@ const entries = {
     title: "The host belongs to another tenant",
     help: "A host belongs to the tenant whose route named it first, with all names below a wildcard; routes without a host to the first tenant that has one. Name a host of your own.",
   },
+  gateway_route_deploying: {
+    kind: "conflict",
+    title: "A deployment is changing the route",
+    help: "The detail names it. Wait for its end, promote it or roll it back; then change the route.",
+  },
+  gateway_route_changed: {
+    kind: "conflict",
+    title: "The route is not what the deployment was asked for",
+    help: "It was changed, or many other versions were made, in between. Ask for the deployment again.",
+  },
   gateway_routes_full: {
     kind: "conflict",
     title: "The tenant has as many routes as it may",
@@ -571,6 +581,13 @@ const entries = {
     kind: "unavailable",
     title: "The gateway is switched off",
     help: "Start the server without `gateway.enabled: false`.",
+  },
+
+  // Deployments
+  deployment_fenced: {
+    kind: "conflict",
+    title: "Somebody else has gone on with the deployment",
+    help: "A newer state was applied in between; nothing of the old one was done. Read the deployment again.",
   },
 
   // Schemas

@@ -38,6 +38,26 @@ export interface CompiledRoute {
   backends: readonly plane.Backend[];
 }
 
+/** Another version of a route, and who gets it. */
+export interface SplitSpec extends Omit<plane.Split, "to"> {
+  readonly spec: RouteSpec;
+}
+
+/** What both versions name is as the route itself has it. */
+export function compileSplit(
+  id: string,
+  spec: RouteSpec,
+  { spec: other, ...split }: SplitSpec,
+  context: CompileContext,
+): CompiledRoute {
+  const { route, backends } = compileRoute(id, spec, context);
+  const changed = compileRoute(id, other, context);
+  const { id: _, name, tenant, priority, match, ...to } = changed.route;
+  const known = new Set(backends.map((backend) => backend.id));
+  const added = changed.backends.filter((backend) => !known.has(backend.id));
+  return { route: { ...route, split: { ...split, to } }, backends: [...backends, ...added] };
+}
+
 export function compileRoute(id: string, spec: RouteSpec, context: CompileContext): CompiledRoute {
   const { tenant } = context;
   const backends = new Map<string, plane.Backend>();

@@ -17,14 +17,15 @@ import { DnsWatcher, dnsKey } from "./dns.ts";
 import { Issuers, type IssuersOptions } from "./issuers.ts";
 import { selectKeys } from "./keys.sql.ts";
 import { selectOverrides } from "./overrides.sql.ts";
-import type { ApiKey, DataPlane, RateLimit, SnapshotProblem } from "./proxy/snapshot.ts";
+import type { ApiKey, DataPlane, RateLimit, SnapshotProblem, Split } from "./proxy/snapshot.ts";
 import { type GatewayTx, selectRevisions } from "./revisions.sql.ts";
 import type { BackendSpec, Finding } from "./routes.schema.ts";
 import { selectChanges, selectRoutes } from "./routes.sql.ts";
 import { selectInstances } from "./services.sql.ts";
-import { SnapshotBuilder } from "./snapshot-builder.ts";
+import { type HeldSplit, SnapshotBuilder } from "./snapshot-builder.ts";
 import type { SnapshotFile } from "./snapshot-file.ts";
-import type { Part } from "./tables.ts";
+import { type FollowedSplit, selectSplitChanges } from "./splits.sql.ts";
+import type { Part, Unit } from "./tables.ts";
 
 export interface FollowerOptions {
   sql: Sql;
@@ -38,6 +39,8 @@ export interface FollowerOptions {
   dnsServers: readonly string[];
   bssRate: RateLimit | undefined;
   ownIssuers: IssuersOptions["own"];
+  /** The data plane serves these routes under deployment now, and no others. */
+  onSplits(splits: Iterable<HeldSplit>): void;
   /** What a route names is no longer served: its numbers can go. */
   onGone(route: { tenant: string; name: string }): void;
   onGoneBackend(backend: { tenant: string; url: string }): void;
@@ -120,6 +123,7 @@ export class Follower implements Service {
     this.builder.take();
     this.#keepProblems(await plane.publish(this.builder.snapshot()), undefined);
     this.#options.file.write(() => this.builder.snapshot());
+    this.#options.onSplits(this.builder.splits.values());
     this.#unsubscribe = await kv.subscribe(channel, hear, { onResume: hear }).catch((error) => {
       onError(error); // the poll goes on without it
       return undefined;
@@ -196,6 +200,15 @@ export class Follower implements Service {
     return this.builder.find(id)?.spec.name;
   }
 
+  generationOf(route: string): number {
+    return this.builder.splits.get(route)?.generation ?? 0;
+  }
+
+  /** Why the data plane left it out. */
+  problemOf(route: string): string | undefined {
+    return this.#problems.get(`route ${route}`)?.message;
+  }
+
   settingsDiffer(tenant: string): Finding[] {
     const findings: Finding[] = [];
     for (const { url, counts, other } of this.builder.backends.differences(tenant)) {
@@ -217,6 +230,7 @@ export class Follower implements Service {
     if (!change) return;
     this.#keepProblems(await this.#options.plane.apply(change), change);
     this.#options.file.write(() => this.builder.snapshot());
+    this.#options.onSplits(this.builder.splits.values());
   }
 
   /** Reads what changed since this node looked last into the builder. */
@@ -266,6 +280,10 @@ export class Follower implements Service {
       const ids = new Set(rows.map(({ id }) => id));
       for (const id of [...this.builder.routesOf(tenant).keys()]) if (!ids.has(id)) this.#remove(id);
       for (const { id, spec } of rows) this.builder.setRoute(tenant, id, spec);
+      const splits = await selectSplitChanges(tx, tenant);
+      const active = new Set(splits.map(({ route }) => route));
+      for (const id of ids) if (!active.has(id)) this.builder.setSplit(id, undefined);
+      for (const split of splits) this.builder.setSplit(split.route, heldSplit(split));
       return;
     }
     const changes = Map.groupBy(await selectChanges(tx, tenant, before), ({ id }) => id);
@@ -273,6 +291,9 @@ export class Follower implements Service {
       const current = versions.find(({ until_revision }) => until_revision === null);
       if (current) this.#set(tenant, id, current.spec);
       else this.#remove(id);
+    }
+    for (const split of await selectSplitChanges(tx, tenant, before)) {
+      this.builder.setSplit(split.route, heldSplit(split));
     }
   }
 
@@ -352,3 +373,22 @@ export class Follower implements Service {
 }
 
 const usesName = ({ dns }: BackendSpec, key: string) => dns !== undefined && dnsKey(dns) === key;
+
+function heldSplit({
+  tenant_id: tenant,
+  spec,
+  unit,
+  tester,
+  active,
+  ...split
+}: FollowedSplit): HeldSplit | undefined {
+  if (!active || !spec) return undefined;
+  const { route, deployment, generation, seed, bound } = split;
+  const held = { tenant, route, deployment, generation, seed, bound, unit: unitOf(unit), spec };
+  return { ...held, ...(tester && { tester }) };
+}
+
+function unitOf({ header, cookie }: Unit): Split["unit"] {
+  if (header !== undefined) return { kind: "header", name: header };
+  return cookie === undefined ? { kind: "ip" } : { kind: "cookie", name: cookie };
+}

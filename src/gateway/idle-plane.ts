@@ -13,5 +13,6 @@ export class IdlePlane implements DataPlane {
   stats = async () => nothing;
   explain = async () => undefined;
   recent = async (): Promise<RequestRecord[]> => [];
+  probe = async () => undefined;
   stop = async () => {};
 }

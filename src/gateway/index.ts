@@ -3,6 +3,7 @@ import type { Clock } from "../core/clock.ts";
 import type { MakeId } from "../core/ids.ts";
 import { Lifecycle, type Service } from "../core/lifecycle.ts";
 import type { Random } from "../core/random.ts";
+import type { Target, TargetRef } from "../deployment/target.ts";
 import type { Audit } from "../platform/audit/index.ts";
 import type { Route } from "../platform/http/route.ts";
 import type { Metrics } from "../platform/telemetry/index.ts";
@@ -10,6 +11,7 @@ import type { Kv } from "../stores/kv/index.ts";
 import type { Sql } from "../stores/sql/port.ts";
 import { backendRoutes } from "./backends.routes.ts";
 import { Backends } from "./backends.ts";
+import { CohortCounts } from "./cohort-counts.ts";
 import { Follower } from "./follower.ts";
 import { gatewayRoutes } from "./gateway.routes.ts";
 import type { IssuersOptions } from "./issuers.ts";
@@ -19,6 +21,7 @@ import type { Listener } from "./listener.ts";
 import { GatewayMetrics } from "./metrics.ts";
 import type { RequestRecord } from "./proxy/snapshot.ts";
 import { Requests } from "./requests.ts";
+import { RouteTarget } from "./route-target.ts";
 import { routeRoutes } from "./routes.routes.ts";
 import { Routes } from "./routes.ts";
 import { serviceRoutes } from "./services.routes.ts";
@@ -64,7 +67,12 @@ export const migrations = new URL("./migrations/", import.meta.url);
 export class Gateway implements Service {
   readonly name = "gateway control";
   readonly routes: Route[];
+  /** Routes, for the deployment engine. */
+  readonly target: Target;
+  /** Told when there is something new to observe of a route under deployment: the engine need not wait. */
+  onNews: ((ref: TargetRef) => void) | undefined;
   readonly #follower: Follower;
+  readonly #cohorts: CohortCounts;
   readonly #traffic: Traffic;
   readonly #lifecycle = new Lifecycle();
   readonly #options: GatewayOptions;
@@ -76,6 +84,8 @@ export class Gateway implements Service {
     const numbers = new GatewayMetrics(metrics);
     const follower = this.#makeFollower(numbers);
     this.#follower = follower;
+    this.#cohorts = this.#makeCohorts();
+    this.target = new RouteTarget({ sql, audit, clock, plane, served: follower });
     const stats = () => plane.stats();
     this.#traffic = new Traffic(clock, stats);
     const shared = { sql, audit, clock, makeId, served: follower };
@@ -115,6 +125,8 @@ export class Gateway implements Service {
       this.#follower.refresh().catch(onError);
     };
     if (listener.certificates) this.#follower.builder.setLists({ certificates: listener.certificates });
+    listener.onCohorts = (reports) => this.#cohorts.add(reports);
+    await this.#lifecycle.start(this.#cohorts);
     await this.#lifecycle.start(this.#follower);
     const changed = (tenant: string) => this.#follower.changed(tenant);
     await this.#lifecycle.start(new Sweep({ sql, clock, changed, onError }));
@@ -149,6 +161,16 @@ export class Gateway implements Service {
     return spansOf(record, names, this.#options.random);
   }
 
+  #makeCohorts(): CohortCounts {
+    const { sql, kv, clock, makeId, listener, onError } = this.#options;
+    return new CohortCounts({
+      ...{ sql, kv, clock, node: makeId(), onError },
+      isServing: () => listener.url !== undefined,
+      problemOf: (route) => this.#follower.problemOf(route),
+      onNews: (tenant, name) => this.onNews?.({ tenant, kind: "route", name }),
+    });
+  }
+
   #makeFollower(numbers: GatewayMetrics): Follower {
     const { sql, kv, clock, listener, settings, ownIssuers, onError } = this.#options;
     const { pollMs, revisionsKept, dnsServers, bssRequestsPerMinute: perMinute } = settings;
@@ -159,6 +181,7 @@ export class Gateway implements Service {
         perMinute > 0
           ? { name: "bss", burst: perMinute, perSecond: perMinute / 60, per: "client" }
           : undefined,
+      onSplits: (splits) => this.#cohorts.serve(splits),
       onGone: (route) => numbers.forgetRoute(route),
       onGoneBackend: (backend) => numbers.forgetBackend(backend),
     });

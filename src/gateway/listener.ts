@@ -13,6 +13,7 @@ import type {
   Address,
   BackendEvent,
   Certificate,
+  CohortReport,
   DataPlane,
   Listen,
   RequestRecord,
@@ -60,6 +61,8 @@ export class Listener implements Service {
   #revision = 0;
   /** Told of new certificates, once somebody follows. */
   onCertificates: ((certificates: readonly Certificate[]) => void) | undefined;
+  /** Told what was counted of routes under deployment. */
+  onCohorts: ((reports: readonly CohortReport[]) => void) | undefined;
 
   constructor(options: ListenerOptions) {
     this.#options = options;
@@ -87,6 +90,7 @@ export class Listener implements Service {
       listen,
       workers: settings.workers || (mode === "development" ? 1 : Math.max(1, availableParallelism() - 1)),
       ...{ trustedHops, recordsKept, recordShare, onRecords, onBackend, onCrash: onError },
+      onCohorts: (reports) => this.onCohorts?.(reports),
       ...(accessLog !== "off" && { accessLog: { path, format } }),
     });
     this.#addresses = await starting.catch((error: Error) => {

@@ -126,7 +126,10 @@ function changeRoutes(routes: Routes): Route[] {
       params: byId,
       body: routeSpec,
       response: changedRoute,
-      errors: ["gateway_route_not_found", "gateway_route_exists", "gateway_host_taken", ...etagErrors],
+      errors: [
+        ...(["gateway_route_not_found", "gateway_route_exists", "gateway_host_taken"] as const),
+        ...(["gateway_route_deploying", ...etagErrors] as const),
+      ],
       handler: async (context) => {
         const check = (row: RouteRow) => requireMatch(context.headers, row.version);
         return shown(await routes.update(actorOf(context), context.params.id, context.body, check));
@@ -142,7 +145,7 @@ function changeRoutes(routes: Routes): Route[] {
       audit: { action: "route.delete" },
       query: dryRunQuery,
       params: byId,
-      errors: ["gateway_route_not_found", "etag_mismatch"],
+      errors: ["gateway_route_not_found", "gateway_route_deploying", "etag_mismatch"],
       handler: async (context) => {
         const check = (row: RouteRow) => {
           if (context.headers["if-match"] !== undefined) requireMatch(context.headers, row.version);
@@ -207,7 +210,7 @@ function setRoutes(routes: Routes, limits: RouteLimits): Route[] {
       bodyLimit: limits.setBytes,
       bodyContent: { "application/json": routeSet, "application/yaml": routeSet },
       response: importResult,
-      errors: ["gateway_set_invalid", "gateway_host_taken", "gateway_routes_full"],
+      errors: ["gateway_set_invalid", "gateway_host_taken", "gateway_routes_full", "gateway_route_deploying"],
       handler: async (context) => {
         const type = (context.headers["content-type"] ?? "").split(";", 1)[0]!.trim().toLowerCase();
         if (!setTypes.some((known) => known === type)) {

@@ -18,6 +18,7 @@ import { checkRoute } from "./route-checks.ts";
 import type { Finding, RouteSpec } from "./routes.schema.ts";
 import * as rows from "./routes.sql.ts";
 import { diffSets, type SetDiff } from "./set-diff.ts";
+import { deleteSplits, selectActive } from "./splits.sql.ts";
 import type { RouteRow } from "./tables.ts";
 
 /** What is served now, as this node knows it. */
@@ -120,6 +121,7 @@ export class Routes {
         set.idle = true;
         return before;
       }
+      await refuseDeploying(tx, tenant, [before]);
       const [taken] = await rows.selectRoutes(tx, tenant, { name: spec.name });
       if (taken && taken.id !== id) throw nameTaken(spec.name);
       set.touched.add(before.host);
@@ -135,8 +137,10 @@ export class Routes {
     await this.#change(actor, [], async (tx, set) => {
       const before = found(await rows.selectRoute(tx, tenant, id));
       check(before);
+      await refuseDeploying(tx, tenant, [before]);
       set.touched.add(before.host);
       await rows.closeRoutes(tx, tenant, [id], set.revision);
+      await deleteSplits(tx, tenant, [id]);
       await this.#record(tx, actor, "route.delete", before.name, before.spec, undefined);
     });
   }
@@ -161,12 +165,18 @@ export class Routes {
       const total = current.length + diff.added.length - diff.removed.length;
       if (total > routesMax) throw tooMany(routesMax);
       const goers = diff.removed.map((name) => byName.get(name)!);
+      await refuseDeploying(tx, tenant, [...goers, ...diff.changed.map(({ name }) => byName.get(name)!)]);
       for (const { host } of goers) set.touched.add(host);
       await rows.closeRoutes(
         tx,
         tenant,
         goers.map(({ id }) => id),
         revision,
+      );
+      await deleteSplits(
+        tx,
+        tenant,
+        goers.map(({ id }) => id),
       );
       const specOf = new Map(specs.map((spec) => [spec.name, spec]));
       const edits = diff.changed.map(({ name }) => ({ before: byName.get(name)!, spec: specOf.get(name)! }));
@@ -303,6 +313,16 @@ export class Routes {
 function found(row: RouteRow | undefined): RouteRow {
   if (!row) throw new HotSwapError("gateway_route_not_found", "There is no route with this id.");
   return row;
+}
+
+/** As long as a deployment compares two versions of a route, it alone decides what the route is. */
+async function refuseDeploying(tx: GatewayTx, tenant: string, routes: readonly RouteRow[]): Promise<void> {
+  if (routes.length === 0) return;
+  const nameOf = new Map(routes.map(({ id, name }) => [id, name]));
+  const [first] = await selectActive(tx, tenant, [...nameOf.keys()]);
+  if (!first) return;
+  const detail = `The route ${nameOf.get(first.route)} is being changed by the deployment ${first.deployment}.`;
+  throw new HotSwapError("gateway_route_deploying", detail, { data: { deployment: first.deployment } });
 }
 
 function refuseInvalid(spec: RouteSpec): void {

@@ -37,7 +37,8 @@ export function readSet(bytes: Buffer, type: string, depthMax: number): RouteSpe
   return routes as RouteSpec[];
 }
 
-function problemsOf(route: unknown): FieldError[] {
+/** Of one route, by pointers into it; empty when it can be served. */
+export function problemsOf(route: unknown): FieldError[] {
   try {
     validate(route);
     refuseUnkeepable(route, "body");

@@ -4,7 +4,7 @@
  */
 import type { AnalysedRoute } from "./analysis.ts";
 import { BackendTable } from "./backend-table.ts";
-import { type CompileContext, compileRoute, type Endpoint } from "./compile.ts";
+import { type CompileContext, compileRoute, compileSplit, type Endpoint, type SplitSpec } from "./compile.ts";
 import { coversHost } from "./overlap.ts";
 import type * as plane from "./proxy/snapshot.ts";
 import type { BackendSpec, RouteSpec } from "./routes.schema.ts";
@@ -15,6 +15,13 @@ export interface Surroundings {
   issuersOf: CompileContext["issuersOf"];
   bssRate: plane.RateLimit | undefined;
   onGoneBackend(backend: { tenant: string; url: string }): void;
+}
+
+/** A route under deployment. */
+export interface HeldSplit extends SplitSpec {
+  readonly tenant: string;
+  readonly route: string;
+  readonly generation: number;
 }
 
 interface Held extends AnalysedRoute {
@@ -30,6 +37,7 @@ export class SnapshotBuilder {
   readonly backends = new BackendTable();
   readonly #surroundings: Surroundings;
   readonly #routes = new Map<string, Held>();
+  readonly #splits = new Map<string, HeldSplit>();
   readonly #byTenant = new Map<string, Map<string, Held>>();
   readonly #changed = new Set<string>();
   readonly #removed = new Set<string>();
@@ -65,6 +73,7 @@ export class SnapshotBuilder {
     if (!held) return;
     const before = this.#anyHostOwner();
     this.#routes.delete(id);
+    this.#splits.delete(id);
     this.#byTenant.get(held.tenant)?.delete(id);
     this.#countAnyHost(held, -1);
     this.backends.set(id, held.tenant, []);
@@ -72,15 +81,34 @@ export class SnapshotBuilder {
     if (this.#anyHostOwner() !== before) this.#compileAll();
   }
 
+  /** The route must be there; undefined is the end of its deployment. */
+  setSplit(route: string, split: HeldSplit | undefined): void {
+    const held = this.#routes.get(route);
+    if (!held || (!split && !this.#splits.has(route))) return;
+    if (split) this.#splits.set(route, split);
+    else this.#splits.delete(route);
+    this.#compile(held);
+  }
+
+  get splits(): ReadonlyMap<string, HeldSplit> {
+    return this.#splits;
+  }
+
   /** Compiles the tenant's routes that use such a backend anew. */
   recompile(tenant: string, uses: (backend: BackendSpec) => boolean): void {
     for (const held of this.#byTenant.get(tenant)?.values() ?? []) {
-      if (held.spec.backends?.some(uses)) this.#compile(held);
+      if (this.#specsOf(held).some(({ backends }) => backends?.some(uses))) this.#compile(held);
     }
   }
 
   uses(tenant: string, uses: (backend: BackendSpec) => boolean): boolean {
-    return [...this.routesOf(tenant).values()].some(({ spec }) => spec.backends?.some(uses));
+    const routes = [...(this.#byTenant.get(tenant)?.values() ?? [])];
+    return routes.some((held) => this.#specsOf(held).some(({ backends }) => backends?.some(uses)));
+  }
+
+  #specsOf({ id, spec }: Held): RouteSpec[] {
+    const split = this.#splits.get(id);
+    return split ? [spec, split.spec] : [spec];
   }
 
   setLists(lists: Pick<plane.Snapshot, "certificates" | "issuers" | "apiKeys">): void {
@@ -158,11 +186,15 @@ export class SnapshotBuilder {
       return;
     }
     const { endpointsOf, issuersOf, bssRate } = this.#surroundings;
-    const { route, backends } = compileRoute(id, spec, {
+    const context: CompileContext = {
       ...{ tenant, issuersOf, bssRate },
       endpointsOf: (backend) => endpointsOf(tenant, backend),
       priorityBase: tenant === this.#anyHostOwner() ? 0 : priorityStep,
-    });
+    };
+    const split = this.#splits.get(id);
+    const { route, backends } = split
+      ? compileSplit(id, spec, ofPlane(split), context)
+      : compileRoute(id, spec, context);
     held.compiled = route;
     this.backends.set(id, tenant, backends);
     this.#changed.add(id);
@@ -191,4 +223,9 @@ export class SnapshotBuilder {
   #anyHostOwner(): string | undefined {
     return this.#anyHost.keys().next().value;
   }
+}
+
+/** Without what the data plane has no use for. */
+function ofPlane({ deployment, seed, unit, bound, tester, spec }: HeldSplit): SplitSpec {
+  return { deployment, seed, unit, bound, spec, ...(tester && { tester }) };
 }

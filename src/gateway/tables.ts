@@ -1,5 +1,5 @@
 /** The tables of the gateway as Kysely sees them; migrations/ is the truth. */
-import type { ColumnType, Selectable } from "kysely";
+import type { ColumnType, Generated, Selectable } from "kysely";
 import type { RouteSpec } from "./routes.schema.ts";
 
 /** Written as JSON text, read as what it holds. */
@@ -63,7 +63,65 @@ export interface InstancesTable {
   created_at: Date;
 }
 
+/** What tells callers of a route apart; `{}` is the client address. */
+export interface Unit {
+  header?: string;
+  cookie?: string;
+}
+
+/** A header field whose value leads to the new version, whatever the share. */
+export interface Tester {
+  name: string;
+  value: string;
+}
+
+type JsonOrNull<Value> = ColumnType<Value | null, string | null, string | null>;
+
+export interface RouteVersionsTable {
+  tenant_id: string;
+  route: string;
+  hash: string;
+  spec: Json<RouteSpec>;
+  unit: Json<Unit>;
+  tester: JsonOrNull<Tester>;
+  used_at: Date;
+}
+
+export interface SplitsTable {
+  tenant_id: string;
+  route: string;
+  deployment: string;
+  generation: number;
+  /** Between the first apply of a deployment and its end. */
+  active: boolean;
+  seed: string;
+  bound: number;
+  to_hash: string;
+  unit: Json<Unit>;
+  tester: JsonOrNull<Tester>;
+  revision: number;
+  updated_at: Date;
+}
+
+export interface SplitNodesTable {
+  tenant_id: string;
+  route: string;
+  node: string;
+  deployment: string;
+  /** Of the split that it serves. */
+  generation: number;
+  /** See `flat` of cohort-counts.ts. */
+  totals: Json<number[]>;
+  /** Why its data plane cannot serve it. */
+  problem: string | null;
+  updated_at: Generated<Date>;
+}
+
 export interface GatewayTables {
+  gateway_route_versions: RouteVersionsTable;
+  gateway_splits: SplitsTable;
+  gateway_split_nodes: SplitNodesTable;
+  gateway_nodes: { id: string; heartbeat_at: Generated<Date> };
   gateway_keys: KeysTable;
   gateway_overrides: OverridesTable;
   gateway_instances: InstancesTable;

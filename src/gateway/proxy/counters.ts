@@ -5,16 +5,22 @@
 import { type Histogram, latencyBoundsSeconds, type RouteStats } from "./snapshot.ts";
 
 const BOUNDS = latencyBoundsSeconds.map((seconds) => seconds * 1000);
+/** One for each bound, and one for what is above the last. */
+export const BUCKETS: number = BOUNDS.length + 1;
+
+export function bucketOf(ms: number): number {
+  let i = 0;
+  while (i < BOUNDS.length && ms > BOUNDS[i]!) i++;
+  return i;
+}
 
 export class Durations {
-  readonly #counts = new Float64Array(BOUNDS.length + 1);
+  readonly #counts = new Float64Array(BUCKETS);
   #sum = 0;
   #count = 0;
 
   add(ms: number): void {
-    let i = 0;
-    while (i < BOUNDS.length && ms > BOUNDS[i]!) i++;
-    this.#counts[i]! += 1;
+    this.#counts[bucketOf(ms)]! += 1;
     this.#sum += ms;
     this.#count += 1;
   }

@@ -22,6 +22,7 @@ export interface Running extends AsyncDisposable {
 export async function startEngine(
   snapshot: Partial<Snapshot> = {},
   proxy: Partial<EngineOptions["proxy"]> = {},
+  onCohorts: NonNullable<EngineOptions["onCohorts"]> = () => {},
 ): Promise<Running> {
   const memory = allocateShared(1, LIMIT_BYTES);
   const events: BackendEvent[] = [];
@@ -33,6 +34,7 @@ export async function startEngine(
     random: systemRandom,
     offsetMs: 0,
     onBackend: (event) => events.push(event),
+    onCohorts,
   });
   const slots: Record<string, number> = {};
   let revision = 0;

@@ -21,13 +21,17 @@ import { Ids } from "./ids.ts";
 import { RateLimits } from "./limits.ts";
 import { Listeners } from "./listeners.ts";
 import { Matcher } from "./matcher.ts";
+import { probeBackend } from "./probe.ts";
 import { Route, RouteMemory } from "./route.ts";
 import { BackendCells, type SharedMemory, TIME } from "./shared.ts";
 import type {
   Address,
   BackendEvent,
   Backend as BackendSettings,
+  CohortReport,
   Limits,
+  Probe,
+  ProbeFailure,
   ProxyOptions,
   ProxyStats,
   RequestRecord,
@@ -45,13 +49,14 @@ const DETAILS_PER_TICK = 20;
 export interface EngineOptions {
   readonly worker: number;
   readonly memory: SharedMemory;
-  readonly proxy: Omit<ProxyOptions, "onRecords" | "onBackend" | "onCrash">;
+  readonly proxy: Omit<ProxyOptions, "onRecords" | "onBackend" | "onCohorts" | "onCrash">;
   readonly clock: Clock;
   readonly random: Random;
   /** Added to the clock's monotonic time, it is the time that all workers share. */
   readonly offsetMs: number;
   readonly onRecords?: (records: readonly RequestRecord[]) => void;
   readonly onBackend?: (event: BackendEvent) => void;
+  readonly onCohorts?: (reports: readonly CohortReport[]) => void;
 }
 
 export const limitsOf = (given: Limits = {}): Required<Limits> => ({
@@ -84,6 +89,9 @@ const TRAILER_DROP = dropping(
   F.location,
 );
 
+const targetsOf = ({ targets, split }: RouteSettings) => [...targets, ...(split?.to.targets ?? [])];
+const versionsOf = (route: Route) => (route.division ? [route, route.division.exposed] : [route]);
+
 export class Engine implements ProxyContext {
   readonly worker: number;
   readonly matcher = new Matcher<Route>();
@@ -108,6 +116,8 @@ export class Engine implements ProxyContext {
   readonly #memories = new Map<string, RouteMemory>();
   /** Which routes a backend is a target of. */
   readonly #routesOf = new Map<string, Set<string>>();
+  /** Routes under deployment. */
+  readonly #counting = new Set<string>();
   readonly #trusted: BlockList | undefined;
   readonly #flagCounts: Record<string, number> = {};
   readonly #retryCounts: Record<string, number> = {};
@@ -257,7 +267,9 @@ export class Engine implements ProxyContext {
     this.#forgetTargets(settings.id);
     this.#memories.set(settings.id, memory);
     this.matcher.put(route);
-    for (const { backend } of [...settings.targets, ...(settings.split?.targets ?? [])]) {
+    if (memory.count(settings.split?.deployment)) this.#counting.add(settings.id);
+    else this.#counting.delete(settings.id);
+    for (const { backend } of targetsOf(settings)) {
       const users = this.#routesOf.get(backend) ?? new Set();
       this.#routesOf.set(backend, users.add(settings.id));
     }
@@ -267,11 +279,12 @@ export class Engine implements ProxyContext {
     this.#forgetTargets(id);
     this.matcher.remove(id);
     this.#memories.delete(id);
+    this.#counting.delete(id);
   }
 
   #forgetTargets(id: string): void {
     const known = this.matcher.get(id)?.settings;
-    for (const { backend } of [...(known?.targets ?? []), ...(known?.split?.targets ?? [])]) {
+    for (const { backend } of known ? targetsOf(known) : []) {
       const users = this.#routesOf.get(backend);
       users?.delete(id);
       if (users?.size === 0) this.#routesOf.delete(backend);
@@ -282,11 +295,14 @@ export class Engine implements ProxyContext {
     const now = this.now();
     for (const id of this.#routesOf.get(backend.id) ?? []) {
       const route = this.matcher.get(id);
-      const targets = route?.stable.balancer.targets ?? [];
-      const out =
-        targets.filter((target) => target.backend !== backend && !target.backend.isFit(now)).length + 1;
-      if (out >= targets.length || out > Math.max(1, targets.length * backend.outlier.ejectShareMax))
-        return false;
+      for (const version of route ? versionsOf(route) : []) {
+        const { targets } = version.balancer;
+        const others = targets.filter((target) => target.backend !== backend);
+        if (others.length === targets.length) continue;
+        const out = others.filter((target) => !target.backend.isFit(now)).length + 1;
+        if (out >= targets.length || out > Math.max(1, targets.length * backend.outlier.ejectShareMax))
+          return false;
+      }
     }
     return true;
   }
@@ -370,10 +386,16 @@ export class Engine implements ProxyContext {
     this.#details = DETAILS_PER_TICK;
     this.#wallOffset = this.#options.clock.now() - now;
     for (const client of this.clients) client.checkDeadlines(now);
+    if (this.#counting.size > 0) this.#reportCohorts();
     if (++this.#ticks % 10 !== 0) return;
     for (const backend of this.#backends.values()) backend.sweep(now);
     this.log?.flush();
     this.#sendRecords();
+  }
+
+  #reportCohorts(): void {
+    const reports = [...this.#counting].flatMap((id) => this.#memories.get(id)?.cohorts?.report(id) ?? []);
+    if (reports.length > 0) this.#options.onCohorts?.(reports);
   }
 
   #sendRecords(): void {
@@ -392,8 +414,8 @@ export class Engine implements ProxyContext {
   stats(): ProxyStats {
     const routes = [...this.#memories].flatMap(([id, memory]) =>
       [...memory.variants]
-        .filter(([, counters]) => counters.duration.read().count > 0 || counters.active > 0)
-        .map(([variant, counters]) => counters.read(id, variant)),
+        .filter(([, { counters }]) => counters.duration.read().count > 0 || counters.active > 0)
+        .map(([variant, { counters }]) => counters.read(id, variant)),
     );
     return {
       revision: this.revision,
@@ -410,6 +432,21 @@ export class Engine implements ProxyContext {
 
   explain(requestId: string): RequestRecord | undefined {
     return this.#records.findLast(({ id }) => id === requestId);
+  }
+
+  async probe({ route, ...probe }: Probe): Promise<ProbeFailure[] | undefined> {
+    const exposed = this.matcher.get(route)?.division?.exposed;
+    if (!exposed) return undefined;
+    const backends = exposed.balancer.targets.map(({ backend }) => backend);
+    if (backends.length === 0 && !exposed.settings.redirect) {
+      return [{ backend: "", url: "", message: "the new version has no backend that takes requests" }];
+    }
+    const { match, settings } = exposed;
+    // What callers would send, where that is one name.
+    const isTheirs = settings.request?.host !== "backend" && !match.host?.startsWith("*.");
+    const how = { ...probe, host: isTheirs ? match.host : undefined, now: () => this.now() };
+    const answers = backends.map((backend) => probeBackend(backend, how, this.#options.clock));
+    return (await Promise.all(answers)).flatMap((failure) => failure ?? []);
   }
 
   recent(limit: number): RequestRecord[] {

@@ -14,6 +14,7 @@ import { type Answer, answerText } from "./answer.ts";
 import { AnswerWriter, chunkText, INLINE_MAX } from "./answer-writer.ts";
 import type { Backend } from "./backend.ts";
 import type { Asker } from "./balance.ts";
+import type { CohortCounts } from "./cohorts.ts";
 import { composeFields, cookieIn, fieldIn, isUpgrade, type RequestBody } from "./compose.ts";
 import type { ProxyContext } from "./context.ts";
 import { type Admission, isRefused, type Refused, type Verdict } from "./guard.ts";
@@ -26,7 +27,7 @@ import { mirror } from "./mirror.ts";
 import { matchedPath } from "./path.ts";
 import type { Client } from "./peer.ts";
 import { backoffMs } from "./retry.ts";
-import { type Route, TO_CLIENT, type Variant } from "./route.ts";
+import { type Division, type Route, TO_CLIENT } from "./route.ts";
 import type { ResponseFlag } from "./snapshot.ts";
 import { type Told, Trace } from "./trace.ts";
 import type { Framing, Reply, Upstream } from "./upstream.ts";
@@ -72,7 +73,10 @@ export class Exchange implements Reply, Asker, Subject, Told {
   /** The whole body, when it came with its head. */
   #inline: Buffer | undefined;
   #bodyBegun = false;
-  #variant: Variant | undefined;
+  /** Where it counts, when its route is under deployment. */
+  #cohort: CohortCounts | undefined;
+  /** The backend did not bring its answer to an end. */
+  #isCut = false;
   #admission: Admission | undefined;
   #upstream: Upstream | undefined;
   #tried: readonly Backend[] = NO_BACKENDS;
@@ -97,7 +101,7 @@ export class Exchange implements Reply, Asker, Subject, Told {
   }
 
   get variant(): string | undefined {
-    return this.#variant?.name;
+    return this.route?.variant;
   }
 
   header(name: string): string | undefined {
@@ -132,10 +136,15 @@ export class Exchange implements Reply, Asker, Subject, Told {
       }
       this.path = matched;
     }
-    const route = context.matcher.find(this);
+    const found = context.matcher.find(this);
+    const route = found?.division ? this.#versionOf(found, found.division) : found;
     this.route = route;
-    if (!route) this.#answer({ status: 404, code: "gateway_no_route" }, "NR");
-    else if (route.bodyBytesMax > 0 && head.contentLength > route.bodyBytesMax) {
+    if (!route) {
+      this.#answer({ status: 404, code: "gateway_no_route" }, "NR");
+      return;
+    }
+    route.counters.active++;
+    if (route.bodyBytesMax > 0 && head.contentLength > route.bodyBytesMax) {
       this.#answer({ status: 413, code: "body_too_large" }, "UA", true);
     } else this.#take(route, head, path);
   }
@@ -160,14 +169,14 @@ export class Exchange implements Reply, Asker, Subject, Told {
     this.isSent = body === "none" || inline !== undefined;
     this.#bodyBegun = false;
     this.#admission = undefined;
+    this.#cohort = undefined;
+    this.#isCut = false;
     this.#tried = NO_BACKENDS;
     this.#retries = 0;
     this.#isConnecting = false;
   }
 
   #take(route: Route, head: Head, path: string): void {
-    this.#variant = this.#variantOf(route);
-    this.#variant.counters.active++;
     const target = route.rewrites ? route.target(path, this.#query) : this.target;
     this.#prefix = `${this.method} ${target} HTTP/1.1\r\n`;
     this.wantsUpgrade = isUpgrade(head, route, this.#body, this.#peer);
@@ -178,12 +187,14 @@ export class Exchange implements Reply, Asker, Subject, Told {
     else this.#judge(verdict);
   }
 
-  #variantOf({ settings, stable, exposed }: Route): Variant {
-    if (!exposed) return stable;
-    const { seed, unit, bound } = settings.split!;
+  #versionOf(route: Route, division: Division): Route {
+    const { seed, unit, bound, tester, exposed, cohorts } = division;
+    if (tester && this.header(tester.name) === tester.value) return exposed;
     const name =
       unit.kind === "header" ? this.header(unit.name) : unit.kind === "cookie" ? this.cookie(unit.name) : "";
-    return isExposed(seed, name || this.client, bound) ? exposed : stable;
+    const isCanary = isExposed(seed, name || this.client, bound);
+    this.#cohort = isCanary ? cohorts.canary : cohorts.control;
+    return isCanary ? exposed : route;
   }
 
   #await(verdict: Promise<Verdict>): void {
@@ -242,7 +253,7 @@ export class Exchange implements Reply, Asker, Subject, Told {
 
   #attempt(): void {
     const now = this.#context.now();
-    const { balancer } = this.#variant!;
+    const { balancer } = this.route!;
     this.#trace.choose(balancer.targets, now);
     const backend = balancer.choose(now, this, this.#tried);
     if (!backend?.enter(now)) {
@@ -330,7 +341,7 @@ export class Exchange implements Reply, Asker, Subject, Told {
   }
 
   #noBackend(now: number): void {
-    const { targets } = this.#variant!.balancer;
+    const { targets } = this.route!.balancer;
     const isOpen = targets.some(({ backend }) => !backend.settings.draining && !backend.admits(now));
     const last = this.flags.at(-1);
     if (last && FAILURES[last]) this.#answer(FAILURES[last], "URX", !this.isSent);
@@ -356,7 +367,7 @@ export class Exchange implements Reply, Asker, Subject, Told {
     this.#activeAt = now;
     const isOk = head.status < 500;
     this.backend!.leave(isOk, now, isOk ? undefined : `status ${head.status}`);
-    this.#variant!.counters.backendDuration.add(now - this.#trace.attemptAt);
+    this.route!.counters.backendDuration.add(now - this.#trace.attemptAt);
     if (!this.isSent) this.#keep = false;
     const { response, settings } = this.route!;
     const admission = this.#admission;
@@ -544,6 +555,7 @@ export class Exchange implements Reply, Asker, Subject, Told {
 
   #cutAnswer(flag: ResponseFlag): void {
     this.#flag(flag);
+    this.#isCut = flag in FAILURES;
     this.#peer.cut();
     this.#keep = false;
     this.#finish();
@@ -626,22 +638,24 @@ export class Exchange implements Reply, Asker, Subject, Told {
   #finish(): void {
     const context = this.#context;
     const now = context.now();
-    const counters = this.#variant?.counters;
-    if (counters) {
+    const { route } = this;
+    if (route) {
+      const { counters } = route;
       counters.active--;
       const kind = Math.floor(this.status / 100);
       counters.byClass[kind]! += 1;
       if (kind === 5) counters.failed++;
       counters.requestBytes += this.requestBytes;
       counters.responseBytes += this.responseBytes;
-      if (this.status !== 101) counters.duration.add(now - this.#trace.startedAt);
+      const ms = now - this.#trace.startedAt;
+      if (this.status !== 101) counters.duration.add(ms);
+      this.#cohort?.add(this.status, this.#isCut, ms);
     }
     if (this.flags.length > 0) context.countFlags(this.flags);
     this.#trace.tell(this, now);
     this.state = "idle";
     this.#turn++;
     this.route = undefined;
-    this.#variant = undefined;
     this.#inline = undefined;
     this.#upstream = undefined;
     this.backend = undefined;

@@ -13,6 +13,8 @@ import type {
   Backend,
   BackendState,
   DataPlane,
+  Probe,
+  ProbeFailure,
   ProxyOptions,
   ProxyStats,
   RequestRecord,
@@ -91,6 +93,18 @@ export class GatewayProxy implements DataPlane {
       .slice(0, limit);
   }
 
+  /** Every worker has connections of its own; the requests are shared out among them. */
+  async probe(probe: Probe): Promise<readonly ProbeFailure[] | undefined> {
+    const requests = Math.ceil(probe.requests / this.#workers.length);
+    const question: Question = { ask: "probe", probe: { ...probe, requests } };
+    const answers = await Promise.all(
+      this.#workers.map((thread) => thread.ask<readonly ProbeFailure[] | undefined>(question)),
+    );
+    if (answers.some((failures) => failures === undefined)) return undefined;
+    const byBackend = new Map(answers.flatMap((all) => all ?? []).map((one) => [one.backend, one]));
+    return [...byBackend.values()];
+  }
+
   async stop({ drainMs = 10_000 } = {}): Promise<void> {
     if (this.#isStopping) return;
     this.#isStopping = true;
@@ -98,7 +112,7 @@ export class GatewayProxy implements DataPlane {
   }
 
   #thread(index: number): Thread {
-    const { onRecords, onBackend, onCrash, ...proxy } = this.#options!;
+    const { onRecords, onBackend, onCohorts, onCrash, ...proxy } = this.#options!;
     const data: WorkerData = {
       worker: index,
       memory: this.#memory!,
@@ -109,6 +123,7 @@ export class GatewayProxy implements DataPlane {
       told: (told) => {
         if ("records" in told) onRecords?.(told.records);
         else if ("event" in told) onBackend?.(told.event);
+        else if ("cohorts" in told) onCohorts?.(told.cohorts);
       },
       died: (error) => {
         if (this.#isStopping) return;

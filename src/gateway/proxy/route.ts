@@ -5,27 +5,40 @@
  */
 import type { Backend } from "./backend.ts";
 import { Balancer, stickyKey } from "./balance.ts";
+import { Cohorts } from "./cohorts.ts";
 import { RouteCounters } from "./counters.ts";
 import { Guard } from "./guard.ts";
 import { F, HOP_BY_HOP, isFieldValue, isToken } from "./http1/grammar.ts";
 import { dropping } from "./http1/write.ts";
 import { type Routed, templateValues } from "./matcher.ts";
 import { RetryBudget, type RetrySettings, retrySettings } from "./retry.ts";
-import type { HeaderChange, Match, Route as Settings, Target } from "./snapshot.ts";
+import type { HeaderChange, Match, Route as Settings, Split, Target } from "./snapshot.ts";
 
 /** What stays when the settings change. */
 export class RouteMemory {
-  readonly budget = new RetryBudget();
-  readonly variants = new Map<string, RouteCounters>();
+  readonly variants = new Map<string, VariantMemory>();
+  /** While it has a split. */
+  cohorts: Cohorts | undefined;
 
-  counters(variant: string): RouteCounters {
-    let counters = this.variants.get(variant);
-    if (!counters) {
-      counters = new RouteCounters();
-      this.variants.set(variant, counters);
-    }
-    return counters;
+  variant(name: string): VariantMemory {
+    const known = this.variants.get(name) ?? { counters: new RouteCounters(), budget: new RetryBudget() };
+    this.variants.set(name, known);
+    return known;
   }
+
+  /** Those of this deployment; requests under way that began under another count for that one still. */
+  count(deployment: string | undefined): Cohorts | undefined {
+    if (this.cohorts?.deployment !== deployment) {
+      this.cohorts = deployment === undefined ? undefined : new Cohorts(deployment);
+    }
+    return this.cohorts;
+  }
+}
+
+/** Of a version each: one that fails must not spend the retries of the other. */
+interface VariantMemory {
+  readonly counters: RouteCounters;
+  readonly budget: RetryBudget;
 }
 
 /** What a transform does to a head: names that go, and lines that come. */
@@ -35,10 +48,10 @@ export interface HeadChange {
   readonly lines: string;
 }
 
-export interface Variant {
-  readonly name: string;
-  readonly balancer: Balancer<Backend>;
-  readonly counters: RouteCounters;
+/** How the callers of a route are divided between it and its other version. */
+export interface Division extends Pick<Split, "seed" | "unit" | "bound" | "tester"> {
+  readonly exposed: Route;
+  readonly cohorts: Cohorts;
 }
 
 export interface CompiledTimeouts {
@@ -77,8 +90,10 @@ export class Route implements Routed {
   readonly retry: RetrySettings;
   readonly budget: RetryBudget;
   readonly timeouts: CompiledTimeouts;
-  readonly stable: Variant;
-  readonly exposed: Variant | undefined;
+  readonly variant: string;
+  readonly balancer: Balancer<Backend>;
+  readonly counters: RouteCounters;
+  readonly division: Division | undefined;
   readonly request: HeadChange;
   readonly response: HeadChange;
   readonly dropRequest: Uint8Array;
@@ -99,7 +114,10 @@ export class Route implements Routed {
     this.match = settings.match;
     this.settings = settings;
     this.retry = retrySettings(settings.retry);
-    this.budget = memory.budget;
+    this.variant = settings.variant ?? "stable";
+    const { counters, budget } = memory.variant(this.variant);
+    this.counters = counters;
+    this.budget = budget;
     this.timeouts = {
       connectMs: timeouts.connectMs ?? 2000,
       firstByteMs: timeouts.firstByteMs ?? 30_000,
@@ -107,19 +125,17 @@ export class Route implements Routed {
       totalMs: timeouts.totalMs ?? 0,
       tunnelIdleMs: timeouts.idleMs ?? 3_600_000,
     };
-    const variant = (name: string, targets: readonly Target[]): Variant => ({
-      name,
-      balancer: new Balancer(settings.strategy ?? { kind: "round-robin" }, resolved(targets, lookUp), chance),
-      counters: memory.counters(name),
-    });
-    this.stable = variant(settings.variant ?? "stable", settings.targets);
-    this.exposed = settings.split && variant(settings.split.variant ?? "canary", settings.split.targets);
+    const targets = resolved(settings.targets, lookUp);
+    this.balancer = new Balancer(settings.strategy ?? { kind: "round-robin" }, targets, chance);
     this.request = compileChange(settings.request?.headers);
     this.response = compileChange(settings.response?.headers);
     this.dropRequest = settings.request?.host === "backend" ? TO_BACKEND_WITHOUT_HOST : TO_BACKEND;
     this.rewrites = settings.request?.path !== undefined || settings.request?.replacePrefix !== undefined;
     this.bodyBytesMax = policies?.requestBytesMax ?? 104_857_600;
     this.guard = Guard.of(settings);
+    const { split } = settings;
+    const exposed = split && new Route(versionOf(settings, split), memory, lookUp, chance);
+    this.division = exposed && { ...split!, exposed, cohorts: memory.count(split!.deployment)! };
   }
 
   /** The target for the backend. `path` is as it came, `query` with its `?`. */
@@ -146,6 +162,12 @@ export class Route implements Routed {
     const secure = strategy.secure ? "; Secure" : "";
     return `Set-Cookie: ${strategy.cookie}=${key}; Path=/; HttpOnly; SameSite=Lax${age}${secure}\r\n`;
   }
+}
+
+/** The other version as a route of its own. */
+function versionOf({ id, name, tenant, priority, match }: Settings, { to }: Split): Settings {
+  const same = { id, name, tenant, match, ...(priority !== undefined && { priority }) };
+  return { ...to, ...same, variant: to.variant ?? "canary" };
 }
 
 function resolved(targets: readonly Target[], lookUp: (id: string) => Backend | undefined) {

@@ -47,7 +47,7 @@ export interface Route {
   readonly targets: readonly Target[];
   /** Which version of the route this is, for records and metrics ("stable", "canary"). */
   readonly variant?: string;
-  /** A share of the callers under other targets: canary, blue-green, A/B. */
+  /** A share of the callers under another version of the route: canary, blue-green, A/B. */
   readonly split?: Split;
   readonly timeouts?: Timeouts;
   readonly retry?: Retry;
@@ -112,7 +112,12 @@ export interface Target {
   readonly weight?: number;
 }
 
+/** All of a route but what says which requests are its own: these two versions of it have in common. */
+export type RouteVersion = Omit<Route, "id" | "name" | "tenant" | "priority" | "match" | "split">;
+
 export interface Split {
+  /** Whose counts these are (`onCohorts`); another one begins to count anew. */
+  readonly deployment: string;
   /** The same seed as in the other systems, so that a user is in one cohort everywhere. */
   readonly seed: string;
   /** What names a caller. A request without it counts by its client address. */
@@ -122,9 +127,10 @@ export interface Split {
     | { readonly kind: "cookie"; readonly name: string };
   /** Callers below it are exposed (core/cohort.ts). Who is exposed at a bound stays exposed at a larger one. */
   readonly bound: number;
-  readonly targets: readonly Target[];
-  /** Name of the exposed variant; default "canary". */
-  readonly variant?: string;
+  /** A request with this field is exposed whatever the bound, and not counted in either cohort. */
+  readonly tester?: { readonly name: string; readonly value: string };
+  /** What the exposed get; its `variant` is "canary" by default. */
+  readonly to: RouteVersion;
 }
 
 /** Milliseconds; 0 is none. */
@@ -456,6 +462,40 @@ export interface RouteStats {
   readonly backendDuration: Histogram;
 }
 
+/** Since they were told last. Errors and refusals are among the requests. */
+export interface CohortNumbers {
+  readonly requests: number;
+  /** 5xx, and answers that the backend did not bring to their end. */
+  readonly errors: number;
+  /** 4xx. */
+  readonly refused: number;
+  /** Not cumulative: by upper bound of `latencyBoundsSeconds`; the last is what is above all. */
+  readonly latency: readonly number[];
+}
+
+/** What a worker counted of a route under deployment. */
+export interface CohortReport {
+  readonly route: string;
+  readonly deployment: string;
+  readonly canary: CohortNumbers;
+  readonly control: CohortNumbers;
+}
+
+/** Requests that no caller sees, to every backend of the version that a route's split leads to. */
+export interface Probe {
+  readonly route: string;
+  readonly path: string;
+  /** To each of them, one after the other. */
+  readonly requests: number;
+  readonly timeoutMs: number;
+}
+
+export interface ProbeFailure {
+  readonly backend: string;
+  readonly url: string;
+  readonly message: string;
+}
+
 export interface Histogram {
   readonly counts: readonly number[];
   readonly sum: number;
@@ -511,6 +551,8 @@ export interface ProxyOptions {
   readonly limits?: Limits;
   readonly onRecords?: (records: readonly RequestRecord[]) => void;
   readonly onBackend?: (event: BackendEvent) => void;
+  /** While routes have a split: what was counted since the last time, soon after a failure of a new version. */
+  readonly onCohorts?: (reports: readonly CohortReport[]) => void;
   /** A worker ended unasked; another is started in its place with the snapshot of last time. */
   readonly onCrash?: (error: Error) => void;
 }
@@ -553,6 +595,11 @@ export interface DataPlane {
   explain(requestId: string): Promise<RequestRecord | undefined>;
   /** The last requests, newest first. */
   recent(limit: number): Promise<readonly RequestRecord[]>;
+  /**
+   * Asks the backends of a route's new version, and leaves the connections to whoever comes next. Resolves to what did
+   * not answer below 400; undefined when the route has no split here.
+   */
+  probe(probe: Probe): Promise<readonly ProbeFailure[] | undefined>;
   /** Accepts no more, answers what has begun, and ends at `drainMs` in any case; default 10,000. */
   stop(options?: { readonly drainMs?: number }): Promise<void>;
 }

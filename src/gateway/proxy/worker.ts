@@ -3,7 +3,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { systemClock } from "../../core/clock.ts";
 import { systemRandom } from "../../core/random.ts";
 import { Engine, type EngineOptions } from "./engine.ts";
-import type { BackendEvent, RequestRecord, SnapshotChange } from "./snapshot.ts";
+import type { BackendEvent, CohortReport, Probe, RequestRecord, SnapshotChange } from "./snapshot.ts";
 
 export interface WorkerData {
   readonly worker: number;
@@ -23,6 +23,7 @@ export type Question =
   | { readonly ask: "stats" }
   | { readonly ask: "explain"; readonly requestId: string }
   | { readonly ask: "recent"; readonly limit: number }
+  | { readonly ask: "probe"; readonly probe: Probe }
   | { readonly ask: "stop"; readonly drainMs: number };
 
 export interface Asked {
@@ -33,7 +34,8 @@ export interface Asked {
 export type Told =
   | { readonly id: number; readonly result?: unknown; readonly error?: string }
   | { readonly records: readonly RequestRecord[] }
-  | { readonly event: BackendEvent };
+  | { readonly event: BackendEvent }
+  | { readonly cohorts: readonly CohortReport[] };
 
 const { worker, memory, proxy, timeOrigin } = workerData as WorkerData;
 const tell = (told: Told) => parentPort!.postMessage(told);
@@ -47,6 +49,7 @@ const engine = new Engine({
   offsetMs: performance.timeOrigin - timeOrigin,
   onRecords: (records) => tell({ records }),
   onBackend: (event) => tell({ event }),
+  onCohorts: (cohorts) => tell({ cohorts }),
 });
 
 function answer(question: Question): unknown {
@@ -61,6 +64,8 @@ function answer(question: Question): unknown {
       return engine.explain(question.requestId);
     case "recent":
       return engine.recent(question.limit);
+    case "probe":
+      return engine.probe(question.probe);
     case "stop":
       return engine.stop(question.drainMs);
   }

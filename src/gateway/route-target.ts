@@ -1,0 +1,361 @@
+/**
+ * Routes as a target of deployments (deployment/target.ts). The desired state of a route under deployment is its row
+ * in gateway_splits, which is part of the tenant's route set: it changes with the set's revision, so every node takes
+ * it up like any other change, and a bound that moves costs one compiled route. The route itself is changed once, at
+ * the end, as one more version of it.
+ *
+ * From the first apply to the end the route is the deployment's: edits by others are refused (routes.ts), or the two
+ * versions that are compared would not be the ones that were asked for.
+ */
+import { Type } from "typebox";
+import type { Clock } from "../core/clock.ts";
+import { boundOfShare } from "../core/cohort.ts";
+import { HotSwapError } from "../core/errors.ts";
+import type {
+  Assignment,
+  Observation,
+  Resolved,
+  Sample,
+  Smoke,
+  Target,
+  TargetRef,
+  UnitFailure,
+} from "../deployment/target.ts";
+import { authorize } from "../platform/access/index.ts";
+import type { Audit } from "../platform/audit/index.ts";
+import type { Actor } from "../platform/http/change.ts";
+import { validator } from "../platform/http/validation.ts";
+import type { AnyTx, Sql } from "../stores/sql/port.ts";
+import { nodeTtlMs, unflat } from "./cohort-counts.ts";
+import { type CohortNumbers, type DataPlane, latencyBoundsSeconds } from "./proxy/snapshot.ts";
+import { type GatewayTx, keepRevision, nextRevision } from "./revisions.sql.ts";
+import { changedSpec, specHash } from "./route-change.ts";
+import * as rows from "./routes.sql.ts";
+import { diffValues } from "./set-diff.ts";
+import * as splits from "./splits.sql.ts";
+import type { RouteRow, Tester, Unit } from "./tables.ts";
+
+const fieldName = Type.String({ pattern: "^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$" });
+
+/** What a request to deploy says of a route. */
+export const routeDeployment = Type.Object(
+  {
+    route: Type.String({ minLength: 1, maxLength: 128, description: "Its id or its name." }),
+    change: Type.Object(
+      {},
+      {
+        description:
+          "The fields that are new, as a JSON merge patch: `null` takes one away, lists are replaced as a whole. " +
+          "Not `name`, `match`, `priority` and `enabled`.",
+      },
+    ),
+    unit: Type.Optional(
+      Type.Object(
+        { header: Type.Optional(fieldName), cookie: Type.Optional(fieldName) },
+        {
+          ...{ additionalProperties: false, minProperties: 1, maxProperties: 1 },
+          description: "What tells callers apart; who does not send it, and by default, the client address.",
+        },
+      ),
+    ),
+    testHeader: Type.Optional(
+      Type.Object(
+        { name: fieldName, value: Type.String({ minLength: 1, maxLength: 256 }) },
+        {
+          additionalProperties: false,
+          description: "Requests with it get the new version, whatever the share.",
+        },
+      ),
+    ),
+  },
+  { additionalProperties: false },
+);
+
+const validate = validator(routeDeployment, "body");
+
+export interface RouteTargetParts {
+  sql: Sql;
+  audit: Pick<Audit, "record">;
+  clock: Clock;
+  plane: Pick<DataPlane, "probe">;
+  served: {
+    /** Resolves when this node serves what has just been committed; others are told. */
+    changed(tenant: string): Promise<void>;
+    refresh(): Promise<void>;
+    /** Of the split that this node serves; 0 without one. */
+    generationOf(route: string): number;
+  };
+}
+
+const latencyBoundsMs = latencyBoundsSeconds.map((seconds) => seconds * 1_000);
+const smokeTimeoutMs = 5_000;
+/** By node: the totals that were observed last. */
+type Cursor = Readonly<Record<string, readonly number[]>>;
+
+export class RouteTarget implements Target {
+  readonly kind = "route";
+  readonly #parts: RouteTargetParts;
+
+  constructor(parts: RouteTargetParts) {
+    this.#parts = parts;
+  }
+
+  async resolve(
+    anyTx: AnyTx,
+    { principal }: Actor,
+    body: Readonly<Record<string, unknown>>,
+  ): Promise<Resolved> {
+    const tx: GatewayTx = anyTx;
+    const { tenant } = principal;
+    const said = Object.fromEntries(
+      Object.keys(routeDeployment.properties).flatMap((name) => (name in body ? [[name, body[name]]] : [])),
+    );
+    const {
+      route: named,
+      change,
+      unit = {},
+      testHeader,
+    } = validate(said) as {
+      route: string;
+      change: object;
+      unit?: Unit;
+      testHeader?: Tester;
+    };
+    const row =
+      (await rows.selectRoute(tx, tenant, named)) ??
+      (await rows.selectRoutes(tx, tenant, { name: named }))[0];
+    if (!row) throw new HotSwapError("gateway_route_not_found", "There is no route with this id or name.");
+    const { labels } = row.spec;
+    authorize(principal, "gateway.write", { tenant, environment: labels?.environment, labels: labels ?? {} });
+    const spec = changedSpec(row.spec, change);
+    const to = versionOf(specHash(spec));
+    const now = new Date(this.#parts.clock.now());
+    await splits.keepVersion(tx, tenant, row.id, { hash: to.hash, spec, unit, tester: testHeader }, now);
+    return {
+      ref: { tenant, kind: "route", name: row.id },
+      from: versionOf(specHash(row.spec)),
+      to,
+      environment: labels?.environment,
+      inventory: "shares",
+      phases: [10, 50, 100],
+      needsApproval: false,
+      summary: `route ${row.name}: ${placesOf(row.spec, spec)}`,
+    };
+  }
+
+  async apply(ref: TargetRef, assignment: Assignment): Promise<void> {
+    const { tenant, name: route } = ref;
+    const { deployment, generation, seed, bound, to } = assignment;
+    await this.#change(ref, assignment, async (tx, known, revision) => {
+      const isSame = known?.generation === generation;
+      // What has ended does not begin again, however late a repeated call arrives.
+      if (isSame && !(known.active && known.deployment === deployment))
+        throw fenced(known.generation, generation);
+      if (isSame) return false;
+      const goesOn = known?.active && known.deployment === deployment;
+      const { unit, tester } = goesOn ? known : await this.#begin(tx, ref, assignment);
+      await this.#put(tx, ref, assignment, { active: true, unit, tester, revision });
+      await this.#record(tx, ref, assignment, "route.split", {
+        share: bound / 2 ** 32,
+        seed,
+        version: to.hash,
+      });
+      if (!goesOn) await splits.deleteSplitNodes(tx, tenant, route, deployment);
+      return true;
+    });
+  }
+
+  async boundOf(
+    _ref: TargetRef,
+    _seed: string,
+    wanted: { readonly share: number } | { readonly count: number },
+    floor: number,
+  ): Promise<number> {
+    // Nobody can count callers; a hundredth of them stands for a few.
+    const share = "share" in wanted ? wanted.share : wanted.count > 0 ? 0.01 : 0;
+    return Math.max(floor, boundOfShare(share));
+  }
+
+  async observe(
+    { tenant, name: route }: TargetRef,
+    assignment: Assignment,
+    cursor: unknown,
+  ): Promise<Observation> {
+    const { sql, clock } = this.#parts;
+    const { split, all, live } = await sql.system(async (tx: GatewayTx) => ({
+      split: await splits.selectSplit(tx, tenant, route),
+      all: await splits.selectSplitNodes(tx, tenant, route),
+      live: await splits.selectLiveNodes(tx, nodeTtlMs),
+    }));
+    const nodes = all.filter(({ deployment }) => deployment === assignment.deployment);
+    const acked = live.map((id) => nodes.find(({ node }) => node === id)?.generation ?? 0);
+    const wanted = split?.generation ?? 0;
+    const failures = nodes.flatMap(({ node, problem }) =>
+      problem !== null && live.includes(node) ? { unit: node, reason: problem } : [],
+    );
+    const before = (cursor ?? {}) as Cursor;
+    const grown = nodes.map(({ node, totals }) =>
+      totals.map((total, at) => total - (before[node]?.[at] ?? 0)),
+    );
+    const sample = sampleOf(clock.now(), grown);
+    return {
+      // Once it has ended, or where no data plane runs, SQL alone says what is served.
+      generation: split?.active ? Math.min(wanted, ...acked) : wanted,
+      ...{ units: 0, exposed: 0, applied: 0, restored: 0, failed: failures.length, failures },
+      samples: sample ? [sample] : [],
+      cursor: { ...before, ...Object.fromEntries(nodes.map(({ node, totals }) => [node, totals])) },
+    };
+  }
+
+  async smoke(ref: TargetRef, { generation }: Assignment, smoke: Smoke): Promise<readonly UnitFailure[]> {
+    const { served, plane } = this.#parts;
+    await served.refresh();
+    const here = (reason: string) => [{ unit: "gateway", reason }];
+    if (served.generationOf(ref.name) !== generation) return here("this node does not serve the deployment");
+    const { path, requests } = smoke;
+    const failures = await plane.probe({ route: ref.name, path, requests, timeoutMs: smokeTimeoutMs });
+    if (!failures) return here("the new version is not served by this node");
+    return failures.map(({ url, backend, message }) => ({
+      unit: url || backend || "gateway",
+      reason: message,
+    }));
+  }
+
+  async settle(ref: TargetRef, assignment: Assignment, version: "from" | "to"): Promise<void> {
+    const { tenant, name: route } = ref;
+    await this.#change(ref, assignment, async (tx, known, revision) => {
+      if (known && !known.active && known.generation === assignment.generation) return false;
+      const goesOn = known?.active && known.deployment === assignment.deployment;
+      if (version === "to") {
+        if (!goesOn) await this.#begin(tx, ref, assignment);
+        await this.#takeOver(tx, ref, assignment, revision);
+      } else if (goesOn) await this.#record(tx, ref, assignment, "route.restore", {});
+      const { unit, tester } = known ?? { unit: {}, tester: null };
+      await this.#put(tx, ref, { ...assignment, bound: 0 }, { active: false, unit, tester, revision });
+      await splits.deleteSplitNodes(tx, tenant, route, "");
+      return true;
+    });
+  }
+
+  /** One transaction under the set's lock; `work` says whether anything is new. Published here before it resolves. */
+  async #change(
+    { tenant, name: route }: TargetRef,
+    { generation }: Assignment,
+    work: (tx: GatewayTx, known: splits.SplitRow | undefined, revision: number) => Promise<boolean>,
+  ): Promise<void> {
+    const { sql, clock, served } = this.#parts;
+    await sql.tenant(tenant, async (tx: GatewayTx) => {
+      const revision = await nextRevision(tx, tenant, "routes", new Date(clock.now()));
+      const known = await splits.selectSplit(tx, tenant, route);
+      if (known && known.generation > generation) throw fenced(known.generation, generation);
+      if (!(await work(tx, known, revision))) await keepRevision(tx, tenant, "routes");
+    });
+    await served.changed(tenant);
+  }
+
+  /** How callers are told apart; throws when the route is not what the deployment was asked for. */
+  async #begin(tx: GatewayTx, ref: TargetRef, { from, to }: Assignment): Promise<splits.VersionRow> {
+    const row = await this.#route(tx, ref);
+    if (from && specHash(row.spec) !== from.hash) {
+      throw new HotSwapError(
+        "gateway_route_changed",
+        `The route ${row.name} was changed after the deployment was asked for.`,
+      );
+    }
+    return this.#version(tx, ref, to.hash);
+  }
+
+  async #route(tx: GatewayTx, { tenant, name: route }: TargetRef): Promise<RouteRow> {
+    const row = await rows.selectRoute(tx, tenant, route);
+    if (!row) throw new HotSwapError("gateway_route_not_found", "The route of the deployment is gone.");
+    return row;
+  }
+
+  async #version(
+    tx: GatewayTx,
+    { tenant, name: route }: TargetRef,
+    hash: string,
+  ): Promise<splits.VersionRow> {
+    const version = await splits.selectVersion(tx, tenant, route, hash);
+    if (version) return version;
+    throw new HotSwapError("gateway_route_changed", "The version is no longer kept: too many came after it.");
+  }
+
+  /** The new version becomes the route. */
+  async #takeOver(tx: GatewayTx, ref: TargetRef, assignment: Assignment, revision: number): Promise<void> {
+    const before = await this.#route(tx, ref);
+    const { spec } = await this.#version(tx, ref, assignment.to.hash);
+    if (specHash(before.spec) === assignment.to.hash) return;
+    const { tenant } = ref;
+    const { id, created_at: createdAt } = before;
+    const now = new Date(this.#parts.clock.now());
+    await rows.closeRoutes(tx, tenant, [id], revision);
+    await rows.insertRoutes(tx, tenant, [
+      { id, version: before.version + 1, spec, revision, createdAt, now },
+    ]);
+    await this.#record(tx, ref, assignment, "route.update", {}, { before: before.spec, after: spec });
+  }
+
+  #put(
+    tx: GatewayTx,
+    { tenant, name: route }: TargetRef,
+    { deployment, generation, seed, bound, to }: Assignment,
+    {
+      active,
+      unit,
+      tester,
+      revision,
+    }: { active: boolean; unit: Unit; tester: Tester | null; revision: number },
+  ): Promise<void> {
+    return splits.upsertSplit(tx, {
+      ...{ tenant_id: tenant, route, deployment, generation, active, seed, bound, revision },
+      ...{ to_hash: to.hash, unit: JSON.stringify(unit), tester: tester && JSON.stringify(tester) },
+      updated_at: new Date(this.#parts.clock.now()),
+    });
+  }
+
+  async #record(
+    tx: GatewayTx,
+    ref: TargetRef,
+    { deployment, generation }: Assignment,
+    action: string,
+    detail: object,
+    versions: { before?: unknown; after?: unknown } = {},
+  ): Promise<void> {
+    const row = await rows.selectRoute(tx, ref.tenant, ref.name);
+    await this.#parts.audit.record(tx, {
+      principal: { subject: "system:deployment", tenant: ref.tenant },
+      ...{ action, resource: `gateway/routes/${row?.name ?? ref.name}`, requestId: deployment },
+      detail: { deployment, generation, ...detail },
+      ...versions,
+    });
+  }
+}
+
+const versionOf = (hash: string) => ({ id: hash.slice(0, 12), hash });
+
+function fenced(known: number, generation: number): HotSwapError {
+  return new HotSwapError(
+    "deployment_fenced",
+    `The route has seen generation ${known}; ${generation} comes too late.`,
+  );
+}
+
+function placesOf(before: object, after: object): string {
+  const places = new Set(diffValues(before, after).map(({ pointer }) => pointer.split("/")[1]));
+  return [...places].join(", ");
+}
+
+/** All nodes together; undefined when there was nothing. */
+function sampleOf(at: number, grown: readonly number[][]): Sample | undefined {
+  if (grown.length === 0) return undefined;
+  const sums = grown.reduce((sum, one) => sum.map((value, index) => value + one[index]!));
+  const { canary, control } = unflat(sums.map((value) => Math.max(0, value)));
+  if (canary.requests + control.requests === 0) return undefined;
+  return { at, canary: countsOf(canary), control: countsOf(control), latencyBoundsMs };
+}
+
+const countsOf = ({ requests, errors, refused, latency }: CohortNumbers) => ({
+  ...{ requests, errors, latency },
+  custom: { "4xx": refused },
+});
