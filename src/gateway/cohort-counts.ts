@@ -26,8 +26,8 @@ export interface CohortCountsOptions {
   /** Whether this node has a data plane at all. */
   isServing(): boolean;
   problemOf(route: string): string | undefined;
-  /** There is something new to observe of a route, here or on another node. */
-  onNews(tenant: string, route: string): void;
+  /** There is something new to observe of a deployment, from here or from another node. */
+  onNews(deployment: string): void;
   onError(error: unknown): void;
 }
 
@@ -82,11 +82,7 @@ export class CohortCounts implements Service {
 
   async start(): Promise<void> {
     const { kv, onError, onNews } = this.#options;
-    const hear = (message: string) => {
-      const [tenant = "", route = ""] = message.split("\n");
-      if (route !== "") onNews(tenant, route);
-    };
-    this.#unsubscribe = await kv.subscribe(channel, hear, { onResume: () => {} }).catch((error) => {
+    this.#unsubscribe = await kv.subscribe(channel, onNews, { onResume: () => {} }).catch((error) => {
       onError(error); // the engine looks every second as it is
       return undefined;
     });
@@ -162,8 +158,8 @@ export class CohortCounts implements Service {
       return;
     }
     for (const { split } of dirty) {
-      onNews(split.tenant, split.route);
-      await kv.publish(channel, `${split.tenant}\n${split.route}`).catch(() => {}); // who missed it looks by itself
+      // This node hears it too.
+      await kv.publish(channel, split.deployment).catch(() => onNews(split.deployment));
     }
   }
 

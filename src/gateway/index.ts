@@ -3,7 +3,7 @@ import type { Clock } from "../core/clock.ts";
 import type { MakeId } from "../core/ids.ts";
 import { Lifecycle, type Service } from "../core/lifecycle.ts";
 import type { Random } from "../core/random.ts";
-import type { Target, TargetRef } from "../deployment/target.ts";
+import type { Target } from "../deployment/target.ts";
 import type { Audit } from "../platform/audit/index.ts";
 import type { Route } from "../platform/http/route.ts";
 import type { Metrics } from "../platform/telemetry/index.ts";
@@ -69,8 +69,8 @@ export class Gateway implements Service {
   readonly routes: Route[];
   /** Routes, for the deployment engine. */
   readonly target: Target;
-  /** Told when there is something new to observe of a route under deployment: the engine need not wait. */
-  onNews: ((ref: TargetRef) => void) | undefined;
+  /** Told when there is something new to observe of a deployment: the engine need not wait. */
+  onNews: ((deployment: string) => void) | undefined;
   readonly #follower: Follower;
   readonly #cohorts: CohortCounts;
   readonly #traffic: Traffic;
@@ -136,6 +136,11 @@ export class Gateway implements Service {
     return this.#lifecycle.stop();
   }
 
+  /** Resolves when this node serves what is committed now. */
+  refresh(): Promise<void> {
+    return this.#follower.refresh();
+  }
+
   /** For /ready: rejects while it serves by what it knew before SQL was away. */
   get state() {
     return this.#follower.state;
@@ -167,7 +172,7 @@ export class Gateway implements Service {
       ...{ sql, kv, clock, node: makeId(), onError },
       isServing: () => listener.url !== undefined,
       problemOf: (route) => this.#follower.problemOf(route),
-      onNews: (tenant, name) => this.onNews?.({ tenant, kind: "route", name }),
+      onNews: (deployment) => this.onNews?.(deployment),
     });
   }
 

@@ -89,6 +89,7 @@ export interface RouteTargetParts {
 
 const latencyBoundsMs = latencyBoundsSeconds.map((seconds) => seconds * 1_000);
 const smokeTimeoutMs = 5_000;
+const NO_UNIT = { unit: {}, tester: null };
 /** By node: the totals that were observed last. */
 type Cursor = Readonly<Record<string, readonly number[]>>;
 
@@ -149,10 +150,17 @@ export class RouteTarget implements Target {
     await this.#change(ref, assignment, async (tx, known, revision) => {
       const isSame = known?.generation === generation;
       // What has ended does not begin again, however late a repeated call arrives.
-      if (isSame && !(known.active && known.deployment === deployment))
+      if (isSame && bound > 0 && !(known.active && known.deployment === deployment))
         throw fenced(known.generation, generation);
       if (isSame) return false;
       const goesOn = known?.active && known.deployment === deployment;
+      if (!goesOn && bound === 0 && !(await this.#isAsAskedFor(tx, ref, assignment))) {
+        // Nothing of it is served, so it can be taken back. Blue-green, which begins like this, finds out by its smoke
+        // test, or when it would expose somebody.
+        const { unit, tester } = known ?? NO_UNIT;
+        await this.#put(tx, ref, assignment, { active: false, unit, tester, revision });
+        return true;
+      }
       const { unit, tester } = goesOn ? known : await this.#begin(tx, ref, assignment);
       await this.#put(tx, ref, assignment, { active: true, unit, tester, revision });
       await this.#record(tx, ref, assignment, "route.split", {
@@ -230,7 +238,7 @@ export class RouteTarget implements Target {
         if (!goesOn) await this.#begin(tx, ref, assignment);
         await this.#takeOver(tx, ref, assignment, revision);
       } else if (goesOn) await this.#record(tx, ref, assignment, "route.restore", {});
-      const { unit, tester } = known ?? { unit: {}, tester: null };
+      const { unit, tester } = known ?? NO_UNIT;
       await this.#put(tx, ref, { ...assignment, bound: 0 }, { active: false, unit, tester, revision });
       await splits.deleteSplitNodes(tx, tenant, route, "");
       return true;
@@ -253,16 +261,17 @@ export class RouteTarget implements Target {
     await served.changed(tenant);
   }
 
+  async #isAsAskedFor(tx: GatewayTx, { tenant, name }: TargetRef, { from }: Assignment): Promise<boolean> {
+    const row = await rows.selectRoute(tx, tenant, name);
+    return row !== undefined && (!from || specHash(row.spec) === from.hash);
+  }
+
   /** How callers are told apart; throws when the route is not what the deployment was asked for. */
-  async #begin(tx: GatewayTx, ref: TargetRef, { from, to }: Assignment): Promise<splits.VersionRow> {
-    const row = await this.#route(tx, ref);
-    if (from && specHash(row.spec) !== from.hash) {
-      throw new HotSwapError(
-        "gateway_route_changed",
-        `The route ${row.name} was changed after the deployment was asked for.`,
-      );
-    }
-    return this.#version(tx, ref, to.hash);
+  async #begin(tx: GatewayTx, ref: TargetRef, assignment: Assignment): Promise<splits.VersionRow> {
+    const { name } = await this.#route(tx, ref);
+    if (await this.#isAsAskedFor(tx, ref, assignment)) return this.#version(tx, ref, assignment.to.hash);
+    const detail = `The route ${name} was changed after the deployment was asked for.`;
+    throw new HotSwapError("gateway_route_changed", detail);
   }
 
   async #route(tx: GatewayTx, { tenant, name: route }: TargetRef): Promise<RouteRow> {
