@@ -87,6 +87,28 @@ export interface RouteImport {
   warnings: RouteFinding[];
 }
 
+/** A set of routes, or new fields of one, as a JSON merge patch. */
+export type PreviewRequest =
+  | { routes: readonly RouteSpec[]; mode?: "replace" | "merge" }
+  | { route: string; change: Record<string, unknown> };
+
+/** Which of the last requests would be served otherwise. */
+export interface RoutePreview {
+  /** So many were looked at. */
+  requests: number;
+  unchanged: number;
+  /** A header field or the query would decide, and is not kept. */
+  undecided: number;
+  groups: {
+    /** Names of routes; null is none. */
+    from: string | null;
+    to: string | null;
+    effects: ("route" | "backends" | "policies" | "handling")[];
+    count: number;
+    examples: { method: string; host: string; path: string; requestId: string }[];
+  }[];
+}
+
 export type BreakerState = "closed" | "open" | "half-open";
 
 export interface GatewayBackend {
@@ -344,6 +366,16 @@ export class Gateway {
       path: `${base}/routes/import`,
       query: { dryRun, mode },
       body: { routes },
+      ...options,
+    });
+  }
+
+  /** Replays the last requests against routes as they would be; changes nothing. */
+  previewRoutes(wanted: PreviewRequest, options: CallOptions = {}): Promise<RoutePreview> {
+    return this.#transport.json({
+      method: "POST",
+      path: `${base}/routes/preview`,
+      body: wanted,
       ...options,
     });
   }

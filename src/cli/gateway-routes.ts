@@ -4,7 +4,15 @@ import { text } from "node:stream/consumers";
 import { styleText } from "node:util";
 import { type Command, Option } from "commander";
 import { parse, stringify } from "yaml";
-import type { GatewayRoute, HotSwap, RouteFinding, RouteImport, RouteSpec } from "../../client/src/index.ts";
+import type {
+  GatewayRoute,
+  HotSwap,
+  PreviewRequest,
+  RouteFinding,
+  RouteImport,
+  RoutePreview,
+  RouteSpec,
+} from "../../client/src/index.ts";
 import { HotSwapError } from "../core/errors.ts";
 import { integer } from "../platform/settings/kind.ts";
 import { addConnectionOptions, type ConnectionFlags, useServer } from "./connection.ts";
@@ -51,6 +59,20 @@ export function addGatewayRoutes(gateway: Command): void {
         else process.stdout.write(diffText(result));
       }),
     );
+  add(
+    "preview <file>",
+    "say which of the last requests a file would touch: a route set, or `route` and `change` of one",
+  )
+    .option("--merge", "leave routes that the file does not name")
+    .action((file: string, flags: Flags & { merge?: boolean }) =>
+      useServer(flags, async (client) => {
+        const mode = flags.merge ? "merge" : "replace";
+        const wanted = await readPreview(file, mode);
+        const result = await client.gateway.previewRoutes(wanted);
+        if (flags.json) printJson(result);
+        else process.stdout.write(previewText(result));
+      }),
+    );
   add("export", "print the route set as a document that `apply` takes")
     .addOption(new Option("--format <format>").choices(["yaml", "json"]).default("yaml"))
     .option("--revision <number>", "an earlier one", read(integer(0, Number.MAX_SAFE_INTEGER)))
@@ -93,16 +115,31 @@ async function byName({ gateway }: HotSwap, name: string): Promise<GatewayRoute>
 
 /** The list `routes` of the file, whatever is in it: the server checks it. */
 async function readRoutes(file: string): Promise<RouteSpec[]> {
-  let document: unknown;
+  const routes = (await readDocument(file)).routes;
+  if (Array.isArray(routes)) return routes;
+  throw new HotSwapError("file_unusable", `${file} has no list \`routes\`.`);
+}
+
+async function readPreview(file: string, mode: "replace" | "merge"): Promise<PreviewRequest> {
+  const { routes, route, change } = await readDocument(file);
+  if (Array.isArray(routes)) return { routes, mode };
+  if (typeof route === "string" && typeof change === "object" && change !== null) {
+    return { route, change: change as Record<string, unknown> };
+  }
+  throw new HotSwapError(
+    "file_unusable",
+    `${file} has neither a list \`routes\` nor \`route\` and \`change\`.`,
+  );
+}
+
+async function readDocument(file: string): Promise<Record<string, unknown>> {
   try {
-    document = parse(file === "-" ? await text(process.stdin) : await readFile(file, "utf8"));
+    const document: unknown = parse(file === "-" ? await text(process.stdin) : await readFile(file, "utf8"));
+    return (document ?? {}) as Record<string, unknown>;
   } catch (error) {
     const detail = error instanceof Error ? error.message.split("\n", 1)[0] : "";
     throw new HotSwapError("file_unusable", `${file} cannot be read: ${detail}`);
   }
-  const routes = (document as { routes?: unknown } | null)?.routes;
-  if (Array.isArray(routes)) return routes;
-  throw new HotSwapError("file_unusable", `${file} has no list \`routes\`.`);
 }
 
 function list(routes: GatewayRoute[], json: boolean | undefined): void {
@@ -144,6 +181,16 @@ function diffText({ dryRun, revision, diff, warnings }: RouteImport): string {
   const counts = `${diff.added.length} added, ${diff.changed.length} changed, ${diff.removed.length} removed, ${diff.unchanged} unchanged`;
   const end = dryRun ? `${counts}; nothing was kept (dry run)` : `${counts}; revision ${revision}`;
   return `${[...lines, end].join("\n")}\n${findingsText(warnings)}`;
+}
+
+function previewText({ requests, unchanged, undecided, groups }: RoutePreview): string {
+  const name = (route: string | null) => route ?? "no route";
+  const lines = groups.flatMap(({ from, to, effects, count, examples }) => [
+    `${styleText("yellow", String(count).padStart(6))}  ${from === to ? name(from) : `${name(from)} → ${name(to)}`}: ${effects.join(", ")}`,
+    ...examples.map(({ method, host, path }) => styleText("dim", `        ${method} ${host}${path}`)),
+  ]);
+  const unsure = undecided > 0 ? `, ${undecided} cannot be told` : "";
+  return `${[...lines, `${requests} requests looked at: ${unchanged} unchanged${unsure}`].join("\n")}\n`;
 }
 
 function findingsText(findings: readonly RouteFinding[]): string {

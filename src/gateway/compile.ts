@@ -71,13 +71,7 @@ export function compileRoute(id: string, spec: RouteSpec, context: CompileContex
   const route: plane.Route = {
     ...{ id, name: spec.name, tenant },
     priority: context.priorityBase + (spec.priority ?? 0),
-    match: {
-      ...(match.host !== undefined && { host: match.host }),
-      ...(match.path && { path: match.path as NonNullable<plane.Match["path"]> }),
-      ...(match.methods && { methods: match.methods }),
-      ...(match.headers && { headers: conditionsOf(match.headers) }),
-      ...(match.query && { query: conditionsOf(match.query) }),
-    },
+    match: compileMatch(match),
     strategy: compileStrategy(spec, (url) => backendId(tenant, { url, weight: 1 }, spec)),
     targets,
     ...(spec.timeouts && { timeouts: spec.timeouts }),
@@ -96,6 +90,16 @@ export function compileRoute(id: string, spec: RouteSpec, context: CompileContex
     ...(spec.upgrades !== undefined && { upgrades: spec.upgrades }),
   };
   return { route, backends: [...backends.values()] };
+}
+
+export function compileMatch({ host, path, methods, headers, query }: RouteSpec["match"]): plane.Match {
+  return {
+    ...(host !== undefined && { host }),
+    ...(path && { path: path as NonNullable<plane.Match["path"]> }),
+    ...(methods && { methods }),
+    ...(headers && { headers: conditionsOf(headers) }),
+    ...(query && { query: conditionsOf(query) }),
+  };
 }
 
 const tenThousandths = (share: number) => Math.round(share * 10_000);

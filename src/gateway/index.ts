@@ -19,6 +19,7 @@ import { keyRoutes } from "./keys.routes.ts";
 import { Keys } from "./keys.ts";
 import type { Listener } from "./listener.ts";
 import { GatewayMetrics } from "./metrics.ts";
+import { previewRoutes } from "./preview.routes.ts";
 import type { RequestRecord } from "./proxy/snapshot.ts";
 import { Requests } from "./requests.ts";
 import { RouteTarget } from "./route-target.ts";
@@ -90,11 +91,10 @@ export class Gateway implements Service {
     this.#traffic = new Traffic(clock, stats);
     const shared = { sql, audit, clock, makeId, served: follower };
     const { routesMax, revisionsKept, instancesMax, keysMax } = settings;
+    const requests = new Requests({ plane, served: follower });
     this.routes = [
-      ...gatewayRoutes({
-        ...{ follower, traffic: this.#traffic, requests: new Requests({ plane, served: follower }) },
-        address: () => listener,
-      }),
+      ...gatewayRoutes({ follower, traffic: this.#traffic, requests, address: () => listener }),
+      ...previewRoutes({ requests, served: follower, setBytes: settings.importLimitBytes }),
       ...routeRoutes(new Routes({ ...shared, routesMax, revisionsKept }), {
         jsonDepth: settings.jsonDepthLimit,
         setBytes: settings.importLimitBytes,

@@ -49,9 +49,9 @@ export class Requests {
     this.#parts = parts;
   }
 
-  /** The last ones of this tenant, newest first. */
-  async recent(tenant: string, limit: number): Promise<RequestRecord[]> {
-    const records = await this.#parts.plane.recent(1_000);
+  /** The last ones of this tenant, newest first, among the last `among` of all. */
+  async recent(tenant: string, limit: number, among = 1_000): Promise<RequestRecord[]> {
+    const records = await this.#parts.plane.recent(among);
     return records.filter((record) => this.#isOf(record, tenant)).slice(0, limit);
   }
 

@@ -32,6 +32,17 @@ export function changedSpec(spec: RouteSpec, change: unknown): RouteSpec {
   return wanted;
 }
 
+/** As `changedSpec`, without a second version beside it: all of the route may change. */
+export function editedSpec(spec: RouteSpec, change: unknown): RouteSpec {
+  const wanted = mergePatch(spec, change) as RouteSpec;
+  const fields = problemsOf(wanted).map(({ pointer, message }) => ({
+    pointer: `/change${pointer}`,
+    message,
+  }));
+  if (fields.length > 0) throw refusal(fields);
+  return wanted;
+}
+
 /** Names the content: the same for the same route, on every node. */
 export function specHash(spec: RouteSpec): string {
   return createHash("sha256").update(canonicalJson(spec)).digest("hex");

@@ -24,6 +24,11 @@ export function readSet(bytes: Buffer, type: string, depthMax: number): RouteSpe
     if (name !== "routes" && name !== "revision")
       throw invalid([{ pointer: `/${name}`, message: "is not a known field" }]);
   }
+  return checkSet(routes);
+}
+
+/** Throws `gateway_set_invalid` with pointers below `/routes`. */
+export function checkSet(routes: readonly unknown[]): RouteSpec[] {
   const places = new Map<unknown, number>();
   const fields = routes.flatMap((route, index) => {
     const own = problemsOf(route).slice(0, errorsPerRouteMax);
