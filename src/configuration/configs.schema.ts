@@ -66,7 +66,9 @@ export const config = Type.Object(
     labels,
     schema: Type.Union([Type.Object({ subject, version: schemaVersion }), Type.Null()], aboutSchema),
     currentVersion: orNull(Type.Integer({ description: "In force; null before the first deployment." })),
-    latestVersion: orNull(Type.Integer({ description: "The newest; null when there is none." })),
+    latestVersion: orNull(
+      Type.Integer({ description: "The one to go on from: written last, or what that was rolled back to." }),
+    ),
     needsApproval: Type.Boolean({
       description: "Whether a deployment of it must be approved by somebody else.",
     }),
@@ -222,7 +224,7 @@ export const importBody = Type.Object(
         {
           ...identity,
           ...editable,
-          text: Type.Optional(orNull(text)),
+          text: Type.Optional(Type.Union([text, Type.Null()])),
           version: Type.Optional(
             orNull(Type.Integer({ description: "As an export has it; not looked at." })),
           ),

@@ -125,24 +125,32 @@ export class Configs {
     input: ConfigUpdate,
     check: (row: ConfigRow) => void,
   ): Promise<ConfigRow> {
-    const { sql, clock } = this.#parts;
-    const { tenant } = actor.principal;
-    await this.checkSchema(tenant, input.schema);
+    await this.checkSchema(actor.principal.tenant, input.schema);
     const work = async (tx: ConfigurationTx) => {
       const before = await this.lock(tx, actor.principal, name, "configs.write");
       check(before);
-      const values = {
-        description: input.description ?? before.description,
-        labels: input.labels ?? before.labels,
-        ...(input.schema === undefined ? schemaOf(before) : schemaColumns(input.schema)),
-      };
-      guard(actor.principal, "configs.write", { ...before, ...values }); // nor may it leave what the token is for
-      if (canonicalJson(values) === canonicalJson(editable(before))) return before;
-      const row = await rows.updateConfig(tx, tenant, name, values, new Date(clock.now()));
-      await this.#record(tx, actor, "config.update", name, editable(before), values);
-      return row;
+      return this.edit(tx, actor, before, input);
     };
-    return change(sql, actor, work, () => {});
+    return change(this.#parts.sql, actor, work, () => {});
+  }
+
+  /** Within the caller's transaction, which has locked the row; the schema has been checked. */
+  async edit(
+    tx: ConfigurationTx,
+    actor: Actor,
+    before: ConfigRow,
+    { description = before.description, labels = before.labels, schema }: ConfigUpdate,
+  ): Promise<ConfigRow> {
+    const { tenant_id: tenant, name } = before;
+    const values = {
+      ...{ description, labels },
+      ...(schema === undefined ? schemaOf(before) : schemaColumns(schema)),
+    };
+    guard(actor.principal, "configs.write", { ...before, ...values }); // nor may it leave what the token is for
+    if (canonicalJson(values) === canonicalJson(editable(before))) return before;
+    const row = await rows.updateConfig(tx, tenant, name, values, new Date(this.#parts.clock.now()));
+    await this.#record(tx, actor, "config.update", name, editable(before), values);
+    return row;
   }
 
   /** With all its versions, drafts and history. Throws `config_version_in_use` while something deploys it. */

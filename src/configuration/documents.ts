@@ -16,13 +16,17 @@ import type { AnyTx, Sql } from "../stores/sql/port.ts";
 import { configRoutes } from "./configs.routes.ts";
 import { countByTenant, lockConfig, selectConfig, selectUsers } from "./configs.sql.ts";
 import { Configs, found, type VersionUser } from "./configs.ts";
+import { draftRoutes } from "./drafts.routes.ts";
+import { Drafts } from "./drafts.ts";
 import { Preparation } from "./preparation.ts";
 import { secretRoutes } from "./secrets.routes.ts";
 import { Secrets } from "./secrets.ts";
 import type { ConfigRow, ConfigurationTx, VersionRow } from "./tables.ts";
+import { transferRoutes } from "./transfer.routes.ts";
+import { Transfer } from "./transfer.ts";
 import { versionRoutes } from "./versions.routes.ts";
 import { selectVersion } from "./versions.sql.ts";
-import { Versions } from "./versions.ts";
+import { type CurrentBy, Versions } from "./versions.ts";
 
 export interface DocumentSettings {
   approvalEnvironments: readonly string[];
@@ -63,6 +67,7 @@ export class Documents implements SchemaUser {
   readonly routes: Route[];
   readonly configs: Configs;
   readonly versions: Versions;
+  readonly drafts: Drafts;
   readonly secrets: Secrets;
   readonly preparation: Preparation;
   readonly #parts: DocumentsParts;
@@ -77,19 +82,17 @@ export class Documents implements SchemaUser {
     this.secrets = new Secrets({ ...shared, secrets: store });
     this.configs = new Configs({ ...shared, users: this.#users, configsMax });
     this.preparation = new Preparation({ sql, schemas, secrets: this.secrets, limits });
-    this.versions = new Versions({
-      ...{
-        ...shared,
-        configs: this.configs,
-        preparation: this.preparation,
-        secrets: this.secrets,
-        versionsMax,
-      },
-      notices: approvals.notices,
-    });
+    const made = { ...shared, configs: this.configs, preparation: this.preparation };
+    const { notices } = approvals;
+    this.versions = new Versions({ ...made, secrets: this.secrets, notices, versionsMax });
+    this.drafts = new Drafts({ ...made, versions: this.versions, textBytesMax: textLimitBytes });
+    const transfer = new Transfer({ ...made, versions: this.versions });
+    const bodyLimit = textLimitBytes * bodyFactor + bodyRest;
     this.routes = [
       ...configRoutes(this.configs, this.needsApproval),
-      ...versionRoutes(this.versions, textLimitBytes * bodyFactor + bodyRest),
+      ...versionRoutes(this.versions, bodyLimit),
+      ...draftRoutes(this.drafts, bodyLimit),
+      ...transferRoutes(transfer, settings.importLimitBytes),
       ...secretRoutes(this.secrets),
     ];
     schemas.addUser(this);
@@ -121,14 +124,11 @@ export class Documents implements SchemaUser {
     return { config, version: wanted, current, needsApproval: this.needsApproval(config.environment) };
   }
 
-  /** `version` is in force from now on, which is written into the history. Idempotent. Throws `config_not_found`. */
-  async setCurrent(
-    tx: AnyTx,
-    tenant: string,
-    name: string,
-    version: number,
-    by: { author: string; deployment: string | null; note?: string },
-  ): Promise<void> {
+  /**
+   * `version` is in force from now on, which is written into the history; `by.instead` is what was tried and taken back,
+   * when it was. Idempotent. Throws `config_not_found`.
+   */
+  async setCurrent(tx: AnyTx, tenant: string, name: string, version: number, by: CurrentBy): Promise<void> {
     await this.versions.setCurrent(tx, found(await lockConfig(tx, tenant, name), name), version, by);
   }
 

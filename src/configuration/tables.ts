@@ -19,7 +19,7 @@ export interface ConfigsTable {
   schema_version: number | null;
   /** What is in force; null before the first deployment. */
   current_version: number | null;
-  /** The newest that there is. */
+  /** The one to go on from: written last, or what it was rolled back to. */
   latest_version: number | null;
   /** The last number that was given out: no number comes twice. */
   last_version: Generated<number>;
@@ -62,7 +62,7 @@ export interface DraftsTable {
   updated_at: Date;
 }
 
-export const eventTypes = ["version", "promoted", "current", "deleted"] as const;
+export const eventTypes = ["version", "promoted", "current", "rolled_back", "deleted"] as const;
 export type EventType = (typeof eventTypes)[number];
 
 export interface EventsTable {

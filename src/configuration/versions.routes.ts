@@ -17,7 +17,7 @@ const reads = {
   checksResource: true,
   audit: { none: "reads only" },
 } as const;
-const documentErrors = [
+export const documentErrors = [
   "config_not_found",
   "config_invalid",
   "config_too_large",

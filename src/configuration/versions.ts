@@ -35,6 +35,15 @@ export interface MadeVersion {
   warnings: Warning[];
 }
 
+/** Whose doing it is that another version is in force. */
+export interface CurrentBy {
+  author: string;
+  deployment: string | null;
+  note?: string;
+  /** The version that was tried and taken back. */
+  instead?: number;
+}
+
 export interface BlamedPlace {
   pointer: string;
   version: number;
@@ -136,10 +145,14 @@ export class Versions {
     const { tenant_id: tenant, name, latest_version: latest } = config;
     const { warnings } = prepared;
     const known = await rows.selectByHash(tx, tenant, name, prepared.hash);
-    if (known) return { row: known, isNew: false, warnings };
+    if (known && known.version === latest) return { row: known, isNew: false, warnings };
     if (parent !== undefined && parent !== (latest ?? 0)) {
       const detail = `${name} is at version ${latest ?? 0}, and this was made from ${parent}.`;
       throw new HotSwapError("config_conflict", detail, { data: { version: latest ?? 0 } });
+    }
+    if (known) {
+      await this.#tell(tx, actor, config, known, { isNew: false, note, origin });
+      return { row: known, isNew: false, warnings };
     }
     if ((await rows.countVersions(tx, tenant, name)) >= versionsMax) {
       const limit = `A configuration may have ${versionsMax} versions (configuration.versionsMax).`;
@@ -156,14 +169,7 @@ export class Versions {
       schema_subject: prepared.schema?.subject ?? null,
       schema_version: prepared.schema?.version ?? null,
     });
-    await configRows.moveConfig(
-      tx,
-      tenant,
-      name,
-      { last_version: row.version, latest_version: row.version },
-      now,
-    );
-    await this.#tell(tx, actor, config, row);
+    await this.#tell(tx, actor, config, row, { isNew: true, note, origin });
     return { row, isNew: true, warnings };
   }
 
@@ -212,7 +218,8 @@ export class Versions {
       }
       await rows.deleteVersion(tx, row);
       const [newest] = await rows.selectVersions(tx, principal.tenant, name, { limit: 1 });
-      const latest_version = newest?.version ?? null;
+      const latest_version =
+        config.latest_version === version ? (newest?.version ?? null) : config.latest_version;
       await configRows.moveConfig(tx, principal.tenant, name, { latest_version }, new Date(clock.now()));
       await this.#event(tx, row, { type: "deleted", author: principal.subject });
       const resource = `configs/${name}/versions/${version}`;
@@ -273,36 +280,49 @@ export class Versions {
     });
   }
 
-  /** `version` is in force from now on: for the end of a deployment, within its transaction. */
-  async setCurrent(
-    tx: ConfigurationTx,
-    config: ConfigRow,
-    version: number,
-    by: { author: string; deployment: string | null; note?: string },
-  ): Promise<void> {
-    if (config.current_version === version) return;
-    const { tenant_id: tenant, name } = config;
+  /**
+   * `version` is in force from now on: for the end of a deployment, within its transaction. `instead` is the version that
+   * was tried and taken back. Who goes on, goes on from what is in force, unless a version was written meanwhile.
+   */
+  async setCurrent(tx: ConfigurationTx, config: ConfigRow, version: number, by: CurrentBy): Promise<void> {
+    const { author, deployment, note, instead } = by;
+    const { tenant_id: tenant, name, current_version: current, latest_version: latest } = config;
+    if (current === version && (instead === undefined || instead === version)) return;
     const now = new Date(this.#parts.clock.now());
-    await configRows.moveConfig(tx, tenant, name, { current_version: version }, now);
-    const from_version = config.current_version;
+    const isBack = instead !== undefined || (current !== null && version < current);
+    const follows = latest === instead || (current !== null && latest === current);
+    const values = { current_version: version, ...(follows && { latest_version: version }) };
+    await configRows.moveConfig(tx, tenant, name, values, now);
     await this.#event(
       tx,
       { tenant_id: tenant, config: name, version },
-      { type: "current", from_version, ...by },
+      {
+        ...{ type: isBack ? "rolled_back" : "current", from_version: instead ?? current, author, deployment },
+        ...(note !== undefined && { note }),
+      },
     );
   }
 
-  async #tell(tx: ConfigurationTx, actor: Actor, config: ConfigRow, row: VersionRow): Promise<void> {
-    const { principal, requestId } = actor;
-    const { audit, notices } = this.#parts;
-    const { name, service, environment, tenant_id: tenant } = config;
-    const { version, hash, note, author, origin } = row;
-    const type = origin ? "promoted" : "version";
-    await this.#event(tx, row, { type, author, note, from_version: row.parent });
+  /** What is written is what to go on from; known content is written again without being made again. */
+  async #tell(
+    tx: ConfigurationTx,
+    { principal, requestId }: Actor,
+    config: ConfigRow,
+    row: VersionRow,
+    { isNew, note, origin }: { isNew: boolean; note: string; origin: Origin | null },
+  ): Promise<void> {
+    const { audit, notices, clock } = this.#parts;
+    const { name, service, environment, tenant_id: tenant, latest_version: from_version } = config;
+    const { version, hash } = row;
+    const author = principal.subject;
+    const values = { latest_version: version, ...(isNew && { last_version: version }) };
+    await configRows.moveConfig(tx, tenant, name, values, new Date(clock.now()));
+    await this.#event(tx, row, { type: origin ? "promoted" : "version", author, note, from_version });
     const resource = `configs/${name}/versions/${version}`;
-    const detail = { hash, environment, ...(origin && { origin }) };
+    const detail = { hash, environment, isNew, ...(origin && { origin }) };
     const action = origin ? "config.promote" : "version.create";
     await audit.record(tx, { principal, requestId, action, resource, detail });
+    if (!isNew) return;
     const about = { tenant, config: name, service, environment, version, hash, author, note, origin };
     await notices.add(tx, tenant, "config.version.created", about);
   }

@@ -688,6 +688,11 @@ const entries = {
     title: "The document cannot be promoted there",
     help: "Both configurations must be of the same service and format, and not the same one.",
   },
+  config_import_invalid: {
+    kind: "unprocessable",
+    title: "The set of configurations cannot be taken",
+    help: "Each entry of `errors` points into the set; a document's own place is in the message. Nothing was kept.",
+  },
   config_draft_not_found: {
     kind: "not_found",
     title: "You have no draft of this configuration",

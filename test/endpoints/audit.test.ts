@@ -223,6 +223,63 @@ const changes: Record<string, { resource: RegExp; also?: string[]; change: Chang
     resource: /^schema-subjects\/audited$/,
     change: (caller, options) => caller.put("/schema-subjects/audited", { compatibility: "full" }, options),
   },
+  "configuration.configs.create": {
+    resource: /^configs\/one$/,
+    change: (caller, options) => caller.post("/configs", configOf("one"), options),
+  },
+  "configuration.configs.update": {
+    resource: /^configs\/one$/,
+    change: (caller, { headers }) =>
+      caller.put("/configs/one", { description: "new" }, { headers: { ...headers, "if-match": "*" } }),
+  },
+  "configuration.versions.create": {
+    resource: /^configs\/one\/versions\/1$/,
+    change: (caller, options) => caller.post("/configs/one/versions", { text: "{}" }, options),
+  },
+  "configuration.drafts.save": {
+    resource: /^configs\/one\/draft$/,
+    change: (caller, options) => caller.put("/configs/one/draft", { text: "{" }, options),
+  },
+  "configuration.drafts.discard": {
+    resource: /^configs\/one\/draft$/,
+    change: (caller, options) => caller.delete("/configs/one/draft", options),
+  },
+  "configuration.drafts.publish": {
+    resource: /^configs\/one\/draft$/,
+    also: ["version.create"],
+    change: async (caller, options) => {
+      await caller.ok(caller.put("/configs/one/draft", { text: '{"a": 1}' }));
+      return caller.post("/configs/one/draft/publish", {}, options);
+    },
+  },
+  "configuration.configs.promote": {
+    resource: /^configs\/next\/versions\/1$/,
+    change: async (caller, options) => {
+      await caller.ok(caller.post("/configs", configOf("next")));
+      return caller.post("/configs/one/promote", { to: "next" }, options);
+    },
+  },
+  "configuration.configs.import": {
+    resource: /^configs$/,
+    also: ["config.create"],
+    change: (caller, options) => caller.post("/configs/import", { configs: [configOf("in")] }, options),
+  },
+  "configuration.versions.delete": {
+    resource: /^configs\/one\/versions\/1$/,
+    change: (caller, options) => caller.delete("/configs/one/versions/1", options),
+  },
+  "configuration.configs.delete": {
+    resource: /^configs\/one$/,
+    change: (caller, options) => caller.delete("/configs/one", options),
+  },
+  "configuration.secrets.set": {
+    resource: /^secrets\/one$/,
+    change: (caller, options) => caller.put("/secrets/one", { value: "x" }, options),
+  },
+  "configuration.secrets.delete": {
+    resource: /^secrets\/one$/,
+    change: (caller, options) => caller.delete("/secrets/one", options),
+  },
   "approvals.request": {
     resource: /./,
     change: (caller, options) =>
@@ -238,6 +295,8 @@ const changes: Record<string, { resource: RegExp; also?: string[]; change: Chang
       caller.post(`/approvals/${await asked("x/3")}/reject`, { reason: "no" }, options),
   },
 };
+
+const configOf = (name: string) => ({ name, service: "shop", environment: "staging", format: "json" });
 
 const routeOf = (name: string) => ({
   name,

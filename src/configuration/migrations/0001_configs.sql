@@ -12,8 +12,9 @@ create table configs (
   schema_subject   text,
   schema_version   integer     check (schema_version > 0),
   current_version  integer,
-  -- the newest that there is, and the last number that was given out: no number comes twice
+  -- the one to go on from: written last, or what it was rolled back to
   latest_version   integer,
+  -- the last number that was given out: no number comes twice
   last_version     integer     not null default 0,
   -- its ETag: grows with every change of this row by people
   revision         integer     not null default 1,
@@ -68,8 +69,9 @@ create table config_events (
   tenant_id     text        not null,
   config        text        not null,
   id            uuid        not null,
-  -- version: one was made · promoted: one was made from another's · current: another one is in force · deleted: one went
-  type          text        not null check (type in ('version', 'promoted', 'current', 'deleted')),
+  -- version: one was written · promoted: one was made from another's · current: another one is in force
+  -- rolled_back: from_version is not, or no longer · deleted: one went
+  type          text        not null check (type in ('version', 'promoted', 'current', 'rolled_back', 'deleted')),
   version       integer     not null,
   from_version  integer,
   author        text        not null,
