@@ -8,7 +8,7 @@
  */
 import { countOfShare, SPAN } from "../core/cohort.ts";
 import type { Step } from "./plan.ts";
-import { type Cause, type Event, elapsedOf, type HoldReason, isEnded, type State } from "./state.ts";
+import { type Cause, type Event, elapsedOf, fold, type HoldReason, isEnded, type State } from "./state.ts";
 import type { Observation, UnitFailure } from "./target.ts";
 
 /** What the judge says of the samples since the exposure began. */
@@ -50,7 +50,7 @@ export interface Facts {
   readonly gates: Gates;
   /** Of the desired assignment, which exposes nobody at first; undefined when the target cannot be reached. */
   readonly observed: Observation | undefined;
-  /** Undefined when nothing was judged yet. */
+  /** Undefined while there is nothing to judge. */
   readonly verdict: Verdict | undefined;
   readonly rules: Rules;
   /** Compiled for the units that there are; used when it starts. Undefined while nobody can count them. */
@@ -83,6 +83,15 @@ const IDLE_MS = 1_000;
 export function decide(state: State, facts: Facts): Decision {
   if (isEnded(state)) return { events: [] };
   if (state.settling) return settle(state.settling, facts);
+  const { generation, appliedAt } = state;
+  if (generation === 0 || appliedAt !== undefined || !isTakenUp(state, facts.observed))
+    return next(state, facts);
+  const applied: Event = { type: "applied", generation };
+  const decision = next(fold(state, applied, facts.now), facts);
+  return { ...decision, events: [applied, ...decision.events] };
+}
+
+function next(state: State, facts: Facts): Decision {
   if (state.rollback) return rollBack(state, facts);
   if (state.startedAt === undefined) return begin(state, facts);
   return failure(state, facts) ?? proceed(state, facts);
@@ -141,7 +150,7 @@ function rollBack(state: State, facts: Facts): Decision {
   if (!gates.mayRollBack) return wait(facts, LOOK_MS);
   if (state.bound !== 0) return { events: [], effect: { type: "expose", wanted: { share: 0 } }, wakeAt: now };
   if (!isTakenUp(state, observed)) return apply(facts);
-  const isRestored = observed.restored >= observed.units || now - state.exposedAt > RESTORE_MS;
+  const isRestored = observed.restored >= observed.units || now - (state.appliedAt ?? now) > RESTORE_MS;
   return isRestored ? settle("from", facts, [{ type: "settling", version: "from" }]) : wait(facts, LOOK_MS);
 }
 
@@ -155,8 +164,12 @@ function failure(state: State, facts: Facts): Decision | undefined {
   if (gates.group.state === "failed") return goBack(facts, "group", gates.group.detail);
   const [refusal, ...more] = state.smoked ?? [];
   if (refusal) return goBack(facts, "smoke", named(refusal, more.length));
-  const isFailing = isTakenUp(state, observed) && hasFailed(state, observed, facts.rules);
-  if (isFailing) return goBack(facts, "failures", named(observed.failures[0], observed.failed - 1));
+  const step = state.plan[state.step];
+  const isLate = step && "timeoutMs" in step && facts.now - state.exposedAt > step.timeoutMs;
+  // Of what is not taken up yet in time, the failures say why.
+  const isSeen = observed && (isTakenUp(state, observed) || isLate);
+  if (isSeen && hasFailed(state, observed, facts.rules))
+    return goBack(facts, "failures", named(observed.failures[0], observed.failed - 1));
   if (verdict?.outcome === "fail") return goBack(facts, "judge", verdict.reasons.join(" "));
   return undefined;
 }
@@ -230,14 +243,10 @@ function expose(state: State, step: StepOf<"expose">, facts: Facts): Decision {
   const { observed, rules, now } = facts;
   const isFirst = state.exposedIn !== state.step;
   if (isFirst && step.concurrency === undefined) return exposeMore(state, wantedOf(step), facts);
-  if (!isTakenUp(state, observed)) {
-    if (!observed) return wait(facts, LOOK_MS);
-    if (isFirst || now - state.exposedAt <= step.timeoutMs) return apply(facts);
-    return goBack(facts, "timeout", `The target did not take it up in ${step.timeoutMs / 1000} s.`);
-  }
+  if (!isTakenUp(state, observed)) return observed ? apply(facts) : wait(facts, LOOK_MS);
   const silent = Math.max(0, observed.exposed - observed.applied - observed.failed);
   // Silent units of earlier steps were waited for, and the budget allowed them.
-  const isLate = isFirst || now - state.exposedAt > step.timeoutMs;
+  const isLate = isFirst || now - (state.appliedAt ?? now) > step.timeoutMs;
   if (isLate && !isFirst && silent > 0 && hasFailed(state, observed, rules, silent)) {
     const seconds = step.timeoutMs / 1000;
     return goBack(facts, "timeout", `${silent} of ${observed.exposed} units did not answer in ${seconds} s.`);
@@ -290,6 +299,9 @@ function bake(state: State, { minMs, maxMs, checks }: StepOf<"bake">, facts: Fac
   if (checks === "signals") return advance(state, facts, "no unit failed");
   const outcome = verdict?.outcome ?? "insufficient";
   if (checks === "judge" && outcome === "pass") return advance(state, facts, "passed");
+  // Where nothing is measured, more time brings no more.
+  if (checks === "judge" && !verdict && rules.onInsufficient === "pass")
+    return advance(state, facts, "nothing was measured, and the policy is to go on");
   if (elapsed < maxMs) return wait(facts, IDLE_MS);
   const policy = outcome === "insufficient" ? rules.onInsufficient : rules.onInconclusive;
   const why = verdict?.reasons.join(" ") ?? "Nothing was measured.";

@@ -59,6 +59,8 @@ export type Event =
   | { readonly type: "step"; readonly index: number; readonly why?: string }
   /** The target's desired state changes. */
   | { readonly type: "exposed"; readonly bound: number; readonly generation: number }
+  /** The target has taken that up; units have their time from here. */
+  | { readonly type: "applied"; readonly generation: number }
   | { readonly type: "smoked"; readonly failures: readonly UnitFailure[] }
   | { readonly type: "promoted"; readonly by: string; readonly reason?: string; readonly full: boolean }
   | ({ readonly type: "rollback" } & Rollback)
@@ -80,7 +82,9 @@ export interface State {
   readonly generation: number;
   /** When `bound` became what it is. */
   readonly exposedAt: number;
-  /** In which step that was. */
+  /** When the target had taken that up; undefined until then. */
+  readonly appliedAt: number | undefined;
+  /** In which step the exposure was. */
   readonly exposedIn: number;
   /** It is to leave its step, whatever the step waits for. */
   readonly promotion: "next" | "full" | undefined;
@@ -101,6 +105,7 @@ export const initial: State = {
   bound: 0,
   generation: 0,
   exposedAt: 0,
+  appliedAt: undefined,
   exposedIn: -1,
   promotion: undefined,
   smoked: undefined,
@@ -141,6 +146,10 @@ export function fold(state: State, event: Event, at: number): State {
       return step(state, event.index, at);
     case "exposed":
       return expose(state, event, at);
+    case "applied":
+      return event.generation === state.generation && state.appliedAt === undefined
+        ? { ...state, appliedAt: at }
+        : state;
     case "smoked":
       return state.plan[state.step]?.kind === "smoke" ? { ...state, smoked: event.failures } : state;
     case "promoted":
@@ -175,7 +184,7 @@ function step(state: State, index: number, at: number): State {
 function expose(state: State, { bound, generation }: Extract<Event, { type: "exposed" }>, at: number): State {
   const fits = state.rollback ? bound === 0 : bound >= state.bound;
   if (generation <= state.generation || !fits) return state;
-  return { ...state, bound, generation, exposedAt: at, exposedIn: state.step };
+  return { ...state, bound, generation, exposedAt: at, appliedAt: undefined, exposedIn: state.step };
 }
 
 /** What the target knows of must be settled first. */
