@@ -94,6 +94,7 @@ export function describeRoutes(settings: Settings, version: string): Route[] {
     }),
     configuration: new Configuration({
       ...{ sql, secrets, audit, approvals, schemas, clock, makeId, metrics, onError: () => {} },
+      ...{ kv: new MemoryKv({ clock }), random: systemRandom },
       settings: { ...settings.configuration, jsonDepthLimit: settings.http.jsonDepthLimit },
     }),
     gateway: describedGateway(settings, { sql, audit, clock, makeId, metrics }),

@@ -154,12 +154,12 @@ type ConfigurationParts = Pick<configuration.ConfigurationOptions, "schemas" | "
 
 function openConfiguration(
   { configuration: own, http }: Settings,
-  { sql, secrets }: Stores,
+  { sql, kv, secrets }: Stores,
   { audit, approvals }: Platform,
   parts: ConfigurationParts,
 ): configuration.Configuration {
   return new configuration.Configuration({
-    ...{ sql, secrets, audit, approvals, clock, makeId, ...parts },
+    ...{ sql, kv, secrets, audit, approvals, clock, makeId, random: systemRandom, ...parts },
     settings: { ...own, jsonDepthLimit: http.jsonDepthLimit },
   });
 }

@@ -1,9 +1,17 @@
 /** Configuration: what the composition root needs to run it. */
-import type { Service } from "../core/lifecycle.ts";
+import { Lifecycle, type Service } from "../core/lifecycle.ts";
+import type { Random } from "../core/random.ts";
+import type { Target } from "../deployment/target.ts";
 import type { Route } from "../platform/http/route.ts";
-import { Documents, type DocumentsParts } from "./documents.ts";
+import type { Kv } from "../stores/kv/index.ts";
+import { Delivery, type DeliverySettings } from "./delivery.ts";
+import { type DocumentSettings, Documents, type DocumentsParts } from "./documents.ts";
 
-export type ConfigurationOptions = DocumentsParts;
+export interface ConfigurationOptions extends DocumentsParts {
+  kv: Kv;
+  random: Random;
+  settings: DocumentSettings & DeliverySettings;
+}
 
 export const migrations = new URL("./migrations/", import.meta.url);
 
@@ -11,13 +19,23 @@ export class Configuration implements Service {
   readonly name = "configuration";
   readonly routes: Route[];
   readonly documents: Documents;
+  /** For the deployment engine. */
+  readonly target: Target;
+  readonly #delivery: Delivery;
+  readonly #lifecycle = new Lifecycle();
 
   constructor(options: ConfigurationOptions) {
     this.documents = new Documents(options);
-    this.routes = [...this.documents.routes];
+    this.#delivery = new Delivery({ ...options, documents: this.documents });
+    this.target = this.#delivery.target;
+    this.routes = [...this.documents.routes, ...this.#delivery.routes];
   }
 
-  async start(): Promise<void> {}
+  start(): Promise<void> {
+    return this.#lifecycle.start(this.#delivery);
+  }
 
-  async stop(): Promise<void> {}
+  stop(): Promise<void> {
+    return this.#lifecycle.stop();
+  }
 }

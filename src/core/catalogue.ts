@@ -698,6 +698,41 @@ const entries = {
     title: "You have no draft of this configuration",
     help: "Save one first with `PUT /api/v1/configs/{name}/draft`.",
   },
+  config_version_current: {
+    kind: "conflict",
+    title: "The version is in force already",
+    help: "There is nothing to deploy. Name another version.",
+  },
+  config_version_unreleased: {
+    kind: "conflict",
+    title: "The version has not been deployed where approval is needed",
+    help: "Instances can only be pinned to versions that are, or have been, deployed there: a pin is no way around approval.",
+  },
+  config_pin_not_found: {
+    kind: "not_found",
+    title: "There is no such pin",
+    help: "List the pins of the configuration; the labels must be exactly those of the pin.",
+  },
+  config_trial_nobody: {
+    kind: "conflict",
+    title: "No instance is there to be asked",
+    help: "A trial asks live instances of the configuration's service and environment. See `hotswap instance list`.",
+  },
+  instance_not_found: {
+    kind: "not_found",
+    title: "There is no such instance",
+    help: "It was taken away, or was silent for too long. Register it again.",
+  },
+  instance_config_not_found: {
+    kind: "not_found",
+    title: "The document is not meant for the instance",
+    help: "An instance gets the versions that its heartbeat's answer names, and those of open trials.",
+  },
+  instances_full: {
+    kind: "conflict",
+    title: "The tenant has as many instances as it may",
+    help: "Deregister what is not needed, or raise `configuration.instancesMax`.",
+  },
   secret_not_found: {
     kind: "not_found",
     title: "There is no such secret",

@@ -36,6 +36,15 @@ async function schemaId(subject: string, name: string): Promise<string> {
   return (await other.ok(other.post("/schemas", { subject, schema: closed(name) }))).id;
 }
 
+/** The configuration `delivered` with a version, and an instance of its service. */
+async function delivered(): Promise<void> {
+  const other = await server.as({ subject: "bob" });
+  const place = { service: "shop", environment: "staging" };
+  await other.post("/configs", { name: "delivered", ...place, format: "json" });
+  await other.ok(other.post("/configs/delivered/versions", { text: "{}" }));
+  await other.ok(other.post("/instances", { instanceId: "web-1", ...place }));
+}
+
 async function subscriptionOf(caller: Caller): Promise<string> {
   return (await caller.ok(caller.get("/subscriptions?topic=one"))).items[0].id;
 }
@@ -293,6 +302,31 @@ const changes: Record<string, { resource: RegExp; also?: string[]; change: Chang
     resource: /./,
     change: async (caller, options) =>
       caller.post(`/approvals/${await asked("x/3")}/reject`, { reason: "no" }, options),
+  },
+  "configuration.pins.set": {
+    resource: /^configs\/delivered\/pins$/,
+    change: async (caller, options) => {
+      await delivered();
+      return caller.put("/configs/delivered/pins", { labels: { zone: "a" }, version: 1 }, options);
+    },
+  },
+  "configuration.pins.remove": {
+    resource: /^configs\/delivered\/pins$/,
+    change: (caller, options) => caller.delete("/configs/delivered/pins", options),
+  },
+  "configuration.trials.begin": {
+    resource: /^configs\/delivered$/,
+    change: async (caller, options) => {
+      await delivered();
+      return caller.post("/configs/delivered/versions/1/trial", {}, options);
+    },
+  },
+  "configuration.instances.deregister": {
+    resource: /^instances\/web-1$/,
+    change: async (caller, options) => {
+      await delivered();
+      return caller.delete("/instances/web-1", options);
+    },
   },
 };
 

@@ -35,6 +35,9 @@ const unauditedChanges: Record<string, string> = {
   "messaging.messages.nackBatch": "in the subscription's journal",
   "messaging.messages.extend": "a deadline that moves, seconds later gone",
   "gateway.instances.heartbeat": "a deadline that moves, and nothing else",
+  "configuration.instances.register":
+    "an instance says that it is there; the list of instances is the record",
+  "configuration.instances.heartbeat": "what an instance runs is kept with it",
   "schemas.check": "compares, and keeps nothing",
   "schemas.registry.lookup": "looks for a schema, and keeps nothing",
   "schemas.registry.compatible": "compares, and keeps nothing",

@@ -35,6 +35,10 @@ export const permissions = {
   "configs.read": ["operator", "developer", "approver", "tenant-owner", "viewer"],
   "configs.write": ["operator", "developer", "tenant-owner"],
   "configs.delete": [], // of the admin alone
+  "configs.pin": ["operator"],
+  "instances.read": ["operator", "developer", "approver", "tenant-owner", "viewer"],
+  // Who may speak for an instance gets its documents, secrets included.
+  "instances.write": ["operator", "consumer", "tenant-owner"],
   "secrets.write": ["operator", "tenant-owner"],
   "approvals.read": ["operator", "developer", "approver", "tenant-owner", "viewer"],
   "approvals.request": ["operator", "developer", "tenant-owner"],

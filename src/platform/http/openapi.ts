@@ -74,7 +74,11 @@ function operation(route: Route): Node {
       : { "x-permission": route.permission, "x-roles": ["admin", ...permissions[route.permission]] }),
     parameters: parametersOf(route),
     ...(route.body && { requestBody: { required: true, content: bodyContent(route) } }),
-    responses: { [successStatus(route)]: success(route), ...problems(errorsOf(route)) },
+    responses: {
+      [successStatus(route)]: success(route),
+      ...(route.conditional && { 304: { description: "It is as If-None-Match names it." } }),
+      ...problems(errorsOf(route)),
+    },
   };
 }
 
@@ -113,6 +117,11 @@ function parametersOf(route: Route): Node[] {
     const schema = { type: "string", pattern: "^[ -~]{1,255}$" };
     const description = "Repeating the request with the same key gives the first answer again.";
     parameters.push({ name: "Idempotency-Key", in: "header", required: false, description, schema });
+  }
+  if (route.conditional) {
+    const schema = { type: "string", minLength: 1 };
+    const description = "The ETag of what the caller has.";
+    parameters.push({ name: "If-None-Match", in: "header", required: false, description, schema });
   }
   if (route.errors?.includes("if_match_required")) {
     const schema = { type: "string", minLength: 1 };

@@ -97,6 +97,8 @@ export interface Route {
   /** Success answer: its status (default 200) and schema; undefined for 204. */
   status?: number;
   response?: TSchema;
+  /** A GET that honours If-None-Match: it may answer 304 and nothing else. */
+  conditional?: boolean;
   /** Content type of the success answer when it is not application/json. */
   responseType?: string;
   /** Further content types that it may have, with their schemas; of lines, the schema of one. */

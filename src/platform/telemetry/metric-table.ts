@@ -20,6 +20,8 @@ const deliverySeconds = [
   0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600,
 ];
 
+const reloadSeconds = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+
 export const metricTable = {
   http_server_request_duration_seconds: {
     type: "histogram",
@@ -111,6 +113,22 @@ export const metricTable = {
     labels: ["tenant", "topic", "subscription"],
   },
 
+  registered_instances: {
+    type: "gauge",
+    help: "Instances that are registered. On each of several nodes, all of them.",
+    labels: ["tenant", "service", "environment"],
+  },
+  config_streams: {
+    type: "gauge",
+    help: "Streams of instances that are open at this node.",
+    labels: [],
+  },
+  config_reload_duration_seconds: {
+    type: "histogram",
+    help: "Time from telling instances of a version until one says that it runs it.",
+    labels: ["tenant", "config"],
+    buckets: reloadSeconds,
+  },
   configs: {
     type: "gauge",
     help: "Configurations that there are. On each of several nodes, all of them.",

@@ -1,0 +1,127 @@
+/** Rows of instances and of what they run. Each function runs inside the caller's transaction. */
+import { sql } from "kysely";
+import type { DeliveryTx, InstanceRow, StateRow } from "./delivery.tables.ts";
+
+export interface InstanceFilter {
+  service?: string | undefined;
+  environment?: string | undefined;
+  /** Those that say something of this configuration. */
+  config?: string | undefined;
+  /** Those that run this version of it, or with `status: "rejected"` refused it. */
+  version?: number | undefined;
+  status?: "live" | "silent" | "applied" | "rejected" | undefined;
+}
+
+/** By id. Seen before `silentBefore` is silent. */
+export function selectInstances(
+  tx: DeliveryTx,
+  tenant: string,
+  { service, environment, config, version, status }: InstanceFilter,
+  page: { after?: string | undefined; limit: number; silentBefore: Date },
+): Promise<InstanceRow[]> {
+  let query = tx.selectFrom("config_instances as i").selectAll("i").where("i.tenant_id", "=", tenant);
+  if (service !== undefined) query = query.where("i.service", "=", service);
+  if (environment !== undefined) query = query.where("i.environment", "=", environment);
+  if (status === "live") query = query.where("i.seen_at", ">=", page.silentBefore);
+  if (status === "silent") query = query.where("i.seen_at", "<", page.silentBefore);
+  if (config !== undefined) {
+    query = query.where(({ exists, selectFrom }) => {
+      let states = selectFrom("config_instance_states as s")
+        .select("s.instance")
+        .whereRef("s.tenant_id", "=", "i.tenant_id")
+        .whereRef("s.instance", "=", "i.id")
+        .where("s.config", "=", config);
+      if (status === "rejected") states = states.where("s.refused", "is not", null);
+      if (status === "applied") states = states.where("s.running", "is not", null);
+      if (version !== undefined)
+        states = states.where(status === "rejected" ? "s.refused" : "s.running", "=", version);
+      return exists(states);
+    });
+  }
+  if (page.after !== undefined) query = query.where(sql<boolean>`i.id collate "C" > ${page.after}`);
+  return query.orderBy(sql`i.id collate "C"`).limit(page.limit).execute();
+}
+
+export function selectInstance(tx: DeliveryTx, tenant: string, id: string): Promise<InstanceRow | undefined> {
+  return tx
+    .selectFrom("config_instances")
+    .selectAll()
+    .where("tenant_id", "=", tenant)
+    .where("id", "=", id)
+    .executeTakeFirst();
+}
+
+export async function selectStates(
+  tx: DeliveryTx,
+  tenant: string,
+  instances: readonly string[],
+): Promise<StateRow[]> {
+  if (instances.length === 0) return [];
+  return tx
+    .selectFrom("config_instance_states")
+    .selectAll()
+    .where("tenant_id", "=", tenant)
+    .where("instance", "in", instances)
+    .orderBy("config")
+    .execute();
+}
+
+export async function deleteInstance(tx: DeliveryTx, tenant: string, id: string): Promise<boolean> {
+  const { numDeletedRows } = await tx
+    .deleteFrom("config_instances")
+    .where("tenant_id", "=", tenant)
+    .where("id", "=", id)
+    .executeTakeFirst();
+  return numDeletedRows > 0n;
+}
+
+/** Of every tenant. */
+export async function deleteSilent(tx: DeliveryTx, seenBefore: Date): Promise<number> {
+  const { numDeletedRows } = await tx
+    .deleteFrom("config_instances")
+    .where("seen_at", "<", seenBefore)
+    .executeTakeFirst();
+  return Number(numDeletedRows);
+}
+
+/** Of every tenant. */
+export function countByScope(tx: DeliveryTx) {
+  return tx
+    .selectFrom("config_instances")
+    .select((select) => ["tenant_id", "service", "environment", select.fn.countAll<number>().as("count")])
+    .groupBy(["tenant_id", "service", "environment"])
+    .execute();
+}
+
+/** What a deployment needs to know of each instance of a scope. */
+export interface UnitRow {
+  id: string;
+  labels: Readonly<Record<string, string>>;
+  seen_at: Date;
+  running: number | null;
+  applied_at: Date | null;
+  refused: number | null;
+  reason: string | null;
+  crashed: number | null;
+}
+
+export function selectUnits(
+  tx: DeliveryTx,
+  tenant: string,
+  { config, service, environment }: { config: string; service: string; environment: string },
+): Promise<UnitRow[]> {
+  return tx
+    .selectFrom("config_instances as i")
+    .leftJoin("config_instance_states as s", (join) =>
+      join
+        .onRef("s.tenant_id", "=", "i.tenant_id")
+        .onRef("s.instance", "=", "i.id")
+        .on("s.config", "=", config),
+    )
+    .select(["i.id", "i.labels", "i.seen_at"])
+    .select(["s.running", "s.applied_at", "s.refused", "s.reason", "s.crashed"])
+    .where("i.tenant_id", "=", tenant)
+    .where("i.service", "=", service)
+    .where("i.environment", "=", environment)
+    .execute();
+}

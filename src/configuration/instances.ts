@@ -1,0 +1,335 @@
+/**
+ * Instances of services: who is there, what each says that it runs, and what it is told. A heartbeat costs no SQL:
+ * what is known of an instance is remembered here, and what it says is written with that of others (reports.ts). The
+ * remembered is dropped when SQL says otherwise, because the instance has gone or registered anew at another node.
+ *
+ * What an instance counted belongs to the version that it ran: a heartbeat in which that changed is counted for none.
+ */
+import { LRUCache } from "lru-cache";
+import type { Clock } from "../core/clock.ts";
+import { HotSwapError } from "../core/errors.ts";
+import { authorize, decide } from "../platform/access/index.ts";
+import type { Audit } from "../platform/audit/index.ts";
+import type { Principal } from "../platform/auth/principal.ts";
+import { type Actor, change } from "../platform/http/change.ts";
+import type { Sql } from "../stores/sql/port.ts";
+import type { DeliveryTx, InstanceRow, StateRow } from "./delivery.tables.ts";
+import { cohortOf, versionFor, type Wanted } from "./desired.ts";
+import type { Hub } from "./hub.ts";
+import type { Desired, Heartbeat, NewInstance } from "./instances.schema.ts";
+import * as rows from "./instances.sql.ts";
+import type { DeliveryMetrics } from "./metrics.ts";
+import type { Payload, Payloads } from "./payloads.ts";
+import type { Reports } from "./reports.ts";
+import type { ScopeName, ScopeState } from "./scopes.sql.ts";
+
+export interface InstancesParts {
+  sql: Sql;
+  audit: Pick<Audit, "record">;
+  clock: Clock;
+  hub: Hub;
+  payloads: Payloads;
+  reports: Reports;
+  metrics: DeliveryMetrics;
+  heartbeatMs: number;
+  /** It is no longer registered. */
+  onGone(tenant: string, id: string): void;
+}
+
+/** What is remembered of an instance between its heartbeats. */
+export interface Known {
+  readonly scope: ScopeName;
+  readonly id: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly changedAt: number;
+  /** By configuration: what it runs. */
+  readonly running: Map<string, number | undefined>;
+  /** Trials that it has answered here. */
+  readonly answered: Set<string>;
+}
+
+export interface Answer {
+  configs: Desired[];
+  trials: { id: string; config: string; version: number; hash: string }[];
+  heartbeatSeconds: number;
+}
+
+const rememberedMax = 200_000;
+const silentHeartbeats = 3;
+const keyOf = (tenant: string, id: string) => JSON.stringify([tenant, id]);
+
+export class Instances {
+  readonly #parts: InstancesParts;
+  readonly #known = new LRUCache<string, Known>({ max: rememberedMax });
+
+  constructor(parts: InstancesParts) {
+    this.#parts = parts;
+  }
+
+  /** Registers an instance, or brings the one of this id up to date. */
+  async register(principal: Principal, input: NewInstance) {
+    const { reports, clock } = this.#parts;
+    const { tenant } = principal;
+    const { instanceId: id, service, environment, labels = {}, process } = input;
+    authorize(principal, "instances.write", { tenant, environment, labels });
+    const at = new Date(clock.now());
+    const row = await reports.register({ tenant, id, service, environment, labels, process, at });
+    this.#known.delete(keyOf(tenant, id));
+    const known = await this.known(principal, id);
+    const registeredAt = row.registered_at.toISOString();
+    return { instanceId: id, service, environment, labels, registeredAt, ...(await this.#answer(known)) };
+  }
+
+  /** Throws `instance_not_found`, upon which the instance should register again. */
+  async heartbeat(principal: Principal, id: string, beat: Heartbeat): Promise<Answer> {
+    const { reports, hub, clock } = this.#parts;
+    const known = await this.known(principal, id);
+    const { tenant } = known.scope;
+    const at = new Date(clock.now());
+    const state = await hub.state(known.scope);
+    reports.seen({ tenant, id, at });
+    const changed = this.#takeStates(known, state, beat.applied ?? [], at);
+    if (beat.metrics) this.#takeCounts(known, state, beat.metrics, changed);
+    for (const { id: trial, ok, reason } of beat.trials ?? []) {
+      known.answered.add(trial);
+      reports.answer({ tenant, trial, instance: id, ok, reason, at });
+    }
+    return this.#answer(known);
+  }
+
+  async deregister(actor: Actor, id: string): Promise<void> {
+    const { sql, audit } = this.#parts;
+    const { principal, requestId } = actor;
+    const { tenant } = principal;
+    await this.known(principal, id);
+    const work = async (tx: DeliveryTx) => {
+      if (!(await rows.deleteInstance(tx, tenant, id))) throw notFound(id);
+      const resource = `instances/${id}`;
+      await audit.record(tx, { principal, action: "instance.deregister", resource, requestId });
+    };
+    await change(sql, actor, work, () => this.refreshed(tenant, id, undefined));
+  }
+
+  /** Those that the caller may see, of a page by id; `next` is the id to go on behind. */
+  async list(
+    principal: Principal,
+    filter: rows.InstanceFilter,
+    { after, limit }: { after?: string | undefined; limit: number },
+  ) {
+    const { sql, reports } = this.#parts;
+    const { tenant } = principal;
+    const { config, version, status } = filter;
+    const asksOfConfig = version !== undefined || status === "applied" || status === "rejected";
+    if (config === undefined && asksOfConfig) throw withoutConfig();
+    await reports.flush();
+    const page = { after, limit: limit + 1, silentBefore: this.#silentBefore() };
+    const { found, states } = await sql.tenant(tenant, async (tx: DeliveryTx) => {
+      const found = await rows.selectInstances(tx, tenant, filter, page);
+      const ids = found.map(({ id }) => id);
+      return { found, states: await rows.selectStates(tx, tenant, ids) };
+    });
+    const byInstance = Map.groupBy(states, ({ instance }) => instance);
+    const shown = found.slice(0, limit);
+    const seen = shown.filter(({ environment, labels }) => {
+      return decide(principal, "instances.read", { tenant, environment, labels }).allowed;
+    });
+    const items = await Promise.all(seen.map((row) => this.#show(row, byInstance.get(row.id) ?? [])));
+    return { items, next: found.length > limit ? shown.at(-1)!.id : undefined };
+  }
+
+  async get(principal: Principal, id: string) {
+    const { sql, reports } = this.#parts;
+    const { tenant } = principal;
+    await reports.flush();
+    const { row, states } = await sql.tenant(tenant, async (tx: DeliveryTx) => {
+      return {
+        row: await rows.selectInstance(tx, tenant, id),
+        states: await rows.selectStates(tx, tenant, [id]),
+      };
+    });
+    if (!row) throw notFound(id);
+    authorize(principal, "instances.read", { tenant, environment: row.environment, labels: row.labels });
+    return this.#show(row, states);
+  }
+
+  /** The document that it should have, or one that it is asked to try. */
+  async document(principal: Principal, id: string, config: string, version: number | undefined) {
+    const { hub, payloads } = this.#parts;
+    const known = await this.known(principal, id);
+    const { configs, trials } = await hub.state(known.scope);
+    const wanted = configs.get(config);
+    const desired = wanted && versionFor(wanted, known);
+    const asked = version ?? desired;
+    const isTried = trials.some(
+      (trial) => trial.config === config && trial.version === asked && trial.instances.has(id),
+    );
+    if (!wanted || asked === undefined || (asked !== desired && !isTried))
+      throw notMeant(id, config, version);
+    const payload = await payloads.get(known.scope.tenant, config, asked);
+    if (!payload) throw notMeant(id, config, version);
+    return { wanted, payload };
+  }
+
+  /** What SQL says of an instance that sent a heartbeat. */
+  refreshed(tenant: string, id: string, changedAt: Date | undefined): void {
+    const key = keyOf(tenant, id);
+    if (this.#known.get(key)?.changedAt !== changedAt?.getTime()) this.#known.delete(key);
+    if (!changedAt) this.#parts.onGone(tenant, id);
+  }
+
+  /** Checks that the caller may speak for it. Throws `instance_not_found`. */
+  async known(principal: Principal, id: string): Promise<Known> {
+    const { tenant } = principal;
+    const known = this.#known.get(keyOf(tenant, id)) ?? (await this.#load(tenant, id));
+    const { environment } = known.scope;
+    authorize(principal, "instances.write", { tenant, environment, labels: known.labels });
+    return known;
+  }
+
+  async #load(tenant: string, id: string): Promise<Known> {
+    const { row, states } = await this.#parts.sql.tenant(tenant, async (tx: DeliveryTx) => {
+      return {
+        row: await rows.selectInstance(tx, tenant, id),
+        states: await rows.selectStates(tx, tenant, [id]),
+      };
+    });
+    if (!row) throw notFound(id);
+    const { service, environment, labels } = row;
+    const known: Known = {
+      scope: { tenant, service, environment },
+      ...{ id, labels, changedAt: row.changed_at.getTime(), answered: new Set() },
+      running: new Map(states.map(({ config, running }) => [config, running ?? undefined])),
+    };
+    this.#known.set(keyOf(tenant, id), known);
+    return known;
+  }
+
+  /** Of which configurations the instance runs another version than it did. */
+  #takeStates(known: Known, { configs }: ScopeState, applied: NonNullable<Heartbeat["applied"]>, at: Date) {
+    const { reports, metrics } = this.#parts;
+    const { tenant } = known.scope;
+    const changed = new Set<string>();
+    for (const { config, version, status, reason = "" } of applied) {
+      if (!configs.has(config)) continue; // it has been deleted in the meantime
+      const report = { tenant, config, instance: known.id, at };
+      if (status === "rejected") {
+        if (version === null) continue;
+        reports.state({ ...report, running: undefined, refused: { version, reason } });
+        continue;
+      }
+      if (known.running.get(config) !== (version ?? undefined)) {
+        changed.add(config);
+        metrics.applied(known.scope, config, version);
+      }
+      known.running.set(config, version ?? undefined);
+      reports.state({ ...report, running: version, refused: undefined });
+    }
+    return changed;
+  }
+
+  #takeCounts(
+    known: Known,
+    { configs }: ScopeState,
+    metrics: NonNullable<Heartbeat["metrics"]>,
+    changed: ReadonlySet<string>,
+  ): void {
+    const { custom = {}, ...plain } = metrics;
+    const counts = [
+      ...Object.entries(plain),
+      ...Object.entries(custom).map(([name, by]) => [`custom.${name}`, by] as const),
+    ];
+    for (const wanted of configs.values()) {
+      const { config, rollout } = wanted;
+      if (!rollout || changed.has(config)) continue;
+      const cohort = cohortOf(wanted, known, known.running.get(config));
+      if (!cohort) continue;
+      const { deployment } = rollout;
+      for (const [metric, by] of counts) {
+        this.#parts.reports.count({ tenant: known.scope.tenant, config, deployment, cohort, metric, by });
+      }
+    }
+  }
+
+  async #answer(known: Known): Promise<Answer> {
+    const { hub, clock, heartbeatMs } = this.#parts;
+    const state = await hub.state(known.scope);
+    const configs: Desired[] = [];
+    for (const wanted of state.configs.values()) {
+      const desired = await this.#desired(known, wanted);
+      if (desired) configs.push(desired);
+    }
+    const now = clock.now();
+    const trials: Answer["trials"] = [];
+    for (const { id, config, version, instances, expiresAt } of state.trials) {
+      if (!instances.has(known.id) || known.answered.has(id) || expiresAt <= now) continue;
+      const payload = await this.#payload(known.scope.tenant, config, version);
+      if (payload) trials.push({ id, config, version, hash: payload.hash });
+    }
+    return { configs, trials, heartbeatSeconds: heartbeatMs / 1000 };
+  }
+
+  async #desired(known: Known, wanted: Wanted): Promise<Desired | undefined> {
+    const { config, revision } = wanted;
+    const version = versionFor(wanted, known);
+    if (version === undefined) {
+      return known.running.get(config) === undefined
+        ? undefined
+        : { config, version: null, hash: null, revision };
+    }
+    const payload = await this.#payload(known.scope.tenant, config, version);
+    return payload && { config, version, hash: payload.hash, revision };
+  }
+
+  /** Of a document whose secrets cannot be had an instance hears nothing, and keeps what it has. */
+  #payload(tenant: string, config: string, version: number): Promise<Payload | undefined> {
+    return this.#parts.payloads.get(tenant, config, version).catch((error) => {
+      if (error instanceof HotSwapError && error.code === "secret_not_found") return undefined;
+      throw error;
+    });
+  }
+
+  async #show(row: InstanceRow, states: readonly StateRow[]) {
+    const { id, tenant_id: tenant, service, environment, labels, registered_at, seen_at } = row;
+    const state = await this.#parts.hub.state({ tenant, service, environment });
+    const said = new Map(states.map((one) => [one.config, one]));
+    const configs = [...state.configs.values()]
+      .map((wanted) => showConfig(wanted.config, versionFor(wanted, row) ?? null, said.get(wanted.config)))
+      .filter(({ desired, running, rejected }) => desired !== null || running !== null || rejected);
+    return {
+      ...{ instanceId: id, service, environment, labels },
+      status: seen_at < this.#silentBefore() ? "silent" : "live",
+      registeredAt: registered_at.toISOString(),
+      seenAt: seen_at.toISOString(),
+      configs: configs.sort((a, b) => (a.config < b.config ? -1 : 1)),
+    };
+  }
+
+  #silentBefore(): Date {
+    return new Date(this.#parts.clock.now() - silentHeartbeats * this.#parts.heartbeatMs);
+  }
+}
+
+function showConfig(config: string, desired: number | null, state: StateRow | undefined) {
+  const { running = null, applied_at = null, refused = null, reason, refused_at } = state ?? {};
+  const isRefused = refused !== null && refused === desired;
+  return {
+    ...{ config, desired, running },
+    appliedAt: applied_at?.toISOString() ?? null,
+    status: isRefused ? "rejected" : running === desired ? "applied" : "pending",
+    ...(refused !== null &&
+      refused_at && { rejected: { version: refused, reason: reason ?? "", at: refused_at.toISOString() } }),
+  };
+}
+
+const notFound = (id: string) => new HotSwapError("instance_not_found", `There is no instance ${id}.`);
+
+const notMeant = (id: string, config: string, version: number | undefined) =>
+  new HotSwapError(
+    "instance_config_not_found",
+    `${config}${version === undefined ? "" : ` version ${version}`} is not meant for the instance ${id}.`,
+  );
+
+const withoutConfig = () =>
+  new HotSwapError("validation_failed", "query/config is required with a version, applied and rejected.", {
+    fields: [{ pointer: "query/config", message: "is required with a version, applied and rejected" }],
+  });

@@ -1,0 +1,47 @@
+/** What instances counted, from totals that only grow to what came in since the last look. Pure. */
+import type { Counts, Sample } from "../deployment/target.ts";
+import type { Cohort } from "./delivery.tables.ts";
+
+type Totals = Readonly<Record<string, number>>;
+
+/** Of the last look; JSON. */
+export interface SampleCursor {
+  readonly canary: Totals;
+  readonly control: Totals;
+}
+
+const custom = "custom.";
+
+export function sampleOf(
+  rows: readonly { cohort: Cohort; metric: string; total: number }[],
+  before: SampleCursor | undefined,
+  now: number,
+): { samples: readonly Sample[]; cursor: SampleCursor } {
+  const totals = (cohort: Cohort): Totals =>
+    Object.fromEntries(
+      rows.filter((row) => row.cohort === cohort).map(({ metric, total }) => [metric, total]),
+    );
+  const cursor = { canary: totals("canary"), control: totals("control") };
+  const grown = (cohort: Cohort) => countsOf(cursor[cohort], before?.[cohort] ?? {});
+  const sample = { at: now, canary: grown("canary"), control: grown("control") };
+  const isEmpty = sample.canary.requests === 0 && sample.control.requests === 0;
+  // Errors of requests that are not there are no sample yet; they come with the next.
+  return isEmpty
+    ? { samples: [], cursor: before ?? { canary: {}, control: {} } }
+    : { samples: [sample], cursor };
+}
+
+function countsOf(now: Totals, before: Totals): Counts {
+  const grown = (metric: string) => Math.max(0, (now[metric] ?? 0) - (before[metric] ?? 0));
+  const requests = grown("requests");
+  const within = (metric: string) => Math.min(requests, grown(metric));
+  const names = Object.keys(now).filter((metric) => metric.startsWith(custom));
+  return {
+    requests,
+    errors: within("errors"),
+    ...(now.slow !== undefined && { slow: within("slow") }),
+    ...(names.length > 0 && {
+      custom: Object.fromEntries(names.map((metric) => [metric.slice(custom.length), within(metric)])),
+    }),
+  };
+}

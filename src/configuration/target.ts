@@ -1,0 +1,255 @@
+/**
+ * Configurations as a target of deployments: the units are the live instances of the service in the environment that
+ * are not pinned. An assignment is one row; whoever writes it with a lower generation than the highest that was there
+ * is refused. What instances do with it they say themselves, by heartbeats, and what they counted stands beside it.
+ *
+ * An instance that goes silent, or starts anew, within three heartbeats of applying the version counts as ended by it.
+ * Silence is only judged while nothing kept heartbeats from being written.
+ */
+import type { Clock } from "../core/clock.ts";
+import { boundOfCount, boundOfShare, isExposed, SPAN } from "../core/cohort.ts";
+import { HotSwapError, hasCode } from "../core/errors.ts";
+import type {
+  Assignment,
+  Observation,
+  Resolved,
+  Target,
+  TargetRef,
+  UnitFailure,
+} from "../deployment/target.ts";
+import type { Audit } from "../platform/audit/index.ts";
+import type { Actor } from "../platform/http/change.ts";
+import type { AnyTx, Sql } from "../stores/sql/port.ts";
+import * as rows from "./assignments.sql.ts";
+import type { DeliveryTx } from "./delivery.tables.ts";
+import { bySpecificity, type Pin, pinOf } from "./desired.ts";
+import type { Documents } from "./documents.ts";
+import type { Hub } from "./hub.ts";
+import { selectUnits, type UnitRow } from "./instances.sql.ts";
+import type { Reports } from "./reports.ts";
+import { type ScopeName, selectPins } from "./scopes.sql.ts";
+import { type SampleCursor, sampleOf } from "./signals.ts";
+
+export interface ConfigTargetParts {
+  sql: Sql;
+  audit: Pick<Audit, "record">;
+  clock: Clock;
+  documents: Pick<Documents, "versionForDeployment" | "setCurrent">;
+  hub: Hub;
+  reports: Pick<Reports, "flush" | "soundMs">;
+  heartbeatMs: number;
+}
+
+const failuresNamed = 20;
+const provingHeartbeats = 3;
+
+export class ConfigTarget implements Target {
+  readonly kind = "config";
+  readonly #parts: ConfigTargetParts;
+
+  constructor(parts: ConfigTargetParts) {
+    this.#parts = parts;
+  }
+
+  async resolve(tx: AnyTx, actor: Actor, body: Readonly<Record<string, unknown>>): Promise<Resolved> {
+    const { tenant } = actor.principal;
+    const { config, version } = body;
+    if (typeof config !== "string") throw invalid("/config", "must name a configuration");
+    if (typeof version !== "number" || !Number.isInteger(version) || version < 1 || version > 0x7fffffff) {
+      throw invalid("/version", "must be the number of a version");
+    }
+    const found = await this.#parts.documents
+      .versionForDeployment(tx, tenant, config, version)
+      .catch((error) => Promise.reject(pointed(error)));
+    const { version: to, current: from, needsApproval } = found;
+    if (to.version === from?.version) {
+      throw new HotSwapError(
+        "config_version_current",
+        `Version ${version} of ${config} is in force already.`,
+        {
+          fields: [{ pointer: "/version", message: "is in force already" }],
+        },
+      );
+    }
+    return {
+      ref: { tenant, kind: "config", name: config },
+      from: from && { id: String(from.version), hash: from.hash },
+      to: { id: String(to.version), hash: to.hash },
+      environment: found.config.environment,
+      inventory: "counted",
+      phases: [10, 30, 50, 100],
+      needsApproval,
+      summary: `configuration ${config}, ${from ? `version ${from.version} to ${version}` : `version ${version}`}`,
+    };
+  }
+
+  /** Versions that are part of the deployment that runs, or that instances are pinned to. */
+  async versionsInUse(anyTx: AnyTx, tenant: string, config: string): Promise<number[]> {
+    const tx: DeliveryTx = anyTx;
+    const assignment = await rows.selectAssignment(tx, tenant, config);
+    const pins = await selectPins(tx, tenant, [config]);
+    const running = [assignment?.from_version, assignment?.to_version].filter((version) => version != null);
+    return [...running, ...pins.map(({ version }) => version)];
+  }
+
+  async apply({ tenant, name }: TargetRef, assignment: Assignment): Promise<void> {
+    const { sql, hub, clock } = this.#parts;
+    const scope = await sql.tenant(tenant, async (tx: DeliveryTx): Promise<ScopeName | undefined> => {
+      const { service, environment } = await rows.requireConfig(tx, tenant, name);
+      const scope = { tenant, service, environment };
+      const before = await rows.selectAssignment(tx, tenant, name);
+      if (before && before.generation > assignment.generation) throw fenced(name, assignment);
+      if (before?.generation === assignment.generation && before.bound === assignment.bound) return undefined;
+      await rows.moveRevision(tx, scope, name);
+      const isSame = before?.deployment === assignment.deployment;
+      const beganAt = (isSame && before.began_at) || new Date(clock.now());
+      if (!(await rows.writeAssignment(tx, tenant, name, assignment, beganAt)))
+        throw fenced(name, assignment);
+      if (!isSame) {
+        await rows.forgetVerdicts(tx, tenant, name, Number(assignment.to.id));
+        await rows.deleteCounts(tx, tenant, name, assignment.deployment);
+      }
+      return scope;
+    });
+    if (scope) await hub.changed(scope);
+  }
+
+  async boundOf(
+    ref: TargetRef,
+    seed: string,
+    wanted: { readonly share: number } | { readonly count: number },
+    floor: number,
+  ): Promise<number> {
+    if ("share" in wanted && wanted.share >= 1) return SPAN;
+    if ("share" in wanted && wanted.share <= 0) return floor;
+    const { units } = await this.#units(ref);
+    const live = units.filter(({ isLive }) => isLive).map(({ row }) => row.id);
+    if ("count" in wanted) return boundOfCount(seed, live, wanted.count, floor);
+    // Nobody is there to be counted: who comes is exposed by the share.
+    if (live.length === 0) return Math.max(floor, boundOfShare(wanted.share));
+    return boundOfCount(seed, live, Math.ceil(wanted.share * live.length), floor);
+  }
+
+  async observe(ref: TargetRef, assignment: Assignment, cursor: unknown): Promise<Observation> {
+    const { sql, reports, clock } = this.#parts;
+    const { tenant, name } = ref;
+    await reports.flush();
+    const { units, generation, beganAt } = await this.#units(ref);
+    const totals = await sql.tenant(tenant, (tx: DeliveryTx) =>
+      rows.selectCounts(tx, tenant, name, assignment.deployment),
+    );
+    const tally = this.#tally(units, assignment, beganAt);
+    return { generation, ...tally, ...sampleOf(totals, cursor as SampleCursor | undefined, clock.now()) };
+  }
+
+  async settle({ tenant, name }: TargetRef, assignment: Assignment, version: "from" | "to"): Promise<void> {
+    const { sql, audit, hub, documents } = this.#parts;
+    const { deployment, generation, from, to } = assignment;
+    const chosen = version === "to" ? to : from;
+    const current = chosen ? Number(chosen.id) : null;
+    const scope = await sql.tenant(tenant, async (tx: DeliveryTx): Promise<ScopeName | undefined> => {
+      const config = await rows.requireConfig(tx, tenant, name);
+      const scope = { tenant, service: config.service, environment: config.environment };
+      const before = await rows.selectAssignment(tx, tenant, name);
+      if (before && before.generation > generation) throw fenced(name, assignment);
+      const isDone = before?.generation === generation && before.deployment === null;
+      if (isDone && config.current_version === current) return undefined;
+      await rows.moveRevision(tx, scope, name);
+      if (!(await rows.clearAssignment(tx, tenant, name, generation))) throw fenced(name, assignment);
+      // What was never in force does not become so by being taken back.
+      if (current === null || config.current_version === current) return scope;
+      const author = "system:deployment";
+      await documents.setCurrent(tx, tenant, name, current, { author, deployment });
+      await audit.record(tx, {
+        principal: { subject: author, tenant },
+        action: "config.current",
+        resource: `configs/${name}`,
+        requestId: deployment,
+        detail: { deployment, from: config.current_version, to: current },
+      });
+      return scope;
+    });
+    if (scope) await hub.changed(scope);
+  }
+
+  /** Those that are not pinned, and whether each counts. */
+  async #units({ tenant, name }: TargetRef) {
+    const { sql, clock, reports, heartbeatMs } = this.#parts;
+    const { units, pins, assignment } = await sql.tenant(tenant, async (tx: DeliveryTx) => {
+      const { service, environment } = await rows.requireConfig(tx, tenant, name);
+      const assignment = await rows.selectAssignment(tx, tenant, name);
+      const pins: Pin[] = bySpecificity(await selectPins(tx, tenant, [name]));
+      const units = await selectUnits(tx, tenant, { config: name, service, environment });
+      return { units, pins, assignment };
+    });
+    const provingMs = provingHeartbeats * heartbeatMs;
+    const silentBefore = reports.soundMs > provingMs ? clock.now() - provingMs : Number.NEGATIVE_INFINITY;
+    const free = pins.length === 0 ? units : units.filter(({ labels }) => !pinOf({ pins }, labels));
+    const counted = free.map((row) => ({ row, isLive: row.seen_at.getTime() >= silentBefore }));
+    const beganAt = assignment?.began_at?.getTime() ?? Number.POSITIVE_INFINITY;
+    return { units: counted, generation: assignment?.generation ?? 0, beganAt };
+  }
+
+  #tally(
+    units: readonly { row: UnitRow; isLive: boolean }[],
+    { seed, bound, from, to }: Assignment,
+    beganAt: number,
+  ) {
+    const [before, after] = [from ? Number(from.id) : null, Number(to.id)];
+    const provingMs = provingHeartbeats * this.#parts.heartbeatMs;
+    const failures: UnitFailure[] = [];
+    const tally = { units: 0, exposed: 0, applied: 0, restored: 0, failed: 0 };
+    for (const { row, isLive } of units) {
+      const isUnderIt = isExposed(seed, row.id, bound);
+      const failure = isUnderIt ? failureOf(row, isLive, { version: after, beganAt, provingMs }) : undefined;
+      if (!isLive && failure === undefined) continue;
+      tally.units++;
+      if (!isUnderIt) {
+        if (row.running === before) tally.restored++;
+        continue;
+      }
+      tally.exposed++;
+      if (failure !== undefined) {
+        tally.failed++;
+        if (failures.length < failuresNamed) failures.push({ unit: row.id, reason: failure });
+      } else if (row.running === after) tally.applied++;
+    }
+    return { ...tally, failures };
+  }
+}
+
+interface Proving {
+  version: number;
+  beganAt: number;
+  provingMs: number;
+}
+
+function failureOf(
+  row: UnitRow,
+  isLive: boolean,
+  { version, beganAt, provingMs }: Proving,
+): string | undefined {
+  if (row.refused === version) return row.reason ? `rejected: ${row.reason}` : "rejected";
+  if (row.crashed === version) return "started anew just after it had applied the version";
+  if (isLive || row.running !== version || !row.applied_at) return undefined;
+  if (row.applied_at.getTime() < beganAt) return undefined;
+  if (row.seen_at.getTime() - row.applied_at.getTime() > provingMs) return undefined;
+  return "went silent just after it had applied the version";
+}
+
+/** An error about the thing itself, with the place of the body that named it. */
+function pointed(error: unknown): unknown {
+  const isOfConfig = hasCode(error, "config_not_found");
+  if (!isOfConfig && !hasCode(error, "config_version_not_found")) return error;
+  const pointer = isOfConfig ? "/config" : "/version";
+  return new HotSwapError(error.code, error.message, { fields: [{ pointer, message: "is not there" }] });
+}
+
+const fenced = (name: string, { generation, deployment }: Assignment) =>
+  new HotSwapError(
+    "deployment_fenced",
+    `Generation ${generation} of deployment ${deployment} is too late for ${name}.`,
+  );
+
+const invalid = (pointer: string, message: string) =>
+  new HotSwapError("validation_failed", `${pointer} ${message}.`, { fields: [{ pointer, message }] });
