@@ -15,12 +15,18 @@ export function nounOf(path: string): string {
   return path.replace(/^\/api\/v1\//, "/").split("/")[1]!;
 }
 
-/** Route id → the files that define a route of this id; more or fewer than one is a mistake. */
+/**
+ * Route id → the files that define a route of this id; more or fewer than one is a mistake. A resource may be there a
+ * second time, narrowed for a system: `gateway.deployments.list` is `deployments.list`.
+ */
 export function filesOf(routes: readonly Route[]): Map<string, string[]> {
   const files = globSync("src/**/*.routes.ts", { cwd: root }).sort();
   const texts = files.map((file) => ({ file, text: readFileSync(`${root}/${file}`, "utf8") }));
   const definedIn = (id: string) => texts.filter(({ text }) => text.includes(`id: "${id}"`));
-  return new Map(routes.map(({ id }) => [id, definedIn(id).map(({ file }) => file)]));
+  const isRoute = (id: string) => routes.some((route) => route.id === id);
+  const whole = (id: string) => id.replace(/^\w+\.(?=\w+\.)/, "");
+  const origin = (id: string) => (id !== whole(id) && isRoute(whole(id)) ? whole(id) : id);
+  return new Map(routes.map(({ id }) => [id, definedIn(origin(id)).map(({ file }) => file)]));
 }
 
 /** Noun → the files that have its endpoints, the file of its own name first. */

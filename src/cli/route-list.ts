@@ -7,6 +7,7 @@ import { Configuration } from "../configuration/index.ts";
 import { systemClock } from "../core/clock.ts";
 import { idMaker } from "../core/ids.ts";
 import { systemRandom } from "../core/random.ts";
+import { DeploymentRoom } from "../deployment/index.ts";
 import { Gateway, type GatewayOptions, IdlePlane, Listener } from "../gateway/index.ts";
 import { Messaging } from "../messaging/index.ts";
 import { Approvals, approvalRoutes } from "../platform/approvals/index.ts";
@@ -30,6 +31,7 @@ export interface RouteParts extends OverviewParts {
   audit: Audit;
   approvals: Approvals;
   schemas: SchemaRegistry;
+  deployment: DeploymentRoom;
   configuration: Configuration;
   metrics: Metrics;
   metricsPublic: boolean;
@@ -43,6 +45,10 @@ export function serverRoutes(parts: RouteParts): Route[] {
     ...parts.gateway.routes,
     ...parts.configuration.routes,
     ...parts.schemas.routes,
+    ...parts.deployment.routes,
+    ...parts.deployment.narrowed({
+      ...{ prefix: "/api/v1/gateway/deployments", id: "gateway.deployments", kind: "route" },
+    }),
     ...authRoutes(parts.issuer),
     ...auditRoutes(parts.audit, parts.onError),
     ...approvalRoutes(parts.approvals, parts.sql),
@@ -99,6 +105,14 @@ export function describeRoutes(settings: Settings, version: string): Route[] {
     }),
     gateway: describedGateway(settings, { sql, audit, clock, makeId, metrics }),
     metrics,
+    deployment: new DeploymentRoom({
+      ...{ sql, audit, approvals, clock, makeId, random: systemRandom, kv: new MemoryKv({ clock }), metrics },
+      ...{
+        traces: new Traces({ sampleRatio: 0, version }),
+        settings: settings.deployment,
+        onError: () => {},
+      },
+    }),
     metricsPublic: settings.metrics.public,
     health: new Health({ clock }),
     usage,

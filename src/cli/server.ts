@@ -11,6 +11,7 @@ import { HotSwapError, hasCode } from "../core/errors.ts";
 import { idMaker } from "../core/ids.ts";
 import { Lifecycle, type Service } from "../core/lifecycle.ts";
 import { systemRandom } from "../core/random.ts";
+import * as deployment from "../deployment/index.ts";
 import * as gateway from "../gateway/index.ts";
 import * as messaging from "../messaging/index.ts";
 import { authorize } from "../platform/access/index.ts";
@@ -113,6 +114,13 @@ async function start(options: ServerOptions, lifecycle: Lifecycle): Promise<Runn
     ...{ schemas: registry, metrics, onError: onError("configuration") },
   });
   await lifecycle.start(configs);
+  // Last of the rooms: each registers with the engine what it deploys, and is there when the engine goes on.
+  const deployments = openDeployment(settings, stores, platform, {
+    metrics,
+    traces,
+    onError: onError("deployment"),
+  });
+  await lifecycle.start(deployments.engine);
 
   const health = openHealth(stores, log, metrics);
   if (settings.gateway.enabled) health.register(gatewayCheck(proxy));
@@ -128,6 +136,7 @@ async function start(options: ServerOptions, lifecycle: Lifecycle): Promise<Runn
     gateway: proxy,
     configuration: configs,
     schemas: registry,
+    deployment: deployments,
     metrics,
     metricsPublic: settings.metrics.public,
     health,
@@ -148,6 +157,16 @@ async function start(options: ServerOptions, lifecycle: Lifecycle): Promise<Runn
 
 function openSchemas({ schemas: settings }: Settings, { sql }: Stores, { audit, approvals }: Platform) {
   return new schemas.SchemaRegistry({ sql, audit, approvals, clock, makeId, settings });
+}
+
+function openDeployment(
+  { deployment: settings }: Settings,
+  { sql, kv }: Stores,
+  { audit, approvals }: Platform,
+  parts: Pick<deployment.DeploymentOptions, "metrics" | "traces" | "onError">,
+): deployment.DeploymentRoom {
+  const shared = { sql, kv, audit, approvals, clock, makeId, random: systemRandom };
+  return new deployment.DeploymentRoom({ ...shared, settings, ...parts });
 }
 
 type ConfigurationParts = Pick<configuration.ConfigurationOptions, "schemas" | "metrics" | "onError">;
@@ -384,7 +403,7 @@ function patiently(service: Service, clock: Clock, log: Log, stopped = new Promi
 
 /** Of every room that has tables. */
 export async function allMigrations() {
-  const rooms = { audit, approvals, idempotency, schemas, messaging, gateway, configuration };
+  const rooms = { audit, approvals, idempotency, schemas, messaging, gateway, configuration, deployment };
   const loaded = Object.entries(rooms).map(([room, { migrations }]) => loadMigrations(room, migrations));
   return (await Promise.all(loaded)).flat();
 }

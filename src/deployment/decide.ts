@@ -302,7 +302,7 @@ function bake(state: State, { minMs, maxMs, checks }: StepOf<"bake">, facts: Fac
   // Where nothing is measured, more time brings no more.
   if (checks === "judge" && !verdict && rules.onInsufficient === "pass")
     return advance(state, facts, "nothing was measured, and the policy is to go on");
-  if (elapsed < maxMs) return wait(facts, IDLE_MS);
+  if (elapsed < maxMs) return wait(facts, Math.min(maxMs - elapsed, IDLE_MS));
   const policy = outcome === "insufficient" ? rules.onInsufficient : rules.onInconclusive;
   const why = verdict?.reasons.join(" ") ?? "Nothing was measured.";
   if (policy === "pass") return advance(state, facts, `${outcome}, and the policy is to go on`);

@@ -28,6 +28,9 @@ export const permissions = {
   "gateway.write": ["operator"],
   "gateway.register": ["operator", "developer", "tenant-owner"],
   "gateway.delete": [], // of the admin alone
+  "deployments.read": ["operator", "developer", "approver", "tenant-owner", "viewer"],
+  "deployments.write": ["operator"],
+  "deployments.freeze": ["operator", "tenant-owner"],
   "schemas.read": ["operator", "developer", "approver", "producer", "consumer", "tenant-owner", "viewer"],
   "schemas.write": ["operator", "developer", "tenant-owner"],
   "schemas.approve": ["approver"],

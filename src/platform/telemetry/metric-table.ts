@@ -19,6 +19,7 @@ const publishSeconds = [0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05
 const deliverySeconds = [
   0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600,
 ];
+const deploymentSeconds = [1, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 14400, 86400, 604800];
 
 const reloadSeconds = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
@@ -216,6 +217,42 @@ export const metricTable = {
     type: "gauge",
     help: "1 while SQL cannot be reached and the gateway serves by its last snapshot.",
     labels: [],
+  },
+  deployments_started_total: {
+    type: "counter",
+    help: "Deployments that began to change their target, by the node that began them.",
+    labels: ["kind", "strategy"],
+  },
+  deployments_completed_total: {
+    type: "counter",
+    help: "Deployments whose new version is in force for all.",
+    labels: ["kind", "strategy"],
+  },
+  deployments_failed_total: {
+    type: "counter",
+    help: "Deployments that could not go on or back. There should be none.",
+    labels: ["kind", "strategy"],
+  },
+  deployments_rolledback_total: {
+    type: "counter",
+    help: "Deployments that were taken back, by cause: judge, failures, timeout, smoke, group, superseded, manual.",
+    labels: ["kind", "strategy", "cause"],
+  },
+  deployment_duration_seconds: {
+    type: "histogram",
+    help: "From the start of a deployment to its end.",
+    labels: ["kind", "strategy", "status"],
+    buckets: deploymentSeconds,
+  },
+  active_deployments: {
+    type: "gauge",
+    help: "Deployments that this node carries: running, held, and those that wait for their start.",
+    labels: ["kind", "strategy"],
+  },
+  deployment_target_failures_total: {
+    type: "counter",
+    help: "Times that the target of a deployment, or what the engine needs for it, failed; it is tried again.",
+    labels: ["kind"],
   },
   message_push_total: {
     type: "counter",

@@ -1,0 +1,400 @@
+/**
+ * Rows of deployments. Each function runs inside the caller's transaction. Whoever appends names the seq and the epoch
+ * that it knows; when either has moved on, nothing is written, so of two engines that hold the same deployment only the
+ * one with the newer lease goes on. Leases are told by the clock of the database alone.
+ */
+import { sql } from "kysely";
+import type { Verdict } from "./judge/judge.ts";
+import { type Event, fold, initial, isEnded, type State, type Status } from "./state.ts";
+import type { DeploymentRow, DeploymentTx, EventRow, FreezeOverride, HealthRow } from "./tables.ts";
+import type { Kind, Sample, Version } from "./target.ts";
+
+/** Milliseconds since 1970, by the database. */
+export async function databaseNow(tx: DeploymentTx): Promise<number> {
+  const { rows } = await sql<{ now: Date }>`select clock_timestamp() as now`.execute(tx);
+  return rows[0]!.now.getTime();
+}
+
+/** JSON leaves out what is undefined. */
+const whole = (row: DeploymentRow): DeploymentRow => ({ ...row, state: { ...initial, ...row.state } });
+
+export const json = (value: unknown): string | null => (value == null ? null : JSON.stringify(value));
+
+/** As it was asked for; its first events follow in the same transaction. */
+export async function insertDeployment(tx: DeploymentTx, row: DeploymentRow): Promise<void> {
+  await tx
+    .insertInto("deployments")
+    .values({
+      ...row,
+      spec: JSON.stringify(row.spec),
+      version_from: json(row.version_from),
+      version_to: JSON.stringify(row.version_to),
+      state: JSON.stringify(row.state),
+      verdicts: "[]",
+      trace: json(row.trace),
+      ...{ progress: null, judge: null, cursor: null, trouble: null, freeze_override: null },
+    })
+    .execute();
+}
+
+const byId = (tx: DeploymentTx, tenant: string, id: string) =>
+  tx.selectFrom("deployments").selectAll().where("tenant_id", "=", tenant).where("id", "=", id);
+
+export async function selectDeployment(tx: DeploymentTx, tenant: string, id: string) {
+  const row = await byId(tx, tenant, id).executeTakeFirst();
+  return row && whole(row);
+}
+
+export async function lockDeployment(tx: DeploymentTx, tenant: string, id: string) {
+  const row = await byId(tx, tenant, id).forUpdate().executeTakeFirst();
+  return row && whole(row);
+}
+
+export interface DeploymentFilter {
+  kind?: Kind | undefined;
+  target?: string | undefined;
+  status?: Status | "active" | undefined;
+  environment?: string | undefined;
+  group?: string | undefined;
+}
+
+/** Newest first, from before this id. */
+export async function selectDeployments(
+  tx: DeploymentTx,
+  tenant: string,
+  { kind, target, status, environment, group }: DeploymentFilter,
+  before: string | undefined,
+  limit: number,
+): Promise<DeploymentRow[]> {
+  let query = tx.selectFrom("deployments").selectAll().where("tenant_id", "=", tenant);
+  if (kind !== undefined) query = query.where("kind", "=", kind);
+  if (target !== undefined) query = query.where("target", "=", target);
+  if (environment !== undefined) query = query.where("environment", "=", environment);
+  if (group !== undefined) query = query.where("group_name", "=", group);
+  if (status === "active") query = query.where("ended_at", "is", null);
+  else if (status !== undefined) query = query.where("status", "=", status);
+  if (before !== undefined) query = query.where("id", "<", before);
+  return (await query.orderBy("id", "desc").limit(limit).execute()).map(whole);
+}
+
+/** Of the same target, not yet ended, oldest first. */
+export async function selectOpenOf(tx: DeploymentTx, tenant: string, kind: Kind, target: string) {
+  const rows = await tx
+    .selectFrom("deployments")
+    .selectAll()
+    .where("tenant_id", "=", tenant)
+    .where("kind", "=", kind)
+    .where("target", "=", target)
+    .where("ended_at", "is", null)
+    .orderBy("id")
+    .execute();
+  return rows.map(whole);
+}
+
+export async function selectGroup(tx: DeploymentTx, tenant: string, group: string) {
+  const rows = await tx
+    .selectFrom("deployments")
+    .selectAll()
+    .where("tenant_id", "=", tenant)
+    .where("group_id", "=", group)
+    .orderBy("id")
+    .execute();
+  return rows.map(whole);
+}
+
+/** The group of this name that has members under way. */
+export async function selectOpenGroup(tx: DeploymentTx, tenant: string, name: string) {
+  const row = await tx
+    .selectFrom("deployments")
+    .select("group_id")
+    .where("tenant_id", "=", tenant)
+    .where("group_name", "=", name)
+    .where("ended_at", "is", null)
+    .limit(1)
+    .executeTakeFirst();
+  return row?.group_id ?? undefined;
+}
+
+export async function countOpen(tx: DeploymentTx, tenant: string): Promise<number> {
+  const { count } = await tx
+    .selectFrom("deployments")
+    .select((select) => select.fn.countAll<number>().as("count"))
+    .where("tenant_id", "=", tenant)
+    .where("ended_at", "is", null)
+    .executeTakeFirstOrThrow();
+  return count;
+}
+
+/** The version that a succeeded deployment of the target last put in force. */
+export function selectSucceeded(tx: DeploymentTx, tenant: string, kind: Kind, target: string) {
+  return tx
+    .selectFrom("deployments")
+    .select(["version_to", "id"])
+    .where("tenant_id", "=", tenant)
+    .where("kind", "=", kind)
+    .where("target", "=", target)
+    .where("status", "=", "succeeded")
+    .orderBy("ended_at", "desc")
+    .limit(1)
+    .executeTakeFirst();
+}
+
+// Appending
+
+/** What an owner knows of a deployment; an append by an older one is refused. */
+export interface Claim {
+  readonly tenant: string;
+  readonly id: string;
+  readonly seq: number;
+  readonly epoch: number;
+}
+
+/** Another has written, or another owner has it: load it again, or leave it. */
+export class MovedOn extends Error {
+  constructor() {
+    super("the deployment has moved on");
+  }
+}
+
+export interface Appended {
+  readonly state: State;
+  readonly seq: number;
+}
+
+/** Columns beside the state. */
+export type Beside = Partial<
+  Pick<DeploymentRow, "progress" | "judge" | "verdicts" | "cursor" | "trouble" | "version_from" | "wake_at">
+>;
+
+/** Folds the events onto the state and writes both. Throws `MovedOn` when the claim is not the newest. */
+export async function append(
+  tx: DeploymentTx,
+  { tenant, id, seq, epoch }: Claim,
+  before: State,
+  events: readonly Event[],
+  now: number,
+  beside: Beside = {},
+): Promise<Appended> {
+  const state = events.reduce((folded, event) => fold(folded, event, now), before);
+  const { wake_at, ...documents } = beside;
+  const changed = Object.fromEntries(Object.entries(documents).map(([name, value]) => [name, json(value)]));
+  const hasEnded = isEnded(state);
+  const result = await tx
+    .updateTable("deployments")
+    .set({
+      ...changed,
+      ...(wake_at && { wake_at }),
+      ...(events.length > 0 && {
+        state: JSON.stringify(state),
+        status: state.status,
+        seq: seq + events.length,
+        occupies: state.startedAt !== undefined && !hasEnded,
+        started_at: state.startedAt === undefined ? null : new Date(state.startedAt),
+        ended_at: state.endedAt === undefined ? null : new Date(state.endedAt),
+      }),
+      ...(hasEnded && { lease_owner: null, lease_until: null }),
+    })
+    .where("tenant_id", "=", tenant)
+    .where("id", "=", id)
+    .where("seq", "=", seq)
+    .where("epoch", "=", epoch)
+    .executeTakeFirst();
+  if (result.numUpdatedRows !== 1n) throw new MovedOn();
+  if (events.length > 0) await insertEvents(tx, { tenant, id, seq, epoch }, events, now);
+  return { state, seq: seq + events.length };
+}
+
+async function insertEvents(
+  tx: DeploymentTx,
+  { tenant, id, seq, epoch }: Claim,
+  events: readonly Event[],
+  now: number,
+) {
+  const rows = events.map(({ type, ...payload }, index) => ({
+    ...{ tenant_id: tenant, deployment: id, seq: seq + index + 1, epoch, at: new Date(now), type },
+    payload: JSON.stringify(payload),
+  }));
+  await tx.insertInto("deployment_events").values(rows).execute();
+}
+
+/** Oldest first, after this position. */
+export function selectEvents(
+  tx: DeploymentTx,
+  tenant: string,
+  id: string,
+  after: number,
+  limit: number,
+): Promise<EventRow[]> {
+  return tx
+    .selectFrom("deployment_events")
+    .selectAll()
+    .where("tenant_id", "=", tenant)
+    .where("deployment", "=", id)
+    .where("seq", ">", after)
+    .orderBy("seq")
+    .limit(limit)
+    .execute();
+}
+
+/** One more than any before, of this target. */
+export async function nextGeneration(
+  tx: DeploymentTx,
+  tenant: string,
+  kind: Kind,
+  target: string,
+): Promise<number> {
+  const { generation } = await tx
+    .insertInto("deployment_targets")
+    .values({ tenant_id: tenant, kind, target, generation: 1 })
+    .onConflict((conflict) =>
+      conflict
+        .columns(["tenant_id", "kind", "target"])
+        .doUpdateSet({ generation: sql`deployment_targets.generation + 1` }),
+    )
+    .returning("generation")
+    .executeTakeFirstOrThrow();
+  return generation;
+}
+
+export async function settleTarget(
+  tx: DeploymentTx,
+  { tenant_id, kind, target }: Pick<DeploymentRow, "tenant_id" | "kind" | "target">,
+  version: Version | null,
+  now: number,
+): Promise<void> {
+  await tx
+    .updateTable("deployment_targets")
+    .set({ version: json(version), settled_at: new Date(now) })
+    .where("tenant_id", "=", tenant_id)
+    .where("kind", "=", kind)
+    .where("target", "=", target)
+    .execute();
+}
+
+/** What another deployment of the target left in force after this time; undefined when none did. */
+export async function settledSince(tx: DeploymentTx, row: DeploymentRow) {
+  const target = await tx
+    .selectFrom("deployment_targets")
+    .select(["version", "settled_at"])
+    .where("tenant_id", "=", row.tenant_id)
+    .where("kind", "=", row.kind)
+    .where("target", "=", row.target)
+    .executeTakeFirst();
+  return target?.settled_at && target.settled_at > row.created_at ? { version: target.version } : undefined;
+}
+
+export async function setOverride(
+  tx: DeploymentTx,
+  { tenant_id, id }: DeploymentRow,
+  override: FreezeOverride,
+): Promise<void> {
+  await tx
+    .updateTable("deployments")
+    .set({ freeze_override: json(override) })
+    .where("tenant_id", "=", tenant_id)
+    .where("id", "=", id)
+    .execute();
+}
+
+// Leases
+
+/** Deployments under way that nobody holds, now held by this owner. A claim from another owner moves the epoch on. */
+export async function claim(
+  tx: DeploymentTx,
+  owner: string,
+  leaseMs: number,
+  limit: number,
+): Promise<DeploymentRow[]> {
+  const free = tx
+    .selectFrom("deployments")
+    .select(["tenant_id", "id"])
+    .where("ended_at", "is", null)
+    .where((or) =>
+      or.or([or("lease_until", "is", null), or("lease_until", "<=", sql<Date>`clock_timestamp()`)]),
+    )
+    .orderBy("wake_at")
+    .limit(limit)
+    .forUpdate()
+    .skipLocked();
+  const rows = await tx
+    .with("free", () => free)
+    .updateTable("deployments")
+    .from("free")
+    .set({
+      epoch: sql`deployments.epoch + case when deployments.lease_owner = ${owner} then 0 else 1 end`,
+      lease_owner: owner,
+      lease_until: sql`clock_timestamp() + ${leaseMs} * interval '1 millisecond'`,
+    })
+    .whereRef("deployments.tenant_id", "=", "free.tenant_id")
+    .whereRef("deployments.id", "=", "free.id")
+    .returningAll("deployments")
+    .execute();
+  return rows.map(whole);
+}
+
+/** Those of them that are still this owner's. */
+export async function renew(tx: DeploymentTx, owner: string, leaseMs: number): Promise<string[]> {
+  const rows = await tx
+    .updateTable("deployments")
+    .set({ lease_until: sql`clock_timestamp() + ${leaseMs} * interval '1 millisecond'` })
+    .where("lease_owner", "=", owner)
+    .where("ended_at", "is", null)
+    .returning("id")
+    .execute();
+  return rows.map(({ id }) => id);
+}
+
+export async function release(tx: DeploymentTx, owner: string): Promise<void> {
+  await tx
+    .updateTable("deployments")
+    .set({ lease_owner: null, lease_until: null })
+    .where("lease_owner", "=", owner)
+    .execute();
+}
+
+// Health
+
+export async function insertHealth(
+  tx: DeploymentTx,
+  { tenant, id }: Claim,
+  rows: readonly { number: number; sample: Sample; verdict: Verdict }[],
+): Promise<void> {
+  if (rows.length === 0) return;
+  const values = rows.map(({ number, sample, verdict }) => ({
+    ...{ tenant_id: tenant, deployment: id, number, at: new Date(sample.at) },
+    ...{ sample: JSON.stringify(sample), verdict: JSON.stringify(verdict) },
+  }));
+  await tx.insertInto("deployment_health").values(values).execute();
+}
+
+/** Oldest first, after this number. */
+export function selectHealth(
+  tx: DeploymentTx,
+  tenant: string,
+  id: string,
+  after: number,
+  limit: number,
+): Promise<HealthRow[]> {
+  return tx
+    .selectFrom("deployment_health")
+    .selectAll()
+    .where("tenant_id", "=", tenant)
+    .where("deployment", "=", id)
+    .where("number", ">", after)
+    .orderBy("number")
+    .limit(limit)
+    .execute();
+}
+
+/** Samples that are older than this, and deployments that ended long ago with all that they were. */
+export async function sweep(tx: DeploymentTx, healthDays: number, historyDays: number): Promise<void> {
+  await sql`delete from deployment_health where at < now() - ${healthDays} * interval '1 day'`.execute(tx);
+  await sql`with old as (
+      delete from deployments where ended_at < now() - ${historyDays} * interval '1 day' returning tenant_id, id)
+    , events as (delete from deployment_events using old
+      where deployment_events.tenant_id = old.tenant_id and deployment_events.deployment = old.id)
+    delete from deployment_health using old
+      where deployment_health.tenant_id = old.tenant_id and deployment_health.deployment = old.id`.execute(
+    tx,
+  );
+}
