@@ -120,6 +120,7 @@ async function start(options: ServerOptions, lifecycle: Lifecycle): Promise<Runn
     traces,
     onError: onError("deployment"),
   });
+  deployments.engine.register(configs.target);
   await lifecycle.start(deployments.engine);
 
   const health = openHealth(stores, log, metrics);

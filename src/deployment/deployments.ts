@@ -307,7 +307,7 @@ export function planFor({ spec, state }: DeploymentRow, units: number): readonly
 }
 
 async function unitsOf(target: Target, row: DeploymentRow): Promise<number> {
-  const observed: Observation = await target.observe(refOf(row), assignmentOf(row), null);
+  const observed: Observation = await target.observe(refOf(row), assignmentOf(row), undefined);
   return observed.units;
 }
 

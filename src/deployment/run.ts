@@ -148,7 +148,7 @@ export class Run {
 
   async #observe(target: Target, row: DeploymentRow): Promise<Observation | undefined> {
     try {
-      return await target.observe(refOf(row), assignmentOf(row), row.cursor);
+      return await target.observe(refOf(row), assignmentOf(row), row.cursor ?? undefined);
     } catch (error) {
       this.#fail(error);
       return undefined;
