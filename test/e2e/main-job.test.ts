@@ -99,7 +99,7 @@ class Job {
   async consume(env: Variables, server: Server, restart: () => Promise<Server>): Promise<Server> {
     const part = corpus.lines.length / 5;
     const started = performance.now();
-    const sub = spawnHotswap(["sub", topic, "--idle", "1s", "--batch", "200"], env);
+    const sub = spawnHotswap(["sub", topic, "--idle", "3s", "--batch", "200"], env);
     let [rest, stderr] = ["", ""];
     let onPart = () => {};
     const partCame = new Promise<void>((resolve) => (onPart = resolve));
