@@ -43,7 +43,7 @@ const usualTrimEvery = 4096;
 
 interface Mark {
   done?: [from: number, to: number][];
-  ends?: number[];
+  ends?: readonly number[];
 }
 
 export interface DelayLogOptions {
@@ -71,6 +71,8 @@ export class DelayLog {
   /** Went to the topic, and no mark says so yet. */
   #unmarked: number[] = [];
   #isRunning = false;
+  /** Messages are on their way into the topic, and nobody knows yet which of them are there. */
+  #isAppending = false;
   /** Messages of the topic until the next mark, and messages that go until the next trim. */
   #noteIn: number;
   #trimIn: number;
@@ -204,14 +206,16 @@ export class DelayLog {
         this.#lastMark = offset;
       }
     }
-    if (this.#index.size > 0) await this.#findGone(this.#ends);
-    else if (this.#lastMark === undefined) await this.#mark("fsync");
+    if (this.#index.size > 0) await this.#findGone();
+    // Synced, as the partitions of a topic below `fsync` may now end before the `ends` of the mark before: what goes
+    // from now on has to lie behind those of the last one.
+    if (this.#index.size > 0 || this.#unmarked.length > 0 || !this.#endsHold) await this.#mark("fsync");
   }
 
   /** What went to the topic before the end of an earlier life and was not marked. */
-  async #findGone(ends: readonly number[]): Promise<void> {
+  async #findGone(): Promise<void> {
     for (const [partition, log] of this.#options.partitions().entries()) {
-      for await (const records of scan(log, ends[partition] ?? 0, log.end)) {
+      for await (const records of scan(log, this.#ends[partition] ?? 0, log.end)) {
         for (const { body } of records) {
           const schedule = scheduleOf(body);
           if (schedule && schedule.source >= 0 && this.#index.remove(schedule.source)) {
@@ -220,8 +224,15 @@ export class DelayLog {
         }
       }
     }
-    // Synced, as the partitions of a topic below `fsync` may now end before the `ends` of the mark before.
-    await this.#mark("fsync");
+  }
+
+  /** Whether there is a mark, and it names no place that the topic's partitions have lost. */
+  get #endsHold(): boolean {
+    const partitions = this.#options.partitions();
+    return (
+      this.#lastMark !== undefined &&
+      this.#ends.every((end, partition) => end <= (partitions[partition]?.end ?? 0))
+    );
   }
 
   #arm(): void {
@@ -269,12 +280,14 @@ export class DelayLog {
       );
       const going = batch.filter(({ id }) => bodies.has(id));
       const now = clock.now();
+      this.#isAppending = true;
       // The clock may have been set back since it said that they are due.
       const outcomes = await append(
         going.map(({ id, due }) => withSchedule(bodies.get(id)!, Math.max(now, due), id)),
       );
       failed = going.filter((_, i) => outcomes[i] instanceof Error);
       this.#unmarked.push(...going.filter((due) => !failed.includes(due)).map(({ id }) => id));
+      this.#isAppending = false;
       for (const outcome of outcomes) if (outcome instanceof Error) throw outcome;
       await this.#mark("os");
       return true;
@@ -283,6 +296,7 @@ export class DelayLog {
       this.#alarm.set(clock.monotonic() + retryMs);
       return false;
     } finally {
+      this.#isAppending = false;
       this.#moving.clear();
       for (const due of failed) this.#index.add(due);
     }
@@ -299,7 +313,8 @@ export class DelayLog {
   async #markNow(durability: "os" | "fsync"): Promise<void> {
     const { log, partitions } = this.#options;
     const ids = this.#unmarked.slice();
-    const ends = partitions().map(({ end }) => end);
+    // Some of a batch under way may be in the topic and not among those that went: they must stay behind the ends.
+    const ends = this.#isAppending ? this.#ends : partitions().map(({ end }) => end);
     const mark = { ...(ids.length > 0 && { done: toRanges(ids) }), ends };
     const { strongest } = this.#options;
     this.#lastMark = await log.append(
