@@ -91,6 +91,7 @@ describe("the marks of a delay log", () => {
         await held;
         return waits.append(bodies, durability);
       },
+      certain: () => waits.certain(),
       read: (from, limit) => waits.read(from, limit),
       trim: (before) => waits.trim(before),
       onAppend: (listener) => waits.onAppend(listener),

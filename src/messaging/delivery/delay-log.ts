@@ -17,7 +17,7 @@
  * Wall time decides, as for `deliverAt`: a clock that is set is noticed within a second. README.md has the crash table.
  */
 import type { Clock } from "../../core/clock.ts";
-import { HotSwapError } from "../../core/errors.ts";
+import { HotSwapError, hasCode } from "../../core/errors.ts";
 import { type Durability, keeps, type LogPartition } from "../../stores/log/port.ts";
 import { scheduleOf, withSchedule } from "../message.ts";
 import { Alarm } from "./alarm.ts";
@@ -73,6 +73,10 @@ export class DelayLog {
   #isRunning = false;
   /** Messages are on their way into the topic, and nobody knows yet which of them are there. */
   #isAppending = false;
+  /** The outcome of an append is unknown: what it has brought into the topic is looked for before the next one. */
+  #isInDoubt = false;
+  /** Monotonic milliseconds before which nothing goes: the last try has failed. */
+  #restsUntil = 0;
   /** Messages of the topic until the next mark, and messages that go until the next trim. */
   #noteIn: number;
   #trimIn: number;
@@ -240,24 +244,37 @@ export class DelayLog {
     const due = this.#index.nextDue;
     if (due === undefined || this.#closed || this.#isRunning) return;
     const wait = Math.min(Math.max(0, due - clock.now()), lookAgainMs);
-    this.#alarm.set(clock.monotonic() + wait);
+    this.#alarm.set(Math.max(clock.monotonic() + wait, this.#restsUntil));
   }
 
   async #run(): Promise<void> {
     if (this.#isRunning || this.#closed) return;
     this.#isRunning = true;
     try {
+      if (this.#isInDoubt) await this.#resolveDoubt();
       for (;;) {
         const batch = this.#index.take(this.#options.clock.now(), this.#batchMax);
         if (batch.length === 0 || this.#closed) break;
         if (!(await this.#move(batch))) break;
       }
     } catch (error) {
-      this.#options.onError(error);
+      if (!this.#closed) this.#options.onError(error);
+      this.#rest();
     } finally {
       this.#isRunning = false;
     }
     this.#arm();
+  }
+
+  #rest(): void {
+    this.#restsUntil = this.#options.clock.monotonic() + retryMs;
+  }
+
+  async #resolveDoubt(): Promise<void> {
+    for (const log of this.#options.partitions()) await log.certain();
+    await this.#findGone();
+    this.#isInDoubt = false;
+    await this.#mark("os");
   }
 
   /** By the mean size of a record, as a batch is in memory as a whole. */
@@ -286,6 +303,7 @@ export class DelayLog {
         going.map(({ id, due }) => withSchedule(bodies.get(id)!, Math.max(now, due), id)),
       );
       failed = going.filter((_, i) => outcomes[i] instanceof Error);
+      this.#isInDoubt = outcomes.some((outcome) => hasCode(outcome, "log_outcome_unknown"));
       this.#unmarked.push(...going.filter((due) => !failed.includes(due)).map(({ id }) => id));
       this.#isAppending = false;
       for (const outcome of outcomes) if (outcome instanceof Error) throw outcome;
@@ -293,7 +311,7 @@ export class DelayLog {
       return true;
     } catch (error) {
       if (!this.#closed) onError(error);
-      this.#alarm.set(clock.monotonic() + retryMs);
+      this.#rest();
       return false;
     } finally {
       this.#isAppending = false;
@@ -314,7 +332,7 @@ export class DelayLog {
     const { log, partitions } = this.#options;
     const ids = this.#unmarked.slice();
     // Some of a batch under way may be in the topic and not among those that went: they must stay behind the ends.
-    const ends = this.#isAppending ? this.#ends : partitions().map(({ end }) => end);
+    const ends = this.#isAppending || this.#isInDoubt ? this.#ends : partitions().map(({ end }) => end);
     const mark = { ...(ids.length > 0 && { done: toRanges(ids) }), ends };
     const { strongest } = this.#options;
     this.#lastMark = await log.append(
