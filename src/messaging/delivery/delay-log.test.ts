@@ -5,7 +5,7 @@ import { ManualClock } from "../../core/clock.ts";
 import { seededRandom } from "../../core/random.ts";
 import { SimulatedDisk } from "../../stores/log/disk.simulated.ts";
 import { type LogPartition, openLog } from "../../stores/log/index.ts";
-import { encodeMessage } from "../message.ts";
+import { encodeMessage, withSchedule } from "../message.ts";
 import { DelayLog, type DelayLogOptions } from "./delay-log.ts";
 
 const tick = () => new Promise<void>((resolve) => setImmediate(resolve));
@@ -71,6 +71,16 @@ describe("the marks of a delay log", () => {
     const { end } = machine.waits;
     await machine.open();
     assert.equal(machine.waits.end, end, "and only then");
+  });
+
+  it("are written anew when the log itself has lost its end, so that ids which come again are not taken for gone", async (t) => {
+    const machine = await Machine.start(t);
+    await machine.waits.append([Buffer.from(JSON.stringify({ ends: [0, 0] }))], "os");
+    await machine.topic[0]!.append([withSchedule(machine.body(10), machine.clock.now(), 1)], "os");
+    const delays = await machine.open();
+    assert.equal(await delays.add([machine.body(10)]), 2, "behind the mark");
+    delays.close();
+    assert.equal((await machine.open()).size, 1);
   });
 
   it("do not pass messages that are on their way into the topic", async (t) => {

@@ -211,9 +211,9 @@ export class DelayLog {
       }
     }
     if (this.#index.size > 0) await this.#findGone();
-    // Synced, as the partitions of a topic below `fsync` may now end before the `ends` of the mark before: what goes
-    // from now on has to lie behind those of the last one.
-    if (this.#index.size > 0 || this.#unmarked.length > 0 || !this.#endsHold) await this.#mark("fsync");
+    // Synced, as what goes from now on has to lie behind the ends of the last mark, and nothing else: below `fsync`
+    // the topic may have lost what they name, and this log the end of its own, whose ids come again.
+    if (this.#unmarked.length > 0 || !this.#endsAreNow) await this.#mark("fsync");
   }
 
   /** What went to the topic before the end of an earlier life and was not marked. */
@@ -230,13 +230,11 @@ export class DelayLog {
     }
   }
 
-  /** Whether there is a mark, and it names no place that the topic's partitions have lost. */
-  get #endsHold(): boolean {
+  /** Whether there is a mark, and the topic's partitions are where it says. */
+  get #endsAreNow(): boolean {
     const partitions = this.#options.partitions();
-    return (
-      this.#lastMark !== undefined &&
-      this.#ends.every((end, partition) => end <= (partitions[partition]?.end ?? 0))
-    );
+    const isThere = partitions.every(({ end }, partition) => end === this.#ends[partition]);
+    return this.#lastMark !== undefined && isThere;
   }
 
   #arm(): void {
