@@ -15,8 +15,8 @@ import {
   freePort,
   hotswap,
   Server,
+  serverFolder,
   spawnHotswap,
-  temporaryFolder,
   type Variables,
 } from "./hotswap.ts";
 
@@ -25,9 +25,9 @@ const corpus = readCorpus(24_000);
 const keyFlags = ["--key-column", "2", "--separator", "\t"];
 
 test(`${corpus.source} goes through while the server is killed twice`, async (t) => {
-  await using folder = await temporaryFolder();
+  await using folder = await serverFolder();
   const port = await freePort();
-  const data = `${folder.path}/data`;
+  const data = folder.path;
   const restart = () => Server.start({ data, port });
   const job = new Job(folder.path);
 
