@@ -30,7 +30,9 @@ tether();
 if (isModern()) {
   // Compiled code is kept from run to run. Not in a folder that all users share: who writes there decides what
   // others run. Where nothing can be written, this does nothing.
-  module.enableCompileCache?.(checkout ? at("../.cache/compile") : join(homedir(), ".cache", "hotswap"));
+  const cache = checkout ? at("../.cache/compile") : join(homedir(), ".cache", "hotswap");
+  process.env.NODE_COMPILE_CACHE ??= cache; // for our threads: to enable it holds for this one alone
+  module.enableCompileCache?.(process.env.NODE_COMPILE_CACHE);
   await become(main, args);
 } else if (packagedNode()) handOver(packagedNode(), [at("./hotswap.js"), ...args]);
 else {

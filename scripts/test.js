@@ -14,6 +14,9 @@ import { root, run, step } from "./steps.js";
 const TEST_FILES = "{src,test,scripts,client,console,bench,examples}/**/*.test.ts";
 const TEST_TIMEOUT_MS = 120_000; // a test that hangs ends with its name; a file: see deadline.js
 
+// A file has a process of its own, and each would compile the server again.
+const compileCache = { NODE_COMPILE_CACHE: join(root, ".cache", "compile") };
+
 const startedAt = Date.now();
 const args = process.argv.slice(2);
 const quick = args.includes("--quick");
@@ -27,7 +30,12 @@ notes.push(...servers.notes);
 
 const child = spawn(process.execPath, testArguments(), {
   stdio: "inherit",
-  env: { ...process.env, ...servers.env, HOTSWAP_TEST_RUN: JSON.stringify({ startedAt, notes }) },
+  env: {
+    ...compileCache,
+    ...process.env,
+    ...servers.env,
+    HOTSWAP_TEST_RUN: JSON.stringify({ startedAt, notes }),
+  },
 });
 for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => child.kill(signal));
 child.on("exit", (code) => process.exit(code || (failed ? 1 : 0)));

@@ -3,8 +3,7 @@
  * log on disk in a folder of its own, and real HTTP. Every call made through it is held against the server's own
  * OpenAPI document.
  */
-import { mkdtemp, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { rm } from "node:fs/promises";
 import { type RunningServer, startServer } from "../src/cli/server.ts";
 import type { Role } from "../src/platform/access/permissions.ts";
 import type { TokenRequest } from "../src/platform/auth/index.ts";
@@ -12,7 +11,7 @@ import { openApiDocument } from "../src/platform/http/openapi.ts";
 import type { Route } from "../src/platform/http/route.ts";
 import { loadSettings } from "../src/platform/settings/index.ts";
 import { createLog } from "../src/platform/telemetry/index.ts";
-import { fastFolder } from "../src/stores/sql/testing.ts";
+import { dataFolder } from "../src/stores/sql/testing.ts";
 import { type Answer, Contract } from "./contract.ts";
 
 export interface CallOptions {
@@ -39,7 +38,7 @@ export class TestServer {
 
   /** `flags` are settings by flag, without the dashes. */
   static async start(flags: Record<string, string> = {}): Promise<TestServer> {
-    const data = await mkdtemp(join(await fastFolder(), "hotswap-server-"));
+    const data = await dataFolder("hotswap-server-");
     try {
       return new TestServer(data, flags, await run(data, flags));
     } catch (error) {

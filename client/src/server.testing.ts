@@ -1,11 +1,10 @@
 /** A real HotSwap in a process and a data folder of its own, for tests that need one. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { rm } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { dataFolder } from "../../src/stores/sql/testing.ts";
 
 export interface TestServer {
   api: string;
@@ -29,7 +28,7 @@ export async function startServer({
   data?: string;
   port?: number;
 } = {}): Promise<TestServer> {
-  const folder = data ?? (await mkdtemp(join(tmpdir(), "hotswap-client-")));
+  const folder = data ?? (await dataFolder("hotswap-client-"));
   const args = [launcher, "dev", "--data", folder, "--port", String(port), "--json"];
   // Settings of the machine that runs the test have no say.
   const settings = Object.entries(process.env).filter(([name]) => !name.startsWith("HOTSWAP_"));

@@ -30,6 +30,8 @@ export interface StreamConsumeOptions {
   ackLingerMs?: number;
   /** Aborting ends the loop quietly. */
   signal?: AbortSignal | undefined;
+  /** Told when the server has opened the subscription, on each connection: silence then says that nothing is there. */
+  onConsuming?: (() => void) | undefined;
   /** Told of each ack or nack that did not count, mostly `lease_lost`: the message will come again. */
   onSettleFailure?: ((receipt: string, error: unknown) => void) | undefined;
 }
@@ -167,6 +169,7 @@ export class StreamConsumer<Payload = Json>
       this.#context.subscriptionNumber = number;
       this.#context.topicNumber = topicNumber;
       this.#settler.repeat();
+      this.#options.onConsuming?.();
     } else if (frame.type === "drain") {
       this.#handBackAll(); // they would come again anyway, and now another consumer may have them
       this.#settler.depart();

@@ -15,7 +15,7 @@ export class StreamConsumption implements ConsumptionCounts {
   readonly #stopping = new AbortController();
   readonly #lineOf: (message: StreamDelivery) => string;
   #idle: Timer | undefined;
-  #isConnected = false;
+  #isConsuming = false;
   written = 0;
   bytes = 0;
   redelivered = 0;
@@ -39,6 +39,10 @@ export class StreamConsumption implements ConsumptionCounts {
       credit: batch * 2,
       ...(Number.isFinite(count) && { count }),
       signal,
+      onConsuming: () => {
+        this.#isConsuming = true;
+        this.#awaitMessages();
+      },
       onSettleFailure: () => {
         this.lateAcks += 1;
       },
@@ -71,18 +75,14 @@ export class StreamConsumption implements ConsumptionCounts {
     }
   }
 
-  /** Silence counts only while there is a connection that could break it. */
+  /** Silence counts only while the server could break it. */
   #whileConnected(patience: Patience) {
     const { signal, onOpen, onRetry } = patience.ofStream();
     return {
       signal,
-      onOpen: () => {
-        onOpen();
-        this.#isConnected = true;
-        this.#awaitMessages();
-      },
+      onOpen,
       onRetry: (error: unknown) => {
-        this.#isConnected = false;
+        this.#isConsuming = false;
         this.#idle?.cancel();
         onRetry(error);
       },
@@ -92,7 +92,7 @@ export class StreamConsumption implements ConsumptionCounts {
   /** Stops when none comes for so long. */
   #awaitMessages(): void {
     const { idleSeconds } = this.#options;
-    if (idleSeconds === undefined || !this.#isConnected) return;
+    if (idleSeconds === undefined || !this.#isConsuming) return;
     this.#idle?.cancel();
     this.#idle = systemClock.after(idleSeconds * 1000, () => this.stop(), { keepAlive: true });
   }

@@ -103,7 +103,11 @@ export class Messaging implements Service {
     topicSchemas.watch(this.#registry);
     const { sql, makeId } = parts;
     this.#nodes = new Nodes(
-      { sql, kv, log, clock, makeId, metrics, settings: nodes, usage, onError },
+      {
+        ...{ sql, kv, log, clock, makeId, metrics, settings: nodes, usage, onError },
+        onServed: (unit) => this.#pushes.serve(unit),
+        onYield: (unit) => this.#pushes.yield(unit),
+      },
       this.#registry,
     );
     this.#registry.serving = this.#nodes.serving;
@@ -122,13 +126,12 @@ export class Messaging implements Service {
     this.#topics = new Topics(whole);
     this.#retention = new Retention(this.#registry, clock, onError);
     const messages = new Messages(this.#registry, limitsOf(settings), traces);
+    const delivering = { registry: this.#registry, metrics: meters, clock, onError };
     this.#pushes = new Pushes({
       ...whole,
-      metrics: meters,
-      secrets,
-      random,
-      ...pushLimitsOf(settings),
-      onError,
+      ...delivering,
+      ...{ secrets, random, ...pushLimitsOf(settings) },
+      refresh: () => this.#nodes.refresh(),
     });
     const settlements = new Settlements(this.#registry, batchMax);
     const routes = [
@@ -140,15 +143,13 @@ export class Messaging implements Service {
       ...scheduledRoutes(messages),
       ...settlementRoutes(settlements),
       ...cloudEventRoutes(messages),
-      ...eventRoutes({ registry: this.#registry, clock, onError }),
+      ...eventRoutes(delivering),
       ...pushRoutes(this.#pushes),
       ...streamRoutes({
-        registry: this.#registry,
+        ...delivering,
         settlements,
-        metrics: meters,
-        clock,
+        whereabouts: this.#nodes.whereabouts,
         limits: streamLimitsOf(settings),
-        onError,
       }),
     ];
     this.routes = this.#nodes.routes(routes, messages);

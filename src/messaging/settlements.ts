@@ -140,3 +140,51 @@ function throwFailed(result: Settled): Settled {
   if (failure) throw new HotSwapError(failure.code, failure.detail);
   return result;
 }
+
+/** The topic whose subscription the receipt is of; undefined when nobody knows: its own outcome will say so. */
+export function topicOfReceipt(registry: Registry, tenant: string, text: string): string | undefined {
+  try {
+    return registry.bySubscription(tenant, parseReceipt(text).subscription)?.topic.spec.name;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The bodies of a settlement of several receipts, by topic; undefined for anything else. */
+export function partsByTopic(
+  body: unknown,
+  topicOf: (receipt: string) => string | undefined,
+): Map<string | undefined, object> | undefined {
+  const given = (body ?? {}) as { receipts?: unknown; items?: unknown };
+  const field = Array.isArray(given.receipts) ? "receipts" : "items";
+  const entries = given[field];
+  if (!Array.isArray(entries)) return undefined;
+  const parts = new Map<string | undefined, unknown[]>();
+  for (const entry of entries) {
+    const topic = topicOf(typeof entry === "string" ? entry : String(entry?.receipt));
+    const part = parts.get(topic);
+    if (part) part.push(entry);
+    else parts.set(topic, [entry]);
+  }
+  return new Map([...parts].map(([topic, some]) => [topic, { ...given, [field]: some }]));
+}
+
+/** What became of several parts. */
+export function sumOf(all: readonly Settled[]): Settled {
+  return {
+    settled: all.reduce((sum, { settled }) => sum + settled, 0),
+    alreadySettled: all.reduce((sum, { alreadySettled }) => sum + alreadySettled, 0),
+    failed: all.flatMap(({ failed }) => failed),
+  };
+}
+
+/** A part that could not be carried out at all. */
+export function allFailed(body: unknown, { code, message: detail }: HotSwapError): Settled {
+  const failed = receiptsOf(body).map((receipt) => ({ receipt, code, detail }));
+  return { settled: 0, alreadySettled: 0, failed };
+}
+
+function receiptsOf(body: unknown): string[] {
+  const { receipts, items } = body as { receipts?: string[]; items?: { receipt: string }[] };
+  return receipts ?? items?.map(({ receipt }) => receipt) ?? [];
+}

@@ -5,11 +5,13 @@ import { type Route, route, upgradeRequired } from "../platform/http/route.ts";
 import type { Registry } from "./delivery/registry.ts";
 import type { MessagingMetrics } from "./metrics.ts";
 import type { Settlements } from "./settlements.ts";
+import type { Whereabouts } from "./stream/remotes.ts";
 import { Session, type StreamLimits, streamProtocol } from "./stream/session.ts";
 
 export interface StreamParts {
   registry: Registry;
   settlements: Settlements;
+  whereabouts: Whereabouts | undefined;
   metrics: MessagingMetrics;
   clock: Clock;
   limits: StreamLimits & { streams: number };

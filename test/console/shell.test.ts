@@ -54,20 +54,21 @@ describe("console", options, () => {
     ));
 
   it("shows numbers that move with the traffic", () =>
-    stage.visit(async (page) => {
-      await stage.hotswap.topics.create({ name: "traffic", durability: "memory" });
-      await page.getByRole("heading", { name: "Messages per second" }).waitFor();
-      await tile(page, "Backlog", /^0$/);
-      const batch = Array.from({ length: 250 }, (_, payload) => ({ payload }));
-      await stage.hotswap.messages.publishBatch("traffic", batch);
-      await tile(page, "Backlog", /^250$/);
-      await page.getByText("See 1 topic").click();
-      await page
-        .getByRole("row", { name: /traffic/ })
-        .getByText("250", { exact: true })
-        .waitFor();
-      await stage.hotswap.topics.delete("traffic");
-    }));
+    stage
+      .visit(async (page) => {
+        await stage.hotswap.topics.create({ name: "traffic", durability: "memory" });
+        await page.getByRole("heading", { name: "Messages per second" }).waitFor();
+        await tile(page, "Backlog", /^0$/);
+        const batch = Array.from({ length: 250 }, (_, payload) => ({ payload }));
+        await stage.hotswap.messages.publishBatch("traffic", batch);
+        await tile(page, "Backlog", /^250$/);
+        await page.getByText("See 1 topic").click();
+        await page
+          .getByRole("row", { name: /traffic/ })
+          .getByText("250", { exact: true })
+          .waitFor();
+      })
+      .then(() => stage.hotswap.topics.delete("traffic")));
 
   it("says when the server does not answer, and goes on when it does", () =>
     stage.visit(
@@ -109,41 +110,42 @@ describe("console", options, () => {
     }));
 
   it("can be used by keyboard alone", () =>
-    stage.visit(async (page) => {
-      await stage.hotswap.topics.create({ name: "by.keyboard" });
-      await page.getByRole("heading", { name: "Overview" }).waitFor();
-      await page.keyboard.press("Tab");
-      assert.equal(await page.evaluate("document.activeElement.textContent"), "Skip to the content");
-      await page.keyboard.press("Enter");
-      await page.locator("#main:focus").waitFor({ state: "attached" });
+    stage
+      .visit(async (page) => {
+        await stage.hotswap.topics.create({ name: "by.keyboard" });
+        await page.getByRole("heading", { name: "Overview" }).waitFor();
+        await page.keyboard.press("Tab");
+        assert.equal(await page.evaluate("document.activeElement.textContent"), "Skip to the content");
+        await page.keyboard.press("Enter");
+        await page.locator("#main:focus").waitFor({ state: "attached" });
 
-      await page.keyboard.press("Control+K");
-      const box = page.getByRole("combobox");
-      await box.and(page.locator(":focus")).waitFor();
-      await page.getByRole("option", { name: "by.keyboard topic" }).waitFor({ state: "attached" });
-      await box.fill("by.key");
-      await page.keyboard.press("Enter");
-      await page.getByRole("heading", { name: "by.keyboard" }).waitFor();
-      assert.equal(await page.title(), "by.keyboard · Topics · HotSwap");
+        await page.keyboard.press("Control+K");
+        const box = page.getByRole("combobox");
+        await box.and(page.locator(":focus")).waitFor();
+        await page.getByRole("option", { name: "by.keyboard topic" }).waitFor({ state: "attached" });
+        await box.fill("by.key");
+        await page.keyboard.press("Enter");
+        await page.getByRole("heading", { name: "by.keyboard" }).waitFor();
+        assert.equal(await page.title(), "by.keyboard · Topics · HotSwap");
 
-      await page.keyboard.press("Control+K");
-      await page.keyboard.type("topics");
-      await page.keyboard.press("Enter");
-      await page.getByRole("row", { name: /by.keyboard/ }).waitFor();
-      await page.keyboard.press("/");
-      await page.keyboard.type("nowhere");
-      await page.getByText("No topic fits “nowhere”.").waitFor();
-      assert.match(page.url(), /\?q=nowhere$/);
-      await page.reload();
-      await page.getByText("No topic fits “nowhere”.").waitFor();
+        await page.keyboard.press("Control+K");
+        await page.keyboard.type("topics");
+        await page.keyboard.press("Enter");
+        await page.getByRole("row", { name: /by.keyboard/ }).waitFor();
+        await page.keyboard.press("/");
+        await page.keyboard.type("nowhere");
+        await page.getByText("No topic fits “nowhere”.").waitFor();
+        assert.match(page.url(), /\?q=nowhere$/);
+        await page.reload();
+        await page.getByText("No topic fits “nowhere”.").waitFor();
 
-      await page.getByRole("button", { name: "Create topic" }).focus();
-      await page.keyboard.press("Enter");
-      await page.locator("#topic-name:focus").waitFor(); // when the dialog has been drawn
-      await page.keyboard.press("Escape");
-      await page.getByRole("dialog").waitFor({ state: "detached" });
-      await stage.hotswap.topics.delete("by.keyboard");
-    }));
+        await page.getByRole("button", { name: "Create topic" }).focus();
+        await page.keyboard.press("Enter");
+        await page.locator("#topic-name:focus").waitFor(); // when the dialog has been drawn
+        await page.keyboard.press("Escape");
+        await page.getByRole("dialog").waitFor({ state: "detached" });
+      })
+      .then(() => stage.hotswap.topics.delete("by.keyboard")));
 
   it("opens its menu on a phone, and closes it when a page is chosen", () =>
     stage.visit(

@@ -38,26 +38,31 @@ describe("subscriptions in the console", options, () => {
     }));
 
   it("changes what it promises", () =>
-    stage.visit(async (page) => {
-      await stage.hotswap.topics.create({ name: "jobs" });
-      const [subscription] = (await stage.hotswap.subscriptions.list({ topic: "jobs" })).items;
-      await stage.at(page, `/subscriptions/${subscription!.id}/settings`);
-      await page.getByText("and is a dead letter then, 1 min 2 s after its first delivery.").waitFor();
-      const save = page.getByRole("button", { name: "Save" });
-      assert.ok(await save.isDisabled());
-      await page.getByLabel("Attempts").fill("3");
-      const backoff = page.getByLabel("Back-off, in seconds");
-      await backoff.fill("soon");
-      await page.getByText(/such as 2, 4, 8;/).waitFor();
-      assert.ok(await save.isDisabled());
-      await backoff.fill("0.5, 1");
-      await page.getByText("again 500 ms later,").waitFor();
-      await save.click();
-      await page.locator(".traits", { hasText: "3 attempts" }).waitFor();
-      const { maxAttempts, backoff: kept, version } = await stage.hotswap.subscriptions.get(subscription!.id);
-      assert.deepEqual([maxAttempts, kept, version], [3, { delaysMs: [500, 1000] }, 2]);
-      await stage.hotswap.topics.delete("jobs");
-    }));
+    stage
+      .visit(async (page) => {
+        await stage.hotswap.topics.create({ name: "jobs" });
+        const [subscription] = (await stage.hotswap.subscriptions.list({ topic: "jobs" })).items;
+        await stage.at(page, `/subscriptions/${subscription!.id}/settings`);
+        await page.getByText("and is a dead letter then, 1 min 2 s after its first delivery.").waitFor();
+        const save = page.getByRole("button", { name: "Save" });
+        assert.ok(await save.isDisabled());
+        await page.getByLabel("Attempts").fill("3");
+        const backoff = page.getByLabel("Back-off, in seconds");
+        await backoff.fill("soon");
+        await page.getByText(/such as 2, 4, 8;/).waitFor();
+        assert.ok(await save.isDisabled());
+        await backoff.fill("0.5, 1");
+        await page.getByText("again 500 ms later,").waitFor();
+        await save.click();
+        await page.locator(".traits", { hasText: "3 attempts" }).waitFor();
+        const {
+          maxAttempts,
+          backoff: kept,
+          version,
+        } = await stage.hotswap.subscriptions.get(subscription!.id);
+        assert.deepEqual([maxAttempts, kept, version], [3, { delaysMs: [500, 1000] }, 2]);
+      })
+      .then(() => stage.hotswap.topics.delete("jobs")));
 
   it("is fit to be read", async () => {
     await openShop(stage.hotswap);

@@ -57,46 +57,52 @@ describe("topics in the console", options, () => {
     }));
 
   it("changes how long and how safely a topic keeps messages", () =>
-    stage.visit(async (page) => {
-      await stage.hotswap.topics.create({ name: "kept" });
-      await stage.at(page, "/topics/kept/settings");
-      const save = page.getByRole("button", { name: "Save" });
-      assert.ok(await save.isDisabled());
-      await page.getByLabel("Partitions").fill("3");
-      await page.getByLabel("Messages expire after").fill("3600");
-      await page.getByLabel("Durability").selectOption("os");
-      await save.click();
-      await page.locator(".traits", { hasText: /3 partitions.*os/ }).waitFor();
-      const { partitions, durability, messageTtlSeconds } = await stage.hotswap.topics.get("kept");
-      assert.deepEqual([partitions, durability, messageTtlSeconds], [3, "os", 3600]);
-      await stage.hotswap.topics.delete("kept");
-    }));
+    stage
+      .visit(async (page) => {
+        await stage.hotswap.topics.create({ name: "kept" });
+        await stage.at(page, "/topics/kept/settings");
+        const save = page.getByRole("button", { name: "Save" });
+        assert.ok(await save.isDisabled());
+        await page.getByLabel("Partitions").fill("3");
+        await page.getByLabel("Messages expire after").fill("3600");
+        await page.getByLabel("Durability").selectOption("os");
+        await save.click();
+        await page.locator(".traits", { hasText: /3 partitions.*os/ }).waitFor();
+        const { partitions, durability, messageTtlSeconds } = await stage.hotswap.topics.get("kept");
+        assert.deepEqual([partitions, durability, messageTtlSeconds], [3, "os", 3600]);
+      })
+      .then(() => stage.hotswap.topics.delete("kept")));
 
   it("lists messages that wait for their time, and takes one back", () =>
-    stage.visit(async (page) => {
-      await stage.hotswap.topics.create({ name: "reminders" });
-      await stage.at(page, "/topics/reminders/scheduled");
-      await page.getByText("Nothing waits for its time").waitFor();
-      await stage.run((await page.locator(".empty .command").textContent())!);
-      const row = page.getByRole("row", { name: /in 59 min/ });
-      await row.getByRole("button", { name: "Cancel…" }).click();
-      await page.getByRole("button", { name: "Take it back" }).click();
-      await page.getByText("Nothing waits for its time").waitFor();
-      await stage.hotswap.topics.delete("reminders");
-    }));
+    stage
+      .visit(async (page) => {
+        await stage.hotswap.topics.create({ name: "reminders" });
+        await stage.at(page, "/topics/reminders/scheduled");
+        await page.getByText("Nothing waits for its time").waitFor();
+        await stage.run((await page.locator(".empty .command").textContent())!);
+        const row = page.getByRole("row", { name: /in 59 min/ });
+        await row.getByRole("button", { name: "Cancel…" }).click();
+        await page.getByRole("button", { name: "Take it back" }).click();
+        await page.getByText("Nothing waits for its time").waitFor();
+      })
+      .then(() => stage.hotswap.topics.delete("reminders")));
 
   it("gives a message an address of its own", () =>
-    stage.visit(async (page) => {
-      await stage.hotswap.topics.create({ name: "linked" });
-      const { messageId } = await stage.hotswap.messages.publish("linked", { payload: { id: 1 }, key: "k" });
-      await stage.at(page, `/topics/linked/messages?open=${encodeURIComponent(messageId)}`);
-      await page.locator(".message-row", { hasText: "k" }).waitFor();
-      await page.locator(".message-detail").getByRole("link", { name: messageId }).click();
-      await page.getByRole("heading", { name: "Message", exact: true }).waitFor();
-      await page.getByRole("link", { name: "what lies beside it" }).click();
-      await page.locator(".message-detail").waitFor();
-      await stage.hotswap.topics.delete("linked");
-    }));
+    stage
+      .visit(async (page) => {
+        await stage.hotswap.topics.create({ name: "linked" });
+        const { messageId } = await stage.hotswap.messages.publish("linked", {
+          payload: { id: 1 },
+          key: "k",
+        });
+        await stage.at(page, `/topics/linked/messages?open=${encodeURIComponent(messageId)}`);
+        await page.locator(".message-row", { hasText: "k" }).waitFor();
+        await page.locator(".message-detail").getByRole("link", { name: messageId }).click();
+        await page.getByRole("heading", { name: "Message", exact: true }).waitFor();
+        await page.getByRole("link", { name: "what lies beside it" }).click();
+        await page.locator(".message-detail").waitFor();
+      })
+      .then(() => stage.hotswap.topics.delete("linked")));
 
   it("shows what the server says against a request: code, place and request id", () =>
     stage.visit(

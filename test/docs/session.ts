@@ -6,10 +6,10 @@
  */
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
-import { fastFolder } from "../../src/stores/sql/testing.ts";
+import { dataFolder } from "../../src/stores/sql/testing.ts";
 import { root } from "./pages.ts";
 
 const separator = "\u001e";
@@ -30,7 +30,7 @@ export class Session {
 
   private constructor(folder: string) {
     this.#folder = folder;
-    this.#data = join(folder, "data");
+    this.#data = folder;
     const inherited = Object.entries(process.env).filter(([name]) => !/^(HOTSWAP_|NODE_TEST)/.test(name));
     this.#env = {
       ...Object.fromEntries(inherited),
@@ -43,7 +43,7 @@ export class Session {
   }
 
   static async open(): Promise<Session> {
-    return new Session(await mkdtemp(join(await fastFolder(), "hotswap-docs-")));
+    return new Session(await dataFolder("hotswap-docs-"));
   }
 
   /** Runs the block as the server of the first terminal; resolves to what it prints once it is ready. */

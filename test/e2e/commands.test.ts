@@ -3,7 +3,15 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { readFile, writeFile } from "node:fs/promises";
 import { after, before, suite, test } from "node:test";
-import { type Folder, hotswap, Server, spawnHotswap, temporaryFolder, type Variables } from "./hotswap.ts";
+import {
+  type Folder,
+  hotswap,
+  Server,
+  serverFolder,
+  spawnHotswap,
+  temporaryFolder,
+  type Variables,
+} from "./hotswap.ts";
 
 suite("commands", { concurrency: 2 }, () => {
   let folder: Folder;
@@ -16,8 +24,8 @@ suite("commands", { concurrency: 2 }, () => {
   };
 
   before(async () => {
-    folder = await temporaryFolder();
-    server = await Server.start({ data: `${folder.path}/data` });
+    folder = await serverFolder();
+    server = await Server.start({ data: folder.path });
   });
   after(async () => {
     await server.kill();
@@ -148,7 +156,7 @@ suite("commands", { concurrency: 2 }, () => {
 
   test("a producer may not consume, a consumer may not publish, and neither is let in for long", async () => {
     await json(["topic", "create", "roles", "--json"]);
-    const data = `${folder.path}/data`;
+    const data = folder.path;
     const as = async (role: string) => {
       const { stdout } = await hotswap(["token", "--role", role, "--ttl", "1m", "--data", data]);
       return { ...server.env, HOTSWAP_TOKEN: stdout.trim() };
@@ -175,7 +183,7 @@ suite("commands", { concurrency: 2 }, () => {
   });
 
   test("without a URL and a token the data folder of a development server is enough", async () => {
-    const { code, stderr } = await hotswap(["topic", "list", "--data", `${folder.path}/data`]);
+    const { code, stderr } = await hotswap(["topic", "list", "--data", folder.path]);
     assert.equal(code, 0, stderr);
   });
 

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { after } from "node:test";
 import { fileURLToPath } from "node:url";
+import { dataFolder, fastFolder } from "../../src/stores/sql/testing.ts";
 
 const launcher = fileURLToPath(new URL("../../bin/hotswap.js", import.meta.url));
 
@@ -135,8 +136,17 @@ export interface Folder extends AsyncDisposable {
   path: string;
 }
 
+/** Empty: a server's first start there makes everything. */
 export async function temporaryFolder(): Promise<Folder> {
-  const path = await mkdtemp(join(tmpdir(), "hotswap-e2e-"));
+  return removed(await mkdtemp(join(await fastFolder(), "hotswap-e2e-")));
+}
+
+/** For a server whose first start is not what is tested. */
+export async function serverFolder(): Promise<Folder> {
+  return removed(await dataFolder("hotswap-e2e-"));
+}
+
+function removed(path: string): Folder {
   // The children of a killed server may still be writing there for a moment.
   return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true, maxRetries: 20 }) };
 }

@@ -15,8 +15,8 @@ import {
   freePort,
   hotswap,
   Server,
+  serverFolder,
   spawnHotswap,
-  temporaryFolder,
   type Variables,
 } from "./hotswap.ts";
 
@@ -25,9 +25,9 @@ const corpus = readCorpus(24_000);
 const keyFlags = ["--key-column", "2", "--separator", "\t"];
 
 test(`${corpus.source} goes through while the server is killed twice`, async (t) => {
-  await using folder = await temporaryFolder();
+  await using folder = await serverFolder();
   const port = await freePort();
-  const data = `${folder.path}/data`;
+  const data = folder.path;
   const restart = () => Server.start({ data, port });
   const job = new Job(folder.path);
 
@@ -99,7 +99,7 @@ class Job {
   async consume(env: Variables, server: Server, restart: () => Promise<Server>): Promise<Server> {
     const part = corpus.lines.length / 5;
     const started = performance.now();
-    const sub = spawnHotswap(["sub", topic, "--idle", "1s", "--batch", "200"], env);
+    const sub = spawnHotswap(["sub", topic, "--idle", "3s", "--batch", "200"], env);
     let [rest, stderr] = ["", ""];
     let onPart = () => {};
     const partCame = new Promise<void>((resolve) => (onPart = resolve));

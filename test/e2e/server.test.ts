@@ -7,7 +7,7 @@ import { createServer } from "node:net";
 import { suite, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { processesOn } from "../../src/stores/sql/embedded/orphans.ts";
-import { hotswap, Server, spawnHotswap, temporaryFolder } from "./hotswap.ts";
+import { hotswap, Server, serverFolder, spawnHotswap, temporaryFolder } from "./hotswap.ts";
 
 const masterKey = Buffer.alloc(32, 7).toString("base64");
 
@@ -34,7 +34,7 @@ suite("hotswap dev", () => {
   });
 
   test("its screen is at most twelve lines and names the next step", async () => {
-    await using folder = await temporaryFolder();
+    await using folder = await serverFolder();
     const child = spawnHotswap(["dev", "--data", folder.path, "--port", "0"]);
     let text = "";
     child.stdout.setEncoding("utf8");
@@ -78,7 +78,7 @@ suite("hotswap dev", () => {
   });
 
   test("a second server on the same folder is refused and leaves the first alone", async () => {
-    await using folder = await temporaryFolder();
+    await using folder = await serverFolder();
     await using server = await Server.start({ data: folder.path });
     const { code, stderr } = await hotswap(["dev", "--data", folder.path, "--port", "0"]);
     assert.equal(code, 1);
@@ -88,7 +88,7 @@ suite("hotswap dev", () => {
   });
 
   test("after kill -9 nothing of it runs on, and it starts again", { timeout: 60_000 }, async () => {
-    await using folder = await temporaryFolder();
+    await using folder = await serverFolder();
     const data = await realpath(folder.path);
     const server = await Server.start({ data });
     await hotswap(["topic", "create", "orders"], server.env);
@@ -116,7 +116,7 @@ suite("hotswap start", () => {
   });
 
   test("it prints no token, takes none of development, and those that `hotswap token` makes", async () => {
-    await using folder = await temporaryFolder();
+    await using folder = await serverFolder();
     const data = folder.path;
     const env = { HOTSWAP_SECRETS_MASTER_KEY: masterKey };
     await using development = await Server.start({ data, env });

@@ -5,10 +5,13 @@
 import assert from "node:assert/strict";
 import { basename } from "node:path";
 import { test } from "node:test";
+import { Ajv2020 } from "ajv/dist/2020.js";
 import { defaultRoutes } from "../../scripts/generate.ts";
 import { filesOf, filesOfNouns } from "../../scripts/generate-endpoints.ts";
 import { catalogue } from "../../src/core/catalogue.ts";
+import { hasCode } from "../../src/core/errors.ts";
 import { permissions } from "../../src/platform/access/permissions.ts";
+import { type Part, validator } from "../../src/platform/http/validation.ts";
 
 const routes = await defaultRoutes();
 
@@ -126,6 +129,22 @@ test("what a caller may send is closed: unknown fields are refused", () => {
   for (const { id, query, body } of routes) {
     for (const schema of [query, body]) {
       if (typeof schema === "object") assert.equal(Reflect.get(schema, "additionalProperties"), false, id);
+    }
+  }
+});
+
+// The server compiles a schema when it is first used, and trusts it to be one.
+test("what describes a request is a JSON Schema, and compiles", () => {
+  const metaSchema = new Ajv2020();
+  for (const { id, params, query, body } of routes) {
+    for (const [part, schema] of Object.entries({ path: params, query, body })) {
+      if (typeof schema !== "object") continue;
+      assert.equal(metaSchema.validateSchema(schema), true, `${id}: ${metaSchema.errorsText()}`);
+      try {
+        validator(schema, part as Part)({});
+      } catch (error) {
+        assert.ok(hasCode(error, "validation_failed"), `${id}: ${error}`);
+      }
     }
   }
 });

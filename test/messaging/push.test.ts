@@ -1,21 +1,10 @@
 /** Webhooks of subscriptions, against receivers that take, fail, wait, redirect, and have had enough. */
 import assert from "node:assert/strict";
-import { createServer, type IncomingHttpHeaders } from "node:http";
-import type { AddressInfo } from "node:net";
 import { after, before, describe, test } from "node:test";
 import { Webhook } from "standardwebhooks";
 import { type Caller, TestServer } from "../server.ts";
 import { assertRefused } from "./calls.ts";
-
-interface Call {
-  headers: IncomingHttpHeaders;
-  text: string;
-  // biome-ignore lint/suspicious/noExplicitAny: bodies of many shapes
-  json: any;
-  at: number;
-}
-
-type Answer = { status: number; headers?: Record<string, string> } | "never";
+import { type Rule, startReceiver } from "./receiver.ts";
 
 let server: TestServer;
 let ann: Caller;
@@ -33,39 +22,10 @@ after(async () => {
   await server?.remove();
 });
 
-/** A receiver that answers by its rule; `calls(n)` waits for so many. */
-async function receiver(
-  rule: (call: Call, number: number) => Answer | Promise<Answer> = () => ({ status: 204 }),
-) {
-  const calls: Call[] = [];
-  const waiting: (() => void)[] = [];
-  const http = createServer(async (request, response) => {
-    const chunks: Buffer[] = [];
-    for await (const chunk of request) chunks.push(chunk);
-    const text = Buffer.concat(chunks).toString();
-    const isJson = request.headers["content-type"]?.includes("json");
-    const call = {
-      headers: request.headers,
-      text,
-      json: isJson ? JSON.parse(text) : undefined,
-      at: performance.now(),
-    };
-    calls.push(call);
-    const answer = await rule(call, calls.length);
-    if (answer !== "never") response.writeHead(answer.status, answer.headers).end();
-    for (const wake of waiting.splice(0)) wake();
-  });
-  await new Promise<void>((resolve) => http.listen(0, "127.0.0.1", resolve));
-  ends.push(() => {
-    http.closeAllConnections();
-    http.close();
-  });
-  const url = `http://127.0.0.1:${(http.address() as AddressInfo).port}/hook`;
-  const until = async (count: number) => {
-    while (calls.length < count) await new Promise<void>((resolve) => waiting.push(resolve));
-    return calls;
-  };
-  return { url, until, calls };
+async function receiver(rule?: Rule) {
+  const started = await startReceiver(rule);
+  ends.push(started.close);
+  return started;
 }
 
 /** A queue whose messages go to the receiver. */

@@ -69,6 +69,7 @@ export class Farm {
       HOTSWAP_LOG: this.redis.url,
       HOTSWAP_NODES_NAME: `node-${index}`,
       HOTSWAP_TELEMETRY_LOG_LEVEL: "warn",
+      HOTSWAP_MESSAGING_PUSH_PRIVATE_TARGETS: "true",
       ...this.#env,
     };
     const node = await Server.start({ data, env });

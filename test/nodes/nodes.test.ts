@@ -1,9 +1,57 @@
 /** Several nodes as one broker: any of them answers for every topic. */
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
+import { WebSocket } from "ws";
+import { connect } from "../../client/src/node.ts";
 import { redisServerMissing } from "../../src/stores/redis.server.ts";
 import { eventually } from "../gateway/backends.ts";
+import { startReceiver } from "../messaging/receiver.ts";
 import { Farm } from "./farm.ts";
+
+// biome-ignore lint/suspicious/noExplicitAny: frames of many shapes
+type Frame = any;
+
+/** Frames of text by hand; what is not waited for yet is kept. */
+class TextStream {
+  readonly #socket: WebSocket;
+  readonly #frames: Frame[] = [];
+  #wake = () => {};
+
+  private constructor(socket: WebSocket) {
+    this.#socket = socket;
+    socket.on("message", (text) => {
+      this.#frames.push(JSON.parse(String(text)));
+      this.#wake();
+    });
+  }
+
+  static async open(api: string, token: string): Promise<TextStream> {
+    const url = new URL("/api/v1/messages/stream", api.replace(/^http/, "ws"));
+    const socket = new WebSocket(url, "hotswap.v1", { headers: { authorization: `Bearer ${token}` } });
+    const stream = new TextStream(socket);
+    await stream.next("welcome");
+    return stream;
+  }
+
+  async next(type: string): Promise<Frame> {
+    for (;;) {
+      const at = this.#frames.findIndex((frame) => frame.type === type);
+      if (at >= 0) return this.#frames.splice(at, 1)[0];
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  ask(frame: object, type: string): Promise<Frame> {
+    this.#socket.send(JSON.stringify(frame));
+    return this.next(type);
+  }
+
+  close(): void {
+    this.#socket.close();
+  }
+}
 
 suite("several nodes", { skip: redisServerMissing() }, () => {
   let farm: Farm;
@@ -79,6 +127,94 @@ suite("several nodes", { skip: redisServerMissing() }, () => {
         ({ health }: { health: { topics: number } }) => health.topics,
       );
     await eventually(served, (counts) => counts.every((count) => count > 0));
+  });
+
+  test("one stream to one node publishes to and consumes from topics of both", async () => {
+    const [a, b] = farm.nodes as [(typeof farm.nodes)[0], (typeof farm.nodes)[0]];
+    const names = Array.from({ length: 8 }, (_, i) => `stream-${i}`);
+    for (const name of names) await farm.ok(a, "POST", "/topics", { name });
+    const client = connect({ url: new URL(b.facts.api).origin, token: farm.token });
+    await using stream = client.stream();
+    const numbers = Array.from({ length: 100 }, (_, i) => i);
+    const consumed = names.map(async (name) => {
+      const seen: number[] = [];
+      const consumer = stream.consume<number>(name, { credit: 50, count: numbers.length });
+      for await (const message of consumer) {
+        seen.push(message.payload);
+        if (seen.length % 20 === 1) await message.extend(30);
+        void message.ack();
+      }
+      return seen;
+    });
+    for (const name of names) {
+      const publisher = stream.publisher<number>(name, { maxBatch: 40 });
+      const receipts = await Promise.all(numbers.map((number) => publisher.publish({ payload: number })));
+      assert.deepEqual(
+        receipts.map(({ offset }) => offset),
+        numbers,
+      );
+      await publisher.close();
+    }
+    for (const seen of await Promise.all(consumed)) assert.deepEqual(seen, numbers);
+    for (const name of names) {
+      const { subscriptions } = await farm.ok(a, "GET", `/topics/${name}/stats`);
+      assert.equal(subscriptions[0].depth, 0);
+    }
+    client.close();
+  });
+
+  test("a stream of text settles receipts of both nodes, and says what does not exist", async (t) => {
+    const [a] = farm.nodes as [(typeof farm.nodes)[0]];
+    const names = Array.from({ length: 8 }, (_, i) => `text-${i}`);
+    for (const name of names) await farm.ok(a, "POST", "/topics", { name });
+    const stream = await TextStream.open(a.facts.api, farm.token);
+    t.after(() => stream.close());
+    const receipts: string[] = [];
+    for (const [i, topic] of names.entries()) {
+      const published = await stream.ask(
+        { type: "publish", id: i, topic, messages: [{ payload: i }] },
+        "receipts",
+      );
+      assert.equal(published.id, i);
+      assert.equal(published.receipts[0].topic, topic);
+      await stream.ask({ type: "consume", channel: i, topic, messages: 1 }, "consuming");
+      const { messages } = await stream.next("messages");
+      assert.equal(messages[0].payload, i);
+      receipts.push(messages[0].receipt);
+    }
+    const { settled, failed } = await stream.ask(
+      { type: "ack", id: 99, receipts: [...receipts, "1-0-0-1"] },
+      "settled",
+    );
+    assert.deepEqual([settled, failed.length], [8, 1]);
+    const { error } = await stream.ask({ type: "open", channel: 50, topic: "nowhere" }, "error");
+    assert.equal(error.code, "topic_not_found");
+    for (const [i] of names.entries()) await stream.ask({ type: "close", channel: i }, "closed");
+  });
+
+  test("events and webhooks come through either node, whichever serves the topic", async (t) => {
+    const [a, b] = farm.nodes as [(typeof farm.nodes)[0], (typeof farm.nodes)[0]];
+    const receiver = await startReceiver();
+    t.after(receiver.close);
+    const names = Array.from({ length: 4 }, (_, i) => `out-${i}`);
+    for (const [i, name] of names.entries()) {
+      await farm.ok(a, "POST", "/topics", { name });
+      const { items } = await farm.ok(b, "GET", `/subscriptions?topic=${name}`);
+      await farm.ok(i % 2 ? a : b, "PUT", `/subscriptions/${items[0].id}/push`, { url: receiver.url });
+      await farm.ok(a, "POST", "/messages/publish", { topic: name, payload: name });
+      assert.equal((await receiver.until(i + 1))[i]!.json.data.payload, name);
+      await farm.ok(b, "DELETE", `/subscriptions/${items[0].id}/push`);
+      for (const node of farm.nodes) {
+        const { body } = await fetch(new URL(`/api/v1/messages/consume/${name}/events`, node.facts.api), {
+          headers: { authorization: `Bearer ${farm.token}` },
+        });
+        const reader = body!.pipeThrough(new TextDecoderStream()).getReader();
+        await farm.ok(b, "POST", "/messages/publish", { topic: name, payload: "seen" });
+        let text = "";
+        while (!text.includes('"seen"')) text += (await reader.read()).value;
+        await reader.cancel();
+      }
+    }
   });
 
   test("subscriptions, changes and deletions made on one node are known to the others", async () => {

@@ -28,7 +28,7 @@ export function RouteSetPage() {
   useEffect(() => {
     void run(async () => {
       const { routes } = await hotswap().gateway.exportRoutes();
-      text.value = JSON.stringify({ routes }, null, 2);
+      text.value ??= JSON.stringify({ routes }, null, 2);
     });
   }, []);
   const routes = text.value === undefined ? "" : read(text.value);
@@ -63,6 +63,8 @@ export function RouteSetPage() {
               class="code"
               rows={28}
               spellcheck={false}
+              // What is typed before the set is there would be lost.
+              disabled={text.value === undefined && !error.value}
               aria-describedby="set-text-hint"
               aria-invalid={isMalformed && routes !== ""}
               value={text.value ?? ""}

@@ -152,6 +152,7 @@ export class DeadLetters {
     const found = new Set<string>();
     const marks = batch.flatMap(({ entry }) => entry.failure?.mark ?? []);
     if (marks.length === 0) return found;
+    await log.certain(); // a copy whose append was in doubt shows only then
     for (let at = Math.max(log.start, Math.min(...marks)); at < log.end; ) {
       const records = await log.read(at, { records: 256, bytes: 4 << 20 });
       for (const { body } of records) {

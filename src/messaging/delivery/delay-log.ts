@@ -17,7 +17,7 @@
  * Wall time decides, as for `deliverAt`: a clock that is set is noticed within a second. README.md has the crash table.
  */
 import type { Clock } from "../../core/clock.ts";
-import { HotSwapError } from "../../core/errors.ts";
+import { HotSwapError, hasCode } from "../../core/errors.ts";
 import { type Durability, keeps, type LogPartition } from "../../stores/log/port.ts";
 import { scheduleOf, withSchedule } from "../message.ts";
 import { Alarm } from "./alarm.ts";
@@ -43,7 +43,7 @@ const usualTrimEvery = 4096;
 
 interface Mark {
   done?: [from: number, to: number][];
-  ends?: number[];
+  ends?: readonly number[];
 }
 
 export interface DelayLogOptions {
@@ -71,6 +71,12 @@ export class DelayLog {
   /** Went to the topic, and no mark says so yet. */
   #unmarked: number[] = [];
   #isRunning = false;
+  /** Messages are on their way into the topic, and nobody knows yet which of them are there. */
+  #isAppending = false;
+  /** The outcome of an append is unknown: what it has brought into the topic is looked for before the next one. */
+  #isInDoubt = false;
+  /** Monotonic milliseconds before which nothing goes: the last try has failed. */
+  #restsUntil = 0;
   /** Messages of the topic until the next mark, and messages that go until the next trim. */
   #noteIn: number;
   #trimIn: number;
@@ -204,14 +210,16 @@ export class DelayLog {
         this.#lastMark = offset;
       }
     }
-    if (this.#index.size > 0) await this.#findGone(this.#ends);
-    else if (this.#lastMark === undefined) await this.#mark("fsync");
+    if (this.#index.size > 0) await this.#findGone();
+    // Synced, as what goes from now on has to lie behind the ends of the last mark, and nothing else: below `fsync`
+    // the topic may have lost what they name, and this log the end of its own, whose ids come again.
+    if (this.#unmarked.length > 0 || !this.#endsAreNow) await this.#mark("fsync");
   }
 
   /** What went to the topic before the end of an earlier life and was not marked. */
-  async #findGone(ends: readonly number[]): Promise<void> {
+  async #findGone(): Promise<void> {
     for (const [partition, log] of this.#options.partitions().entries()) {
-      for await (const records of scan(log, ends[partition] ?? 0, log.end)) {
+      for await (const records of scan(log, this.#ends[partition] ?? 0, log.end)) {
         for (const { body } of records) {
           const schedule = scheduleOf(body);
           if (schedule && schedule.source >= 0 && this.#index.remove(schedule.source)) {
@@ -220,8 +228,13 @@ export class DelayLog {
         }
       }
     }
-    // Synced, as the partitions of a topic below `fsync` may now end before the `ends` of the mark before.
-    await this.#mark("fsync");
+  }
+
+  /** Whether there is a mark, and the topic's partitions are where it says. */
+  get #endsAreNow(): boolean {
+    const partitions = this.#options.partitions();
+    const isThere = partitions.every(({ end }, partition) => end === this.#ends[partition]);
+    return this.#lastMark !== undefined && isThere;
   }
 
   #arm(): void {
@@ -229,24 +242,37 @@ export class DelayLog {
     const due = this.#index.nextDue;
     if (due === undefined || this.#closed || this.#isRunning) return;
     const wait = Math.min(Math.max(0, due - clock.now()), lookAgainMs);
-    this.#alarm.set(clock.monotonic() + wait);
+    this.#alarm.set(Math.max(clock.monotonic() + wait, this.#restsUntil));
   }
 
   async #run(): Promise<void> {
     if (this.#isRunning || this.#closed) return;
     this.#isRunning = true;
     try {
+      if (this.#isInDoubt) await this.#resolveDoubt();
       for (;;) {
         const batch = this.#index.take(this.#options.clock.now(), this.#batchMax);
         if (batch.length === 0 || this.#closed) break;
         if (!(await this.#move(batch))) break;
       }
     } catch (error) {
-      this.#options.onError(error);
+      if (!this.#closed) this.#options.onError(error);
+      this.#rest();
     } finally {
       this.#isRunning = false;
     }
     this.#arm();
+  }
+
+  #rest(): void {
+    this.#restsUntil = this.#options.clock.monotonic() + retryMs;
+  }
+
+  async #resolveDoubt(): Promise<void> {
+    for (const log of this.#options.partitions()) await log.certain();
+    await this.#findGone();
+    this.#isInDoubt = false;
+    await this.#mark("os");
   }
 
   /** By the mean size of a record, as a batch is in memory as a whole. */
@@ -269,20 +295,24 @@ export class DelayLog {
       );
       const going = batch.filter(({ id }) => bodies.has(id));
       const now = clock.now();
+      this.#isAppending = true;
       // The clock may have been set back since it said that they are due.
       const outcomes = await append(
         going.map(({ id, due }) => withSchedule(bodies.get(id)!, Math.max(now, due), id)),
       );
       failed = going.filter((_, i) => outcomes[i] instanceof Error);
+      this.#isInDoubt = outcomes.some((outcome) => hasCode(outcome, "log_outcome_unknown"));
       this.#unmarked.push(...going.filter((due) => !failed.includes(due)).map(({ id }) => id));
+      this.#isAppending = false;
       for (const outcome of outcomes) if (outcome instanceof Error) throw outcome;
       await this.#mark("os");
       return true;
     } catch (error) {
       if (!this.#closed) onError(error);
-      this.#alarm.set(clock.monotonic() + retryMs);
+      this.#rest();
       return false;
     } finally {
+      this.#isAppending = false;
       this.#moving.clear();
       for (const due of failed) this.#index.add(due);
     }
@@ -299,7 +329,8 @@ export class DelayLog {
   async #markNow(durability: "os" | "fsync"): Promise<void> {
     const { log, partitions } = this.#options;
     const ids = this.#unmarked.slice();
-    const ends = partitions().map(({ end }) => end);
+    // Some of a batch under way may be in the topic and not among those that went: they must stay behind the ends.
+    const ends = this.#isAppending || this.#isInDoubt ? this.#ends : partitions().map(({ end }) => end);
     const mark = { ...(ids.length > 0 && { done: toRanges(ids) }), ends };
     const { strongest } = this.#options;
     this.#lastMark = await log.append(

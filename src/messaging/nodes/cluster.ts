@@ -287,7 +287,7 @@ export class Cluster {
       const alive = await roll.beat(session.id, this.#isDraining ? "draining" : "started", health());
       if (alive) {
         this.#tenancy.prolong(session.id, askedAt);
-        this.#isLapsed = false;
+        this.#goOn();
         return;
       }
       await this.#closeAll(this.#tenancy.end(), moved("?"));
@@ -295,6 +295,13 @@ export class Cluster {
     } catch (error) {
       onError(error); // the next one tries again, until the lease lapses
     }
+  }
+
+  /** What was closed when the lease lapsed is served again, if it has: nobody has taken it meanwhile. */
+  #goOn(): void {
+    if (!this.#isLapsed) return;
+    this.#isLapsed = false;
+    for (const { unit } of this.#tenancy.all()) this.#parts.served(unit);
   }
 
   /** Closes everything once the lease has lapsed without an answer: others may be serving it by now. */

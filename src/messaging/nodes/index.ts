@@ -10,6 +10,7 @@ import { delayLogName } from "../delivery/delay-log.ts";
 import type { Registry } from "../delivery/registry.ts";
 import type { Serving } from "../delivery/topic.ts";
 import type { Messages } from "../messages.ts";
+import type { Whereabouts } from "../stream/remotes.ts";
 import { Cluster, type NodeSettings } from "./cluster.ts";
 import { Forwarder } from "./forward.ts";
 import { HealthMeter } from "./health.ts";
@@ -36,6 +37,10 @@ export interface NodesParts {
   metrics: Metrics;
   settings: NodeSettings & HealthLimits;
   usage: () => Usage;
+  /** The unit is served here from now on. */
+  onServed: (unit: Unit) => void;
+  /** It is not, once this has resolved. */
+  onYield: (unit: Unit) => Promise<void>;
   onError: (error: unknown) => void;
 }
 
@@ -46,6 +51,7 @@ export class Nodes {
   readonly #list: NodeList;
   readonly #cluster: Cluster | undefined;
   readonly #forwarder = new Forwarder();
+  readonly #places: Places | undefined;
   readonly #monitor: Monitor;
 
   constructor(parts: NodesParts, registry: Registry) {
@@ -54,6 +60,7 @@ export class Nodes {
     const { log, clock, settings, makeId, metrics, usage, onError } = parts;
     this.#meter = new HealthMeter(registry, clock, usage);
     if (log.shared) this.#cluster = this.#openCluster();
+    this.#places = this.#cluster && new Places(this.#cluster, registry);
     this.#list = this.#cluster ?? new SoleNode(makeId(), clock, this.#meter);
     this.#monitor = new Monitor({ nodes: this.#list, clock, limits: settings, metrics, onError });
   }
@@ -68,14 +75,24 @@ export class Nodes {
     };
   }
 
+  /** For streams; undefined on a single node. */
+  get whereabouts(): Whereabouts | undefined {
+    return this.#places;
+  }
+
+  /** Makes known here what other nodes have changed. */
+  async refresh(): Promise<void> {
+    await this.#cluster?.refresh();
+  }
+
   /** The routes with those of nodes, so that each answers on every node. */
   routes(routes: readonly Route[], messages: Messages): Route[] {
     const own = nodeRoutes(this.#list, this.#parts.settings);
     const cluster = this.#cluster;
-    if (!cluster) return [...routes, ...own];
+    const places = this.#places;
+    if (!cluster || !places) return [...routes, ...own];
     const forwarder = this.#forwarder;
     const registry = this.#registry;
-    const places = new Places(cluster, registry);
     messages.relay = relayOf(messages, places, forwarder);
     return [...spread(routes, { cluster, registry, forwarder, places }), ...own];
   }
@@ -100,7 +117,7 @@ export class Nodes {
   }
 
   #openCluster(): Cluster {
-    const { sql, kv, log, clock, makeId, settings, onError } = this.#parts;
+    const { sql, kv, log, clock, makeId, settings, onServed, onYield, onError } = this.#parts;
     const registry = this.#registry;
     const live = (unit: Unit) => topicsOf(unit).flatMap((name) => registry.find(unit.tenant, name) ?? []);
     const cluster = new Cluster({
@@ -112,6 +129,7 @@ export class Nodes {
       settings,
       health: () => this.#meter.read(),
       close: async (unit, reason) => {
+        await onYield(unit);
         await Promise.all(live(unit).map((topic) => topic.suspend(reason)));
       },
       prepare: async (unit) => {
@@ -119,6 +137,7 @@ export class Nodes {
       },
       served: (unit) => {
         for (const topic of live(unit)) topic.delays().catch(onError);
+        onServed(unit);
       },
       onError,
     });

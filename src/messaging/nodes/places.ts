@@ -2,7 +2,8 @@
 import { hasCode } from "../../core/errors.ts";
 import type { Context } from "../../platform/http/route.ts";
 import type { Registry } from "../delivery/registry.ts";
-import type { Cluster } from "./cluster.ts";
+import type { Whereabouts } from "../stream/remotes.ts";
+import type { Cluster, Place } from "./cluster.ts";
 import { isPassedOn, notThere } from "./forward.ts";
 import type { BrokerNode } from "./node.ts";
 import { unitOf } from "./unit.ts";
@@ -14,13 +15,31 @@ export interface Ways<Result> {
   isOnce?: boolean;
 }
 
-export class Places {
+export class Places implements Whereabouts {
   readonly #cluster: Cluster;
   readonly #registry: Registry;
 
   constructor(cluster: Cluster, registry: Registry) {
     this.#cluster = cluster;
     this.#registry = registry;
+  }
+
+  isHere(tenant: string, topic: string): boolean {
+    return this.#cluster.serves(unitOf({ tenant, name: topic }));
+  }
+
+  /** See Whereabouts of the stream. */
+  async locate(tenant: string, topic: string, mayPassOn: boolean): Promise<Place> {
+    const unit = unitOf({ tenant, name: topic });
+    if (this.#cluster.serves(unit)) return "here";
+    if (!this.#registry.find(tenant, topic)) await this.#cluster.refresh();
+    if (!this.#registry.find(tenant, topic)) return "here"; // is nobody's; who looks it up says so
+    return this.#cluster.place(unit, mayPassOn);
+  }
+
+  async misplaced(tenant: string, topic: string): Promise<void> {
+    this.#cluster.misplaced(unitOf({ tenant, name: topic }));
+    await this.#cluster.pause();
   }
 
   /** Rejects with `topic_moved` when nobody serves the topic in time, and with what `here` or `there` reject with. */
@@ -33,17 +52,12 @@ export class Places {
     const unit = unitOf({ tenant, name: topic });
     if (isOnce && !this.#cluster.serves(unit)) this.#cluster.misplaced(unit);
     for (;;) {
-      if (!this.#cluster.serves(unit)) {
-        if (!this.#registry.find(tenant, topic)) await this.#cluster.refresh();
-        if (!this.#registry.find(tenant, topic)) return here(); // is nobody's; the handler says so
-        const place = await this.#cluster.place(unit, !isPassedOn(context.headers));
-        if (place !== "here") {
-          const answer = await there(place);
-          if (answer !== notThere) return answer;
-          this.#cluster.misplaced(unit);
-          await this.#cluster.pause();
-          continue;
-        }
+      const place = await this.locate(tenant, topic, !isPassedOn(context.headers));
+      if (place !== "here") {
+        const answer = await there(place);
+        if (answer !== notThere) return answer;
+        await this.misplaced(tenant, topic);
+        continue;
       }
       try {
         return await here();

@@ -12,8 +12,8 @@ import { keepBody, keptBody, mediaType } from "../../platform/http/body.ts";
 import { asHotSwapError, problemType, toProblem } from "../../platform/http/problem.ts";
 import { type Context, handled, Reply, type Route } from "../../platform/http/route.ts";
 import type { Registry } from "../delivery/registry.ts";
-import { parseMessageId, parseReceipt } from "../ids.ts";
-import type { Settled } from "../settlements.ts";
+import { parseMessageId } from "../ids.ts";
+import { allFailed, partsByTopic, type Settled, sumOf, topicOfReceipt } from "../settlements.ts";
 import type { Cluster } from "./cluster.ts";
 import {
   answerHeaders,
@@ -86,7 +86,7 @@ class ServedRoute {
 
   /** The bodies by topic; a receipt that nobody knows may be of a subscription that is new. */
   async #settlements(context: Context): Promise<Map<string | undefined, object> | undefined> {
-    const group = () => settlementsOf(context.body, (text) => this.#topicOfReceipt(context, text));
+    const group = () => partsByTopic(context.body, (text) => this.#topicOfReceipt(context, text));
     const parts = group();
     if (!parts?.has(undefined)) return parts;
     await this.#parts.cluster.refresh();
@@ -119,12 +119,7 @@ class ServedRoute {
   }
 
   #topicOfReceipt({ principal }: Context, text: string): string | undefined {
-    try {
-      const { subscription } = parseReceipt(text);
-      return this.#parts.registry.bySubscription(principal.tenant, subscription)?.topic.spec.name;
-    } catch {
-      return undefined; // its own outcome will say so
-    }
+    return topicOfReceipt(this.#parts.registry, principal.tenant, text);
   }
 
   /** Runs it here without knowing the topic; a handler that finds it elsewhere says so before anything happens. */
@@ -194,11 +189,7 @@ class ServedRoute {
     const all = await Promise.all(
       [...parts].map(([topic, body]) => this.#settlePart(withBody(context, body), topic)),
     );
-    return {
-      settled: all.reduce((sum, { settled }) => sum + settled, 0),
-      alreadySettled: all.reduce((sum, { alreadySettled }) => sum + alreadySettled, 0),
-      failed: all.flatMap(({ failed }) => failed),
-    };
+    return sumOf(all);
   }
 
   async #settlePart(context: Context, topic: string | undefined): Promise<Settled> {
@@ -221,12 +212,7 @@ class ServedRoute {
         },
       });
     } catch (error) {
-      const { code, message: detail } = asHotSwapError(error);
-      return {
-        settled: 0,
-        alreadySettled: 0,
-        failed: receiptsOf(context.body).map((receipt) => ({ receipt, code, detail })),
-      };
+      return allFailed(context.body, asHotSwapError(error));
     }
   }
 }
@@ -240,30 +226,6 @@ function notHere(error: HotSwapError, { requestId }: Context): Reply {
 
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value) && !Buffer.isBuffer(value);
-
-/** The bodies of a settlement of several receipts, by topic; undefined for anything else. */
-function settlementsOf(
-  body: unknown,
-  topicOf: (receipt: string) => string | undefined,
-): Map<string | undefined, object> | undefined {
-  if (!isRecord(body)) return undefined;
-  const field = Array.isArray(body.receipts) ? "receipts" : "items";
-  const entries = body[field];
-  if (!Array.isArray(entries)) return undefined;
-  const parts = new Map<string | undefined, unknown[]>();
-  for (const entry of entries) {
-    const topic = topicOf(typeof entry === "string" ? entry : String(entry?.receipt));
-    const part = parts.get(topic);
-    if (part) part.push(entry);
-    else parts.set(topic, [entry]);
-  }
-  return new Map([...parts].map(([topic, some]) => [topic, { ...body, [field]: some }]));
-}
-
-function receiptsOf(body: unknown): string[] {
-  const { receipts, items } = body as { receipts?: string[]; items?: { receipt: string }[] };
-  return receipts ?? items?.map(({ receipt }) => receipt) ?? [];
-}
 
 function withBody(context: Context, body: unknown): Context {
   const { principal, params, query, headers, requestId, request, response } = context;

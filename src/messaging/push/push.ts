@@ -1,9 +1,9 @@
 /**
  * Webhooks of subscriptions as people manage them: a row each, changed in one transaction with its audit entry, and
  * secrets in the store of secrets, which are shown once, when they are made, and never again. What runs are pushers,
- * one for each row that is not disabled.
+ * one for each row that is not disabled, on the node that serves the topic: they come and go with it.
  */
-import type { Clock } from "../../core/clock.ts";
+import { type Clock, sleep } from "../../core/clock.ts";
 import { HotSwapError } from "../../core/errors.ts";
 import type { Random } from "../../core/random.ts";
 import type { Audit } from "../../platform/audit/index.ts";
@@ -12,6 +12,7 @@ import type { SecretStore } from "../../stores/secrets/port.ts";
 import type { Sql, Tx } from "../../stores/sql/port.ts";
 import type { Registry } from "../delivery/registry.ts";
 import type { MessagingMetrics } from "../metrics.ts";
+import { keyOf, topicsOf, type Unit, unitOf } from "../nodes/unit.ts";
 import { selectSubscription } from "../subscriptions.sql.ts";
 import type { MessagingTables } from "../tables.ts";
 import { checkTarget, type Resolve } from "./address.ts";
@@ -32,6 +33,8 @@ export interface PushParts {
   /** Webhooks may lead to private and loopback addresses, over http too. */
   privateAllowed: boolean;
   patience: Patience;
+  /** Makes known here what other nodes have changed. */
+  refresh: () => Promise<void>;
   onError: (error: unknown) => void;
 }
 
@@ -44,21 +47,68 @@ export interface ShownPush extends PushTarget {
 
 type MessagingTx = Tx<MessagingTables>;
 
+/** When the database could not be asked for the webhooks of units that are new here. */
+const lookAgainMs = 1_000;
+
 const secretName = (subscription: string) => `messaging/push/${subscription}`;
 
 export class Pushes {
   readonly #parts: PushParts;
   readonly #pushers = new Map<string, Pusher>();
+  /** Units that are served since a moment, whose webhooks are to be looked for. */
+  readonly #served = new Set<string>();
+  #isLooking = false;
   #stopped = false;
 
   constructor(parts: PushParts) {
     this.#parts = parts;
   }
 
+  /** On a single node, which serves everything. */
   async start(): Promise<void> {
-    const { sql, onError } = this.#parts;
-    const all = await sql.system((tx: MessagingTx) => tx.selectFrom("messaging_push").selectAll().execute());
-    for (const row of all) await this.#run(row).catch(onError); // one that cannot run stops no other
+    for (const row of await this.#all()) await this.#run(row).catch(this.#parts.onError);
+  }
+
+  /** This node serves the unit from now on: what it has to push is pushed here. */
+  serve(unit: Unit): void {
+    this.#served.add(keyOf(unit));
+    if (!this.#isLooking) void this.#look();
+  }
+
+  /** Resolves when nothing of the unit is pushed here any more. */
+  async yield(unit: Unit): Promise<void> {
+    this.#served.delete(keyOf(unit));
+    const { registry } = this.#parts;
+    const topics = topicsOf(unit).flatMap((name) => registry.find(unit.tenant, name) ?? []);
+    const ids = topics.flatMap(({ subscriptions }) => subscriptions.map(({ id }) => id));
+    await Promise.all(ids.map((id) => this.#end(id)));
+  }
+
+  /** One look for all units that have come since the last: after a take-over there are thousands. */
+  async #look(): Promise<void> {
+    const { clock, registry, refresh, onError } = this.#parts;
+    this.#isLooking = true;
+    while (this.#served.size > 0 && !this.#stopped) {
+      const served = new Set(this.#served);
+      this.#served.clear();
+      try {
+        await refresh();
+        for (const row of await this.#all()) {
+          const topic = registry.bySubscriptionId(row.tenant_id, row.subscription_id);
+          const isOurs = topic && served.has(keyOf(unitOf(topic.spec)));
+          if (isOurs) await this.#run(row).catch(onError); // one that cannot run stops no other
+        }
+      } catch (error) {
+        onError(error);
+        for (const key of served) this.#served.add(key);
+        await sleep(clock, lookAgainMs);
+      }
+    }
+    this.#isLooking = false;
+  }
+
+  #all(): Promise<rows.PushRow[]> {
+    return this.#parts.sql.system((tx: MessagingTx) => tx.selectFrom("messaging_push").selectAll().execute());
   }
 
   async stop(): Promise<void> {
@@ -160,16 +210,17 @@ export class Pushes {
   async #run(row: rows.PushRow): Promise<void> {
     const { sql, registry, metrics, clock, resolve, privateAllowed, patience, onError } = this.#parts;
     const { tenant_id: tenant, subscription_id: id, pace } = row;
-    await this.#end(id);
-    if (this.#stopped) return;
+    const known = await this.#secretsOf(id);
+    while (this.#pushers.has(id)) await this.#end(id);
     const topic = registry.bySubscriptionId(tenant, id);
     const name = topic?.subscriptions.find((spec) => spec.id === id)?.name;
     if (!topic || name === undefined) return; // its topic is being deleted
+    if (this.#stopped || !topic.isServed) return;
     const pusher = new Pusher({
       topic: () => topic.spec,
       live: () => registry.subscription(tenant, topic.spec.name, name),
       target: targetOf(row),
-      secrets: await this.#secretsOf(id),
+      secrets: known,
       pace,
       patience,
       privateAllowed,

@@ -69,6 +69,17 @@ export function readHead(frame: Buffer): FrameHead {
   };
 }
 
+/** How many messages an ack or nack that has been read elsewhere, or will be, is about. */
+export function countOfClaims(frame: Buffer, head: FrameHead): number {
+  let sum = 0;
+  for (let at = headBytes; at + claimBytes <= frame.length; ) {
+    sum += frame.readUInt32LE(at + 4);
+    at += claimBytes;
+    if (head.kind === kind.nack) at += 8 + frame.readUInt16LE(Math.min(at + 4, frame.length - 2));
+  }
+  return sum;
+}
+
 export function readPublish(frame: Buffer, { count }: FrameHead): PublishEntry[] {
   refuseMore(frame, count, publishEntryBytes);
   const entries = new Array<PublishEntry>(count);

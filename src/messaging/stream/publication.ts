@@ -4,7 +4,7 @@
  */
 import { isUtf8 } from "node:buffer";
 import type { Static } from "typebox";
-import { HotSwapError } from "../../core/errors.ts";
+import { HotSwapError, hasCode } from "../../core/errors.ts";
 import { parseJson } from "../../platform/http/body.ts";
 import { asHotSwapError, toProblem } from "../../platform/http/problem.ts";
 import { validator } from "../../platform/http/validation.ts";
@@ -18,12 +18,20 @@ import type { PublishEntry, Published } from "./frames.ts";
 const validateFields = validator(messageFields, "body") as (value: unknown) => Static<typeof messageFields>;
 const keyMax = 512;
 
+export interface PublishContext {
+  requestId: string;
+  /** Why nothing is taken any more. */
+  refusal: HotSwapError | undefined;
+  /** Another node serves the topic by now. */
+  onMoved(): void;
+}
+
 /** Publishes what can be read, in order, and resolves to the outcome of each. */
 export async function publishEach<Given>(
   topic: LiveTopic,
   given: readonly Given[],
   read: (one: Given, index: number) => NewMessage,
-  { requestId, refusal }: { requestId: string; refusal: HotSwapError | undefined },
+  { requestId, refusal, onMoved }: PublishContext,
 ): Promise<Published[]> {
   const outcomes = new Array<Published>(given.length);
   const accepted: NewMessage[] = [];
@@ -43,6 +51,7 @@ export async function publishEach<Given>(
   if (accepted.length === 0) return outcomes;
   // A topic that is served elsewhere by now refuses the call as a whole; here each message has its outcome.
   const placements = await topic.publish(accepted).catch((error) => accepted.map(() => error as Error));
+  if (placements.some(isElsewhere)) onMoved();
   placements.forEach((placement, i) => {
     if (placement instanceof Error) outcomes[indexes[i]!] = problemOf(placement);
     else if (isPlain(placement)) outcomes[indexes[i]!] = placement;
@@ -50,6 +59,8 @@ export async function publishEach<Given>(
   });
   return outcomes;
 }
+
+const isElsewhere = (outcome: unknown) => hasCode(outcome, "topic_moved") || hasCode(outcome, "log_fenced");
 
 /** Whether its place says all of it. */
 const isPlain = ({ duplicate, scheduledFor }: Placement) => !duplicate && scheduledFor === undefined;

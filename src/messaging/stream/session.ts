@@ -3,6 +3,9 @@
  * order in which their frames came, channel by channel. It owns what is bounded: channels, credit, silence, the life
  * of the token.
  *
+ * What concerns a topic that another node serves passes through to that node (remote.ts). When a topic moves, or such a
+ * node goes, the connection is drained as if the server stopped: the client comes back, and is sent to the right node.
+ *
  * A frame that breaks the protocol ends this connection with a code and touches nothing else. A message that is
  * refused does not: it is answered, like the others of its frame.
  */
@@ -16,21 +19,32 @@ import type { Upgraded } from "../../platform/http/route.ts";
 import type { Registry } from "../delivery/registry.ts";
 import { LiveTopic } from "../delivery/topic.ts";
 import { type MessageLimits, receiptText } from "../messages.ts";
+import { isPassedOn } from "../nodes/forward.ts";
+import { moved } from "../nodes/tenancy.ts";
 import { rawElements, rawMembers } from "../raw-json.ts";
-import type { Settlements } from "../settlements.ts";
+import {
+  allFailed,
+  partsByTopic,
+  type Settled,
+  type Settlements,
+  sumOf,
+  topicOfReceipt,
+} from "../settlements.ts";
 import { Consumption } from "./consumption.ts";
 import { type Control, type ControlOf, creditMax, readControl } from "./control.ts";
 import {
+  countOfClaims,
   type FrameHead,
   invalid,
   kind,
-  type Published,
   readHead,
   readPublish,
   writeReceipts,
   writeSettled,
 } from "./frames.ts";
 import { messageOfEntry, messageOfText, publishEach } from "./publication.ts";
+import type { Remote, Settlement } from "./remote.ts";
+import { Remotes, type Whereabouts } from "./remotes.ts";
 import { countOf, settle } from "./settling.ts";
 import { Watch } from "./watch.ts";
 
@@ -51,6 +65,8 @@ export interface StreamLimits {
 export interface SessionParts {
   registry: Registry;
   settlements: Settlements;
+  /** Undefined on a single node, which serves everything. */
+  whereabouts: Whereabouts | undefined;
   clock: Clock;
   limits: StreamLimits;
   onClose: () => void;
@@ -61,11 +77,24 @@ const sendBufferBytes = 8 << 20;
 /** How long a stopping server waits for a client to end what it has begun. */
 const farewellMs = 2_000;
 
+/** A channel whose topic another node serves. */
+interface RemoteChannel {
+  readonly remote: Remote;
+  readonly consumes: boolean;
+  /** As of a Consumption. */
+  unsettled: number;
+}
+
+type Channel = LiveTopic | Consumption | RemoteChannel | "opening";
+
 export class Session {
   readonly #upgraded: Upgraded;
   readonly #parts: SessionParts;
   readonly #socket: WebSocket;
-  readonly #channels = new Map<number, LiveTopic | Consumption | "opening">();
+  readonly #channels = new Map<number, Channel>();
+  readonly #remotes: Remotes | undefined;
+  /** Frames that came while it is found out where the one before them goes. */
+  #held: { frame: Buffer; isBinary: boolean }[] | undefined;
   #principal: Principal;
   #credit: { messages: number; bytes: number };
   readonly #watch: Watch;
@@ -74,7 +103,8 @@ export class Session {
   /** The newest answer to a publish; each waits for the one before it. */
   #answered: Promise<void> = Promise.resolve();
   #underWay = 0;
-  #draining = false;
+  /** Why nothing more is delivered or accepted. */
+  #leaving: HotSwapError | undefined;
   #isOver = false;
 
   constructor(upgraded: Upgraded, parts: SessionParts) {
@@ -85,6 +115,7 @@ export class Session {
     this.#socket = socket;
     this.#principal = principal;
     this.#credit = { ...limits.publish };
+    this.#remotes = parts.whereabouts && this.#openRemotes(parts.whereabouts);
     this.#watch = new Watch({
       clock,
       idleMs: limits.idleMs,
@@ -92,7 +123,7 @@ export class Session {
       onIdle: () => this.#fail(new HotSwapError("stream_idle")),
       onTokenEnd: () => this.#fail(new HotSwapError("token_expired")),
     });
-    const onStop = () => this.#drain();
+    const onStop = () => this.#drain(new HotSwapError("shutting_down"));
     signal.addEventListener("abort", onStop, { once: true });
     socket.on("message", (data, isBinary) => this.#hear(data, isBinary));
     socket.on("pong", () => this.#watch.heard());
@@ -111,11 +142,52 @@ export class Session {
     this.#watch.tokenEndsAt(principal.expiresAt);
   }
 
+  #openRemotes(whereabouts: Whereabouts): Remotes {
+    const { headers, requestId, principal } = this.#upgraded;
+    return new Remotes({
+      whereabouts,
+      tenant: principal.tenant,
+      clock: this.#parts.clock,
+      mayPassOn: !isPassedOn(headers),
+      protocol: streamProtocol,
+      headers,
+      requestId,
+      send: (frame) => this.#send(frame),
+      onMessages: (channel, count) => {
+        const open = this.#channels.get(channel);
+        if (isRemote(open)) open.unsettled += count;
+      },
+      onChannelOver: (channel) => this.#channels.delete(channel),
+      onMoved: () => this.#drain(moved("?")),
+      onEnd: (error) => this.#fail(error),
+    });
+  }
+
   #hear(data: RawData, isBinary: boolean): void {
     this.#watch.heard();
+    const frame = data as Buffer;
+    if (this.#held) this.#held.push({ frame, isBinary });
+    else this.#handle(frame, isBinary);
+  }
+
+  /** Frames that come meanwhile wait, so that all are handled in their order. */
+  async #hold(work: Promise<void>): Promise<void> {
+    const held: { frame: Buffer; isBinary: boolean }[] = [];
+    this.#held = held;
+    this.#socket.pause();
+    await work.catch((error) => this.#fail(error));
+    this.#held = undefined;
+    this.#socket.resume();
+    while (held.length > 0 && !this.#held) {
+      const { frame, isBinary } = held.shift()!;
+      this.#handle(frame, isBinary);
+    }
+    (this.#held as typeof held | undefined)?.unshift(...held);
+  }
+
+  #handle(frame: Buffer, isBinary: boolean): void {
     if (this.#isOver) return;
     try {
-      const frame = data as Buffer;
       if (isBinary) this.#onFrame(frame);
       else this.#onControl(readControl(frame, this.#parts.limits.message.jsonDepth + 2), frame);
     } catch (error) {
@@ -132,6 +204,10 @@ export class Session {
   #publishFrame(frame: Buffer, head: FrameHead): void {
     this.#require("messages.publish");
     const channel = this.#channels.get(head.channel);
+    if (isRemote(channel) && !channel.consumes) {
+      this.#publishThere(channel.remote, frame, true, head);
+      return;
+    }
     if (!(channel instanceof LiveTopic)) throw invalid(`no topic is open on channel ${head.channel}`);
     const entries = readPublish(frame, head);
     this.#spend(entries.length, frame.length);
@@ -143,24 +219,37 @@ export class Session {
   }
 
   #publish<Given>(topic: LiveTopic, given: readonly Given[], read: Parameters<typeof publishEach<Given>>[2]) {
-    const refusal = this.#draining ? new HotSwapError("shutting_down") : undefined;
-    return publishEach(topic, given, read, { requestId: this.#upgraded.requestId, refusal });
+    return publishEach(topic, given, read, {
+      requestId: this.#upgraded.requestId,
+      refusal: this.#leaving,
+      onMoved: () => this.#drain(moved(topic.spec.name)),
+    });
+  }
+
+  #publishThere(
+    remote: Remote,
+    frame: Buffer,
+    isBinary: boolean,
+    { count, id }: { count: number; id?: number | undefined },
+  ): void {
+    this.#spend(count, frame.length);
+    this.#answer(remote.publish(frame, isBinary, id), count, frame.length, (receipts) => receipts);
   }
 
   /** Writes what the work came to, after all answers before it, and gives the credit back. */
-  #answer(
-    work: Promise<Published[]>,
+  #answer<Outcome>(
+    work: Promise<Outcome>,
     messages: number,
     bytes: number,
-    frameOf: (published: Published[]) => Buffer | string,
+    frameOf: (outcome: Outcome) => Buffer | string,
   ): void {
     this.#underWay += 1;
     const before = this.#answered;
     this.#answered = (async () => {
-      const published = await work;
+      const outcome = await work;
       await before;
       this.#give(messages, bytes);
-      void this.#send(frameOf(published));
+      void this.#send(frameOf(outcome));
       this.#finished();
     })();
     this.#answered.catch((error) => this.#fail(error));
@@ -169,6 +258,12 @@ export class Session {
   #settleFrame(frame: Buffer, head: FrameHead): void {
     this.#require("messages.consume");
     const { channel, id } = head;
+    const open = this.#channels.get(channel);
+    if (isRemote(open) && open.consumes) {
+      if (head.kind !== kind.extend) open.unsettled -= countOfClaims(frame, head);
+      open.remote.pass(frame, true);
+      return;
+    }
     const consumption = this.#consumption(channel);
     const { receipts, outcomes } = settle(frame, head, consumption, this.#parts.limits.settle);
     if (head.kind !== kind.extend) consumption.unsettled -= receipts.length;
@@ -182,12 +277,33 @@ export class Session {
   }
 
   #onControl(control: Control, text: Buffer): void {
+    const isElsewhere = "topic" in control && this.#remotes && !this.#remotes.isHere(control.topic);
+    if (isElsewhere) void this.#hold(this.#reach(control, text));
+    else this.#obey(control, text);
+  }
+
+  /** Does what the frame asks for where its topic is served. */
+  async #reach(control: ControlOf<"open" | "publish" | "consume">, text: Buffer): Promise<void> {
+    const { type } = control;
+    this.#require(type === "consume" ? "messages.consume" : "messages.publish");
+    const remote = await this.#remotes!.reach(control.topic);
+    if (this.#isOver) return;
+    if (!remote) return this.#obey(control, text);
+    if (type === "publish") {
+      return this.#publishThere(remote, text, false, { count: control.messages.length, id: control.id });
+    }
+    this.#refuseTaken(control.channel);
+    this.#channels.set(control.channel, { remote, consumes: type === "consume", unsettled: 0 });
+    remote.pass(text, false);
+  }
+
+  #obey(control: Control, text: Buffer): void {
     const { type } = control;
     if (type === "open") this.#open(control);
     else if (type === "publish") this.#publishText(control, text);
     else if (type === "consume") void this.#consume(control);
-    else if (type === "credit") this.#consumption(control.channel).grant(control.messages, control.bytes);
-    else if (type === "close") this.#close(control.channel);
+    else if (type === "credit") this.#grant(control, text);
+    else if (type === "close") this.#close(control.channel, text);
     else if (type === "token") void this.#renew(control.token);
     else if (type === "ping")
       this.#say({ type: "pong", ...(control.id !== undefined && { id: control.id }) });
@@ -247,11 +363,17 @@ export class Session {
         topicNumber: consumption.topicNumber.toString(36),
       });
       consumption.start(control.messages, control.bytes);
-      if (this.#draining) consumption.close();
+      if (this.#leaving) consumption.close();
     } catch (error) {
       if (hasCode(error, "frame_invalid")) this.#fail(error);
       else this.#closed(channel, error);
     }
+  }
+
+  #grant({ channel, messages, bytes }: ControlOf<"credit">, text: Buffer): void {
+    const open = this.#channels.get(channel);
+    if (isRemote(open) && open.consumes) open.remote.pass(text, false);
+    else this.#consumption(channel).grant(messages, bytes);
   }
 
   async #openConsumption(control: ControlOf<"consume">): Promise<Consumption> {
@@ -273,15 +395,21 @@ export class Session {
     });
   }
 
-  /** By itself, with the reason: the topic is gone, or cannot be read. */
+  /** By itself, with the reason: the topic is gone, or cannot be read. When it has moved, all are looked up anew. */
   #closed(channel: number, error: unknown): void {
     this.#channels.delete(channel);
-    this.#say({ type: "closed", channel, error: this.#problem(error) });
+    if (hasCode(error, "topic_moved") || hasCode(error, "log_fenced")) this.#drain(moved("?"));
+    else this.#say({ type: "closed", channel, error: this.#problem(error) });
   }
 
-  #close(channel: number): void {
+  #close(channel: number, text: Buffer): void {
     const open = this.#channels.get(channel);
     if (!open || open === "opening") throw invalid(`channel ${channel} is not open`);
+    if (isRemote(open)) {
+      if (!open.consumes) this.#channels.delete(channel); // else what was delivered may still be settled
+      open.remote.pass(text, false);
+      return;
+    }
     if (open instanceof Consumption) open.close();
     else this.#channels.delete(channel);
     this.#say({ type: "closed", channel });
@@ -289,23 +417,42 @@ export class Session {
 
   async #settleText(control: ControlOf<"ack"> | ControlOf<"nack"> | ControlOf<"extend">): Promise<void> {
     const { id } = control;
-    const { tenant } = this.#principal;
-    const { settlements } = this.#parts;
     this.#underWay += 1;
     try {
       this.#require("messages.consume");
-      const settled =
-        control.type === "ack"
-          ? await settlements.ack(tenant, control.receipts)
-          : control.type === "nack"
-            ? await settlements.nack(tenant, control.items)
-            : await settlements.extend(tenant, control.receipts, control.seconds);
+      const settled = this.#remotes
+        ? await this.#settleEach(control, this.#remotes)
+        : await this.#settle(control);
       this.#say({ type: "settled", ...(id !== undefined && { id }), ...settled });
     } catch (error) {
       this.#refuse(error, { id });
     } finally {
       this.#finished();
     }
+  }
+
+  #settle(control: Settlement): Promise<Settled> {
+    const { tenant } = this.#principal;
+    const { settlements } = this.#parts;
+    if (control.type === "ack") return settlements.ack(tenant, control.receipts);
+    if (control.type === "nack") return settlements.nack(tenant, control.items);
+    return settlements.extend(tenant, control.receipts, control.seconds);
+  }
+
+  /** Receipts of several topics: each goes where its topic is served, and the outcomes are put together. */
+  async #settleEach(control: Settlement, remotes: Remotes): Promise<Settled> {
+    const { registry } = this.#parts;
+    const parts = partsByTopic(control, (text) => topicOfReceipt(registry, this.#principal.tenant, text));
+    const settled = [...parts!].map(async ([topic, part]) => {
+      try {
+        const remote = topic === undefined ? undefined : await remotes.reach(topic);
+        return await (remote ? remote.settle(part as Settlement) : this.#settle(part as Settlement));
+      } catch (error) {
+        if (parts!.size === 1) throw error;
+        return allFailed(part, asHotSwapError(error));
+      }
+    });
+    return sumOf(await Promise.all(settled));
   }
 
   /** A later token must be of the same subject and tenant; what it does not allow any more is closed. */
@@ -317,7 +464,11 @@ export class Session {
         throw new HotSwapError("token_invalid", "A stream stays with the subject and tenant that opened it.");
       }
       this.#principal = principal;
-      const consumes = [...this.#channels.values()].some((one) => one instanceof Consumption);
+      this.#upgraded.headers.authorization = `Bearer ${token}`;
+      this.#remotes?.renew(token);
+      const consumes = [...this.#channels.values()].some(
+        (one) => one instanceof Consumption || (isRemote(one) && one.consumes),
+      );
       if (consumes) this.#require("messages.consume");
       this.#watch.tokenEndsAt(principal.expiresAt);
       this.#say({ type: "renewed", expiresAt: new Date(principal.expiresAt * 1000).toISOString() });
@@ -387,30 +538,38 @@ export class Session {
     this.#farewell?.cancel();
     this.#farewell = this.#parts.clock.after(farewellMs, () => this.#socket.terminate());
     this.#stopConsuming();
+    this.#remotes?.close();
   }
 
-  /** The server stops: no more is delivered or accepted; what is under way is answered, settlements are taken. */
-  #drain(): void {
-    this.#draining = true;
+  /**
+   * The server stops, or a topic has moved: no more is delivered or accepted; what is under way is answered,
+   * settlements are taken.
+   */
+  #drain(reason: HotSwapError): void {
+    if (this.#leaving || this.#isOver) return;
+    this.#leaving = reason;
     this.#stopConsuming();
-    this.#say({ type: "drain", error: this.#problem(new HotSwapError("shutting_down")) });
-    this.#farewell = this.#parts.clock.after(farewellMs, () => this.#fail(new HotSwapError("shutting_down")));
-    this.#closeWhenDrained();
+    this.#say({ type: "drain", error: this.#problem(reason) });
+    this.#farewell = this.#parts.clock.after(farewellMs, () => this.#fail(reason));
+    this.#closeWhenDrained(reason);
   }
 
   #finished(): void {
     this.#underWay -= 1;
-    if (this.#draining) this.#closeWhenDrained();
+    if (this.#leaving) this.#closeWhenDrained(this.#leaving);
   }
 
-  #closeWhenDrained(): void {
+  #closeWhenDrained(reason: HotSwapError): void {
     if (this.#underWay > 0) return;
-    const isHeld = (one: unknown) => one instanceof Consumption && one.unsettled > 0;
-    if (![...this.#channels.values()].some(isHeld)) this.#fail(new HotSwapError("shutting_down"));
+    const isHeld = (one: Channel) => (one instanceof Consumption || isRemote(one)) && one.unsettled > 0;
+    if (![...this.#channels.values()].some(isHeld)) this.#fail(reason);
   }
 
   #stopConsuming(): void {
-    for (const channel of this.#channels.values()) if (channel instanceof Consumption) channel.close();
+    for (const [channel, open] of this.#channels) {
+      if (open instanceof Consumption) open.close();
+      else if (isRemote(open) && open.consumes) open.remote.pass(closeFrame(channel), false);
+    }
   }
 
   #end(): void {
@@ -418,6 +577,12 @@ export class Session {
     this.#watch.stop();
     this.#farewell?.cancel();
     this.#stopConsuming();
+    this.#remotes?.close();
     this.#parts.onClose();
   }
 }
+
+const isRemote = (channel: Channel | undefined): channel is RemoteChannel =>
+  typeof channel === "object" && "remote" in channel;
+
+const closeFrame = (channel: number) => Buffer.from(JSON.stringify({ type: "close", channel }));

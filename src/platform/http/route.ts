@@ -55,6 +55,8 @@ export const handled = Symbol("handled");
 export interface Upgraded<Query = unknown> {
   principal: Principal;
   query: Query;
+  /** Of the request that asked for it, names in lower case; the token is in `authorization`. */
+  headers: IncomingMessage["headers"];
   requestId: string;
   /** Aborted when the server stops: say goodbye then, before the drain time-out ends what is open. */
   signal: AbortSignal;

@@ -127,6 +127,7 @@ export class Upgrades {
     return {
       principal,
       query: validateQuery ? validateQuery(query) : {},
+      headers: request.headers,
       requestId,
       signal: stopping,
       renew: async (token) => {

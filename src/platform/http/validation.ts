@@ -11,7 +11,11 @@ import { pointerToken } from "../../core/json.ts";
 
 const errorsMax = 20;
 
-const options = { allErrors: true, strict: true, strictTypes: false, useDefaults: true, ownProperties: true };
+const options = {
+  ...{ allErrors: true, strict: true, strictTypes: false, useDefaults: true, ownProperties: true },
+  // Our own schemas: that they are schemas is tested (test/endpoints) rather than found at every start.
+  ...{ meta: false, validateSchema: false },
+};
 // ajv-formats is CommonJS; under NodeNext its callable default is one level down.
 const addFormats = formats.default;
 const strictAjv = new Ajv2020(options);
@@ -23,10 +27,15 @@ for (const ajv of [strictAjv, coercingAjv]) addFormats(ajv).addFormat("date-time
 
 export type Part = "body" | "query" | "path";
 
-/** Compiles once; the result throws `validation_failed` or returns the value with defaults filled in. */
+/**
+ * The result throws `validation_failed` or returns the value with defaults filled in. It is compiled once, when it
+ * is first used: those of all routes would take longer than everything else that a start does.
+ */
 export function validator(schema: TSchema, part: Part): (value: unknown) => unknown {
-  const validate: ValidateFunction = (part === "body" ? strictAjv : coercingAjv).compile(schema);
+  let compiled: ValidateFunction | undefined;
   return (value) => {
+    compiled ??= (part === "body" ? strictAjv : coercingAjv).compile(schema);
+    const validate = compiled;
     if (validate(value)) {
       if (part !== "body") refuseUnkeepable(value, part);
       return value;

@@ -154,7 +154,13 @@ test("a disk that stays broken is said to leave the outcome open, and appends af
   await assert.rejects(first, (error) => hasCode(error, "log_outcome_unknown"));
   const second = drive(disk, partition.append(body("y"), "os"));
   await assert.rejects(second, (error) => hasCode(error, "log_write_failed"));
+  await assert.rejects(drive(disk, partition.certain()), (error) => hasCode(error, "log_write_failed"));
   assert.deepEqual(await bodies(disk, partition), ["kept"]);
+  disk.faults = noFaults;
+  await drive(disk, partition.certain());
+  const after = disk.crash();
+  const { partition: again } = await begin(after);
+  assert.deepEqual(await bodies(after, again), ["kept"], "it is certain that it will never be there");
 });
 
 test("os records are synced within the settling time, though nobody asks", async () => {

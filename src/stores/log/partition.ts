@@ -117,6 +117,16 @@ export class Partition implements LogPartition {
     return new HotSwapError("log_offset_out_of_range", detail, { data: { partition, offset, start, end } });
   }
 
+  certain(): Promise<void> {
+    return this.#exclusive(async () => {
+      try {
+        if (this.#fault) await this.#repair();
+      } catch (cause) {
+        throw writeError(this.name, cause);
+      }
+    });
+  }
+
   trim(before: number): Promise<void> {
     return this.#exclusive(async () => {
       await this.#sealUnwanted(before);

@@ -50,6 +50,12 @@ export interface LogPartition {
   append(bodies: readonly Uint8Array[], durability: Durability): Promise<number>;
 
   /**
+   * Resolves when no append is in doubt any more: the records of one that ended in `log_outcome_unknown` can be read
+   * from now on, or never will be. To be asked before they are appended again. Rejects while that cannot be found out.
+   */
+  certain(): Promise<void>;
+
+  /**
    * Records from `from` on, up to the limit; empty at `end`, and never without reason: fewer than the limit means
    * the end, or that the next one cannot be read. Rejects with `log_offset_out_of_range`; with `log_corrupt` when the
    * first record is damaged, whose `data.next` is the first offset behind the damage; with `store_unavailable`.

@@ -159,8 +159,11 @@ suite("log: redis that fails, and writers that are replaced", { skip }, () => {
     await refuses(partition.append(text("a", "b"), "fsync"), "log_outcome_unknown");
     server.resume();
     await restored;
+    await partition.certain();
+    const { end } = partition;
     const next = await partition.append(text("next"), "fsync");
     assert.ok(next === 1 || next === 3);
+    assert.equal(next, end, "what was in doubt is certain before the next append");
     assert.deepEqual(await bodies(partition), next === 3 ? ["before", "a", "b", "next"] : ["before", "next"]);
   });
 

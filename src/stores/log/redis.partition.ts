@@ -106,6 +106,15 @@ export class RedisPartition implements LogPartition {
     return appended;
   }
 
+  async certain(): Promise<void> {
+    if (this.#closed) throw this.#closed;
+    this.#running ??= this.#run();
+    await this.#running;
+    if (this.#closed) throw this.#closed;
+    if (!this.#isUnsure) return;
+    throw new HotSwapError("store_unavailable", `What partition ${this.name} has cannot be asked.`);
+  }
+
   async read(from: number, limit: ReadLimit): Promise<LogRecord[]> {
     if (this.#closed) throw this.#closed;
     if (!(Number.isInteger(from) && from >= this.#start && from <= this.#end)) throw this.#outOfRange(from);
@@ -171,6 +180,7 @@ export class RedisPartition implements LogPartition {
   async #run(): Promise<void> {
     // After all sockets that are ready have been read, so that one group takes the appends of them all.
     await new Promise((resolve) => setImmediate(resolve));
+    if (this.#isUnsure) await this.#catchUp().catch(() => {}); // whoever comes next asks again
     while (this.#queue.hidden > 0) {
       const group = this.#queue.take(this.#context.limits.groupBytes);
       try {

@@ -4,7 +4,7 @@
  * also when that is killed.
  */
 import { execFile } from "node:child_process";
-import { mkdir, mkdtemp, open, rename, rm, stat, statfs } from "node:fs/promises";
+import { mkdir, mkdtemp, rename, rm, stat, statfs } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -12,7 +12,6 @@ import { promisify } from "node:util";
 import pg from "pg";
 import { systemClock } from "../../core/clock.ts";
 import { findBinaries } from "./embedded/binaries.ts";
-import { ensureCluster } from "./embedded/cluster.ts";
 import { type Connection, PostgresServer, type ServerOptions } from "./embedded/server.ts";
 import { findUnprivileged } from "./embedded/unprivileged.ts";
 import { ensureApplication } from "./embedded.ts";
@@ -64,15 +63,30 @@ export const withoutSync = {
 };
 
 async function startServer(): Promise<PostgresServer> {
-  const home = await mkdtemp(join(await fastFolder(), "hotswap-test-"));
-  const folder = join(home, "postgres");
-  const binaries = await findBinaries();
-  const unprivileged = await findUnprivileged(binaries.postgres, home);
-  const options = { binaries, unprivileged, clock: systemClock, settings: withoutSync };
-  await promisify(execFile)("cp", ["-R", await template(options), folder]);
-  const started = new PostgresServer({ ...options, folder, removeAfterwards: home });
+  const home = await dataFolder("hotswap-test-");
+  const started = new PostgresServer({
+    ...(await serverOptions(home)),
+    folder: join(home, "postgres"),
+    removeAfterwards: home,
+  });
   await started.start();
   return started;
+}
+
+async function serverOptions(home: string): Promise<Omit<ServerOptions, "folder">> {
+  const binaries = await findBinaries();
+  const unprivileged = await findUnprivileged(binaries.postgres, home);
+  return { binaries, unprivileged, clock: systemClock, settings: withoutSync };
+}
+
+/**
+ * A new data folder as a first start leaves it, for servers whose first start is not what is tested: it takes
+ * longer than all that follows.
+ */
+export async function dataFolder(prefix: string): Promise<string> {
+  const home = await mkdtemp(join(await fastFolder(), prefix));
+  await promisify(execFile)("cp", ["-R", await template(), join(home, "postgres")]);
+  return home;
 }
 
 /** Memory where there is plenty of it: to copy the cluster onto a disk takes longer than all the rest. */
@@ -82,23 +96,25 @@ export async function fastFolder(): Promise<string> {
   return free > 2 ** 31 ? "/dev/shm" : tmpdir();
 }
 
-/** A fresh cluster, made once per checkout and version and copied ever after: initdb takes half a second. */
-async function template({ binaries, unprivileged, clock }: Omit<ServerOptions, "folder">): Promise<string> {
+/** A cluster with the application's role and database: made once per checkout and version, and copied ever after. */
+async function template(): Promise<string> {
   const cache = fileURLToPath(new URL("../../../node_modules/.cache/hotswap/", import.meta.url));
-  const folder = join(cache, `postgres-${binaries.version}`);
+  await mkdir(cache, { recursive: true });
+  const options = await serverOptions(cache);
+  const folder = join(cache, `postgres-${options.binaries.version}-application`);
   const exists = await stat(folder).then(
     () => true,
     () => false,
   );
   if (exists) return folder;
-  await mkdir(cache, { recursive: true });
-  const draft = join(await mkdtemp(join(cache, "draft-")), "postgres");
-  const log = await open(`${draft}.log`, "a");
-  await ensureCluster({ folder: draft, binaries, unprivileged, clock, output: log.fd }).finally(() =>
-    log.close(),
-  );
+  const draft = await mkdtemp(join(await fastFolder(), "hotswap-template-"));
+  const made = new PostgresServer({ ...options, folder: join(draft, "postgres") });
+  await made.start();
+  await ensureApplication(made.connection).finally(() => made.stop());
+  const near = await mkdtemp(join(cache, "draft-"));
+  await promisify(execFile)("cp", ["-R", join(draft, "postgres"), near]);
   // Another test process may have been quicker; its folder is as good.
-  await rename(draft, folder).catch(() => {});
-  await rm(join(draft, ".."), { recursive: true });
+  await rename(join(near, "postgres"), folder).catch(() => {});
+  for (const left of [near, draft]) await rm(left, { recursive: true });
   return folder;
 }
