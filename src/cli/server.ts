@@ -121,6 +121,8 @@ async function start(options: ServerOptions, lifecycle: Lifecycle): Promise<Runn
     onError: onError("deployment"),
   });
   deployments.engine.register(configs.target);
+  deployments.engine.register(proxy.target);
+  proxy.onNews = (id) => deployments.engine.look(id);
   await lifecycle.start(deployments.engine);
 
   const health = openHealth(stores, log, metrics);

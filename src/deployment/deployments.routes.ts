@@ -68,7 +68,7 @@ function createRoute(deployments: Deployments, { prefix, kind }: Narrowing): Rou
     body: bodyOf(kind) as TSchema,
     status: 201,
     response: show.deployment,
-    errors: ["deployment_kind_unknown", "deployments_full", "not_found"],
+    errors: ["deployment_kind_unknown", "deployments_full", "not_found", "gateway_route_not_found"],
     idempotent: true,
     handler: async (context) => {
       const body = { kind, ...(context.body as object) } as DeploymentBody;

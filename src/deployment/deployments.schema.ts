@@ -23,6 +23,8 @@ export const targetName = Type.String({
 });
 export const reason = Type.String({ minLength: 1, maxLength: 2_000, pattern: "^[^\\u0000]*$" });
 
+const fieldName = Type.String({ pattern: "^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$" });
+
 /** What a body says of the thing itself. */
 const thingFields = {
   config: {
@@ -33,8 +35,25 @@ const thingFields = {
     route: targetName,
     change: Type.Record(Type.String(), Type.Unknown(), {
       maxProperties: 64,
-      description: "The route's new fields, such as `backends`.",
+      description:
+        "The route's new fields, such as `backends`, as a JSON merge patch; not `name`, `match`, `priority` and `enabled`.",
     }),
+    unit: Type.Optional(
+      Type.Object(
+        { header: Type.Optional(fieldName), cookie: Type.Optional(fieldName) },
+        {
+          ...{ ...strict, minProperties: 1, maxProperties: 1 },
+          description:
+            "What tells callers apart; who does not send it counts by its address, as all do by default.",
+        },
+      ),
+    ),
+    testHeader: Type.Optional(
+      Type.Object(
+        { name: fieldName, value: Type.String({ minLength: 1, maxLength: 256 }) },
+        { ...strict, description: "Requests with it get the new version, whatever the share." },
+      ),
+    ),
   },
 } as const satisfies Partial<Record<Kind, TProperties>>;
 export type DeployableKind = keyof typeof thingFields;
@@ -176,9 +195,11 @@ export function bodyOf(kind?: DeployableKind) {
 /** Refuses fields of another kind, and the lack of its own. */
 export function checkThing(body: DeploymentBody): void {
   const given = body as unknown as Record<string, unknown>;
-  const own: readonly string[] = Object.keys(thingFields[body.kind]);
+  const fields: TProperties = thingFields[body.kind];
+  const own = Object.keys(fields);
   for (const name of own)
-    if (given[name] === undefined) throw unfit(`/${name}`, `is needed for a deployment of kind ${body.kind}`);
+    if (given[name] === undefined && !Type.IsOptional(fields[name]!))
+      throw unfit(`/${name}`, `is needed for a deployment of kind ${body.kind}`);
   for (const kind of deployableKinds)
     for (const name of Object.keys(thingFields[kind]))
       if (given[name] !== undefined && !own.includes(name))

@@ -127,6 +127,12 @@ export class Engine implements Service {
     this.poke(changed.id);
   }
 
+  /** There is something new to see of a deployment: whoever carries it need not wait. */
+  look(id: string): void {
+    const held = this.#held.get(id);
+    if (held) this.#wake(held);
+  }
+
   /** Looks at this deployment, or for new ones, without waiting for the time. */
   poke(id?: string): void {
     const held = id === undefined ? undefined : this.#held.get(id);

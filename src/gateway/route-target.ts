@@ -366,5 +366,5 @@ function sampleOf(at: number, grown: readonly number[][]): Sample | undefined {
 
 const countsOf = ({ requests, errors, refused, latency }: CohortNumbers) => ({
   ...{ requests, errors, latency },
-  custom: { "4xx": refused },
+  custom: { clientErrors: refused },
 });
