@@ -5,6 +5,7 @@
 import { Command } from "commander";
 import { addAudit } from "./audit.ts";
 import { addBench } from "./bench.ts";
+import { addDemo } from "./demo.ts";
 import { addDev } from "./dev.ts";
 import { addDlq } from "./dlq.ts";
 import { addDoctor } from "./doctor.ts";
@@ -42,6 +43,7 @@ export function createProgram({ version, description }: Manifest): Command {
   program.commandsGroup("Server:");
   addDev(program, version);
   addStart(program, version);
+  addDemo(program, version);
   addStatus(program);
   addNode(program);
   addDoctor(program);
