@@ -271,7 +271,7 @@ function strategyOf(body: DeploymentBody, { phases }: Resolved): StrategySpec {
     strategy,
     phases: given ?? phases,
     bakeSeconds,
-    bakeMaxSeconds: (body.bakeMaxSeconds ?? strategy === "ab") ? 7 * day : 3 * bakeSeconds,
+    bakeMaxSeconds: body.bakeMaxSeconds ?? (strategy === "ab" ? 7 * day : 3 * bakeSeconds),
     ackTimeoutSeconds: body.ackTimeoutSeconds ?? 60,
     probeSeconds: body.probeSeconds ?? (strategy === "emergency" ? 2 : 5),
     concurrency: body.concurrency ?? 1_000,
