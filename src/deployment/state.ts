@@ -161,7 +161,7 @@ export function fold(state: State, event: Event, at: number): State {
       return { ...state, status: "rolling_back", rollback, holds: [], stepAt: at };
     }
     case "settling":
-      return (event.version === "from") === (state.rollback !== undefined)
+      return state.generation > 0 && (event.version === "from") === (state.rollback !== undefined)
         ? { ...state, settling: event.version }
         : state;
     case "ended":
