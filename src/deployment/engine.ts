@@ -11,9 +11,8 @@ import type { Timer } from "../core/clock.ts";
 import type { MakeId } from "../core/ids.ts";
 import type { Service } from "../core/lifecycle.ts";
 import type { Kv } from "../stores/kv/port.ts";
-import * as rows from "./deployments.sql.ts";
 import { Run, type RunParts } from "./run.ts";
-import type { DeploymentRow, DeploymentTx } from "./tables.ts";
+import type { DeploymentRow } from "./tables.ts";
 import type { Kind, Target } from "./target.ts";
 
 export interface EngineSettings {
@@ -30,7 +29,7 @@ export interface EngineSettings {
 }
 
 export interface EngineParts extends Omit<RunParts, "targetOf" | "onChange"> {
-  kv: Kv;
+  kv: Pick<Kv, "publish" | "subscribe">;
   makeId: MakeId;
   settings: EngineSettings;
 }
@@ -117,8 +116,7 @@ export class Engine implements Service {
     await this.#unsubscribe?.().catch(() => {}); // the store may be away
     await this.#claiming?.catch(() => {}); // told already
     if (this.#looking > 0) await new Promise<void>((resolve) => (this.#idle = resolve));
-    const free = (tx: DeploymentTx) => rows.release(tx, this.#owner);
-    await this.#parts.sql.system(free).catch(this.#parts.onError); // its lease runs out by itself
+    await this.#parts.store.release(this.#owner).catch(this.#parts.onError); // its lease runs out by itself
   }
 
   /** Called by whoever has changed something of this deployment, once it is committed. */
@@ -173,12 +171,10 @@ export class Engine implements Service {
   }
 
   async #claimNow(): Promise<void> {
-    const { sql, settings } = this.#parts;
+    const { store, settings } = this.#parts;
     const room = Math.min(CLAIM_MAX, settings.heldMax - this.#held.size);
     if (room <= 0 || this.#state !== "running") return;
-    const claimed = await sql.system((tx: DeploymentTx) =>
-      rows.claim(tx, this.#owner, settings.leaseMs, room),
-    );
+    const claimed = await store.claim(this.#owner, settings.leaseMs, room);
     for (const row of claimed) this.#take(row);
   }
 
@@ -199,9 +195,9 @@ export class Engine implements Service {
 
   async #renew(): Promise<void> {
     if (this.#held.size === 0) return;
-    const { sql, settings } = this.#parts;
+    const { store, settings } = this.#parts;
     const before = [...this.#held];
-    const renewed = await sql.system((tx: DeploymentTx) => rows.renew(tx, this.#owner, settings.leaseMs));
+    const renewed = await store.renew(this.#owner, settings.leaseMs);
     const ours = new Set(renewed);
     for (const [id, held] of before) if (!ours.has(id)) this.#drop(id, held);
   }
@@ -250,7 +246,7 @@ export class Engine implements Service {
 
   async #sweep(): Promise<void> {
     const { healthDays, historyDays } = this.#parts.settings;
-    await this.#parts.sql.system((tx: DeploymentTx) => rows.sweep(tx, healthDays, historyDays));
+    await this.#parts.store.sweep(healthDays, historyDays);
   }
 
   #setGauges(): void {

@@ -28,7 +28,7 @@ export async function readGates(
     queue: isPending ? await queueOf(tx, row) : undefined,
     dependency: isPending ? await dependencyOf(tx, row) : met,
     group: groupOf(others),
-    mayRollBack: !others.some((other) => other.id > row.id && other.occupies),
+    mayRollBack: laterOf(row, others) === undefined,
   };
 }
 
@@ -55,15 +55,22 @@ async function freezeOf(tx: DeploymentTx, row: DeploymentRow): Promise<string | 
   return closed && `Frozen until ${closed.to_at.toISOString()}: ${closed.reason}`;
 }
 
-/** Who has begun, or came first and waits for nothing else. */
 async function queueOf(tx: DeploymentTx, row: DeploymentRow): Promise<string | undefined> {
-  const others = await rows.selectOpenOf(tx, row.tenant_id, row.kind, row.target);
-  const ahead = others.find(
-    (other) =>
-      other.id !== row.id &&
-      (other.occupies || (other.id < row.id && other.state.holds.every(({ reason }) => reason === "queue"))),
-  );
+  const ahead = aheadOf(row, await rows.selectOpenOf(tx, row.tenant_id, row.kind, row.target));
   return ahead && `Deployment ${ahead.id} of the same target is under way.`;
+}
+
+/** Who of the open ones of its target has begun, or came first and waits for nothing else. */
+export function aheadOf(row: DeploymentRow, open: readonly DeploymentRow[]): DeploymentRow | undefined {
+  const waitsForNothing = ({ state }: DeploymentRow) => state.holds.every(({ reason }) => reason === "queue");
+  return open.find(
+    (other) => other.id !== row.id && (other.occupies || (other.id < row.id && waitsForNothing(other))),
+  );
+}
+
+/** Who of its group rolls back before it. */
+export function laterOf(row: DeploymentRow, others: readonly DeploymentRow[]): DeploymentRow | undefined {
+  return others.find((other) => other.id > row.id && other.occupies);
 }
 
 async function dependencyOf(tx: DeploymentTx, row: DeploymentRow): Promise<Gates["dependency"]> {
@@ -103,7 +110,7 @@ function isAtLeast(version: string, wanted: string): boolean {
   return isNumbered ? Number(version) >= Number(wanted) : version === wanted;
 }
 
-function groupOf(others: readonly DeploymentRow[]): Gates["group"] {
+export function groupOf(others: readonly DeploymentRow[]): Gates["group"] {
   const gone = others.find(
     ({ status, state }) => state.rollback || (isEnded({ status }) && status !== "succeeded"),
   );

@@ -1,12 +1,15 @@
 /** The deployment engine: one way to change a running system step by step, for every kind of thing that has a target. */
 
 import type { Approvals } from "../platform/approvals/index.ts";
+import type { Audit } from "../platform/audit/index.ts";
 import type { Route } from "../platform/http/route.ts";
+import type { Sql } from "../stores/sql/port.ts";
 import { deploymentRoutes, type Narrowing } from "./deployments.routes.ts";
 import { Deployments } from "./deployments.ts";
 import { Engine, type EngineParts, type EngineSettings } from "./engine.ts";
 import { freezeRoutes } from "./freezes.routes.ts";
 import { Freezes } from "./freezes.ts";
+import { SqlStore } from "./store.ts";
 
 export type { Narrowing } from "./deployments.routes.ts";
 export * from "./target.ts";
@@ -20,7 +23,9 @@ export interface DeploymentSettings extends EngineSettings {
   freezesMax: number;
 }
 
-export interface DeploymentOptions extends Omit<EngineParts, "approvals"> {
+export interface DeploymentOptions extends Omit<EngineParts, "store"> {
+  sql: Sql;
+  audit: Pick<Audit, "record">;
   approvals: Approvals;
   settings: DeploymentSettings;
 }
@@ -34,7 +39,7 @@ export class DeploymentRoom {
   constructor(options: DeploymentOptions) {
     const { sql, audit, approvals, makeId, random, settings } = options;
     this.#options = options;
-    this.engine = new Engine(options);
+    this.engine = new Engine({ ...options, store: new SqlStore({ sql, audit, approvals }) });
     const { engine } = this;
     const shared = { sql, audit, makeId };
     this.#deployments = new Deployments({

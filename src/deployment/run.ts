@@ -6,28 +6,20 @@
 import type { Clock } from "../core/clock.ts";
 import { HotSwapError } from "../core/errors.ts";
 import type { Random } from "../core/random.ts";
-import type { Approvals } from "../platform/approvals/index.ts";
-import type { Audit } from "../platform/audit/index.ts";
 import type { Metrics } from "../platform/telemetry/index.ts";
-import { isUniqueViolation } from "../stores/sql/failures.ts";
-import type { Sql } from "../stores/sql/port.ts";
 import { type Decision, decide, type Effect, type Gates } from "./decide.ts";
-import { approvalContent, approvalSubject, freezeContent, freezeSubject } from "./deployments.approval.ts";
-import * as rows from "./deployments.sql.ts";
-import { approvalGate, readGates } from "./gates.ts";
 import type { Verdict } from "./judge/judge.ts";
 import { judge, type Look, verdictNow, withVerdict } from "./judging.ts";
 import { planOf } from "./plan.ts";
-import { auditEvents, countEvents, ENGINE } from "./records.ts";
+import { countEvents } from "./records.ts";
 import { contextOf, recordEnds, type Tracer } from "./spans.ts";
-import { type Event, isEnded, type State } from "./state.ts";
-import type { DeploymentRow, DeploymentTx, Progress, Trouble } from "./tables.ts";
+import { isEnded, type State } from "./state.ts";
+import { type Beside, type DeploymentStore, MovedOn, TargetTaken, type Written } from "./store.ts";
+import type { DeploymentRow, Progress, Trouble } from "./tables.ts";
 import type { Assignment, Kind, Observation, Target, TargetRef } from "./target.ts";
 
 export interface RunParts {
-  sql: Sql;
-  audit: Pick<Audit, "record">;
-  approvals: Pick<Approvals, "newest" | "consume">;
+  store: DeploymentStore;
   clock: Clock;
   random: Random;
   traces: Tracer;
@@ -60,14 +52,13 @@ export class Run {
   readonly kind: Kind;
   readonly strategy: string;
   readonly #parts: RunParts;
-  readonly #epoch: number;
-  readonly #needsApproval: boolean;
+  /** As it was claimed. */
+  readonly #row: DeploymentRow;
   #failure: { attempts: number; since: number; message: string } | undefined;
 
   constructor(parts: RunParts, row: DeploymentRow) {
     this.#parts = parts;
-    this.#epoch = row.epoch;
-    this.#needsApproval = row.spec.needsApproval;
+    this.#row = row;
     ({ id: this.id, tenant_id: this.tenant, kind: this.kind, strategy: this.strategy } = row);
     const { trouble } = row;
     if (trouble) this.#failure = { ...trouble };
@@ -82,18 +73,19 @@ export class Run {
       if (next === "gone") return next;
       return this.#failure ? Math.max(next, this.#backoff()) : next;
     } catch (error) {
-      if (error instanceof rows.MovedOn) return 0;
-      if (isUniqueViolation(error, "deployments_one_active")) return IDLE_MS; // another one was first
+      if (error instanceof MovedOn) return 0;
+      if (error instanceof TargetTaken) return IDLE_MS; // another one was first
       this.#fail(error);
       return this.#backoff();
     }
   }
 
   async #look(): Promise<Next> {
-    const loaded = await this.#load();
+    const { store } = this.#parts;
+    const loaded = await store.load(this.#row);
     if (!loaded) return "gone";
     const { row, gates, now } = loaded;
-    if (row.freeze_override?.isGiven === false && (await this.#breakGlass(row))) return 0;
+    if (row.freeze_override?.isGiven === false && (await store.breakGlass(row))) return 0;
     const target = this.#parts.targetOf(row.kind);
     if (!target) throw new HotSwapError("deployment_kind_unknown", `Nothing here deploys a ${row.kind}.`);
     const isPending = row.state.startedAt === undefined;
@@ -111,22 +103,14 @@ export class Run {
       },
       plan: observed && planOf(spec.strategy, { kind: spec.inventory, units: observed.units }),
     });
-    const after = await this.#save(row, decision.events, seen, now);
+    const beside = this.#beside(row, seen, now);
+    const isNew = decision.events.length > 0 || Object.keys(beside).length > 0;
+    const after = isNew
+      ? this.#written(row, await store.save(loaded, decision.events, beside, seen.looks))
+      : row;
     if (decision.effect) await this.#act(target, after, decision.effect);
     if (isEnded(after.state)) return "gone";
     return delayOf(decision, now);
-  }
-
-  async #load(): Promise<{ row: DeploymentRow; gates: Gates; now: number } | undefined> {
-    const { sql, approvals } = this.#parts;
-    const subject = approvalSubject(this.id);
-    const [approval] = this.#needsApproval ? await approvals.newest(this.tenant, subject, undefined, 1) : [];
-    return sql.tenant(this.tenant, async (tx: DeploymentTx) => {
-      const row = await rows.selectDeployment(tx, this.tenant, this.id);
-      if (!row || row.epoch !== this.#epoch || isEnded(row)) return undefined;
-      const now = await rows.databaseNow(tx);
-      return { row, gates: await readGates(tx, row, approvalGate(row, approval), now), now };
-    });
   }
 
   /** What the target says, and the judge of it. A target that fails is told of, and looked at again later. */
@@ -155,28 +139,7 @@ export class Run {
     }
   }
 
-  /** Events, what was seen, and the audit of it, in one transaction; nothing when there is nothing new. */
-  async #save(row: DeploymentRow, events: readonly Event[], seen: Seen, now: number): Promise<DeploymentRow> {
-    const { sql, audit } = this.#parts;
-    const beside = this.#beside(row, seen, now);
-    if (events.length === 0 && Object.keys(beside).length === 0) return row;
-    const saved = await sql.tenant(this.tenant, async (tx: DeploymentTx) => {
-      const isStart = events.some(({ type }) => type === "started");
-      const started = isStart ? await this.#begin(tx, row) : {};
-      const appended = await rows.append(tx, this.#claim(row), row.state, events, now, {
-        ...beside,
-        ...started,
-      });
-      await rows.insertHealth(tx, this.#claim(row), seen.looks);
-      await auditEvents(audit, tx, row, events);
-      return { ...row, ...beside, ...started, ...appended, status: appended.state.status };
-    });
-    this.#committed(row, events, saved.state, now);
-    this.#parts.onChange(saved);
-    return saved;
-  }
-
-  #beside(row: DeploymentRow, { observed, looks, judging, verdict }: Seen, now: number): rows.Beside {
+  #beside(row: DeploymentRow, { observed, looks, judging, verdict }: Seen, now: number): Beside {
     const trouble = this.#failure ?? null;
     const progress = observed && progressOf(observed, now);
     const isMoved = progress && !isSameProgress(progress, row.progress);
@@ -193,68 +156,11 @@ export class Run {
     };
   }
 
-  /** What is only right at the very start: the approval is used up, and the way back is what is in force now. */
-  async #begin(tx: DeploymentTx, row: DeploymentRow): Promise<rows.Beside> {
-    if (row.spec.needsApproval) {
-      const principal = { subject: ENGINE, tenant: this.tenant };
-      const subject = { principal, requestId: row.id, ...approvalSubject(row.id) };
-      await this.#parts.approvals.consume(tx, { ...subject, content: approvalContent(row) });
-    }
-    const settled = await rows.settledSince(tx, row);
-    return settled ? { version_from: settled.version } : {};
-  }
-
-  /** Whether somebody else has agreed that it may go on in spite of the freezes that are named. */
-  async #breakGlass(row: DeploymentRow): Promise<boolean> {
-    const { sql, audit, approvals } = this.#parts;
-    const [approval] = await approvals.newest(this.tenant, freezeSubject(this.id), undefined, 1);
-    if (approval?.state !== "approved") return false;
-    const { isGiven: _, ...override } = row.freeze_override!;
-    const principal = { subject: ENGINE, tenant: this.tenant };
-    const about = { principal, requestId: row.id };
-    await sql.tenant(this.tenant, async (tx: DeploymentTx) => {
-      await approvals.consume(tx, {
-        ...about,
-        ...freezeSubject(this.id),
-        content: freezeContent(this.id, override),
-      });
-      await rows.setOverride(tx, row, { ...override, isGiven: true });
-      const detail = { ...override, approval: approval.id, approvedBy: approval.decidedBy };
-      await audit.record(tx, {
-        ...about,
-        action: "deployments.glassbroken",
-        resource: `deployments/${this.id}`,
-        detail,
-      });
-    });
-    return true;
-  }
-
-  #claim({ seq }: DeploymentRow): rows.Claim {
-    return { tenant: this.tenant, id: this.id, seq, epoch: this.#epoch };
-  }
-
-  async #append(
-    row: DeploymentRow,
-    makeEvents: (tx: DeploymentTx, now: number) => Promise<Event[]>,
-  ): Promise<DeploymentRow> {
-    const { sql, audit } = this.#parts;
-    const { saved, events, now } = await sql.tenant(this.tenant, async (tx: DeploymentTx) => {
-      const now = await rows.databaseNow(tx);
-      const events = await makeEvents(tx, now);
-      const beside = events.some(({ type }) => type === "ended") ? { trouble: null } : {};
-      const appended = await rows.append(tx, this.#claim(row), row.state, events, now, beside);
-      await auditEvents(audit, tx, row, events);
-      return { saved: { ...row, ...appended, status: appended.state.status }, events, now };
-    });
-    this.#committed(row, events, saved.state, now);
-    this.#parts.onChange(saved);
-    return saved;
-  }
-
-  #committed(row: DeploymentRow, events: readonly Event[], after: State, now: number): void {
-    countEvents(this.#parts.metrics, row, events, after);
-    recordEnds(this.#parts.traces, row, events, after, now);
+  #written(before: DeploymentRow, { row, events, now }: Written): DeploymentRow {
+    countEvents(this.#parts.metrics, before, events, row.state);
+    recordEnds(this.#parts.traces, before, events, row.state, now);
+    this.#parts.onChange(row);
+    return row;
   }
 
   #act(target: Target, row: DeploymentRow, effect: Effect): Promise<void> {
@@ -274,7 +180,7 @@ export class Run {
         const step = row.state.plan[row.state.step];
         const smoke = step?.kind === "smoke" ? step.smoke : undefined;
         const failures = smoke && target.smoke ? await target.smoke(ref, assignmentOf(row), smoke) : [];
-        await this.#append(row, async () => [{ type: "smoked", failures }]);
+        this.#written(row, await this.#parts.store.append(row, [{ type: "smoked", failures }]));
         return;
       }
       case "settle":
@@ -287,25 +193,16 @@ export class Run {
     row: DeploymentRow,
     wanted: { share: number } | { count: number },
   ): Promise<void> {
-    const { kind, target: name, spec, state } = row;
-    const ref = refOf(row);
+    const { spec, state } = row;
     // The way back asks nobody: the target may be the very thing that is broken.
-    const bound = state.rollback ? 0 : await target.boundOf(ref, spec.seed, wanted, state.bound);
-    const exposed = await this.#append(row, async (tx) => {
-      const generation = await rows.nextGeneration(tx, this.tenant, kind, name);
-      return [{ type: "exposed", bound, generation }];
-    });
-    await target.apply(ref, assignmentOf(exposed));
+    const bound = state.rollback ? 0 : await target.boundOf(refOf(row), spec.seed, wanted, state.bound);
+    const exposed = this.#written(row, await this.#parts.store.expose(row, bound));
+    await target.apply(refOf(row), assignmentOf(exposed));
   }
 
   async #settle(target: Target, row: DeploymentRow, version: "from" | "to"): Promise<void> {
     await target.settle(refOf(row), assignmentOf(row), version);
-    await this.#append(row, async (tx, now) => {
-      await rows.settleTarget(tx, row, version === "to" ? row.version_to : row.version_from, now);
-      const reason = row.state.rollback?.reason;
-      const status = version === "to" ? "succeeded" : "rolled_back";
-      return [{ type: "ended", status, ...(reason !== undefined && { detail: reason }) }];
-    });
+    this.#written(row, await this.#parts.store.end(row, version));
   }
 
   #fail(error: unknown): void {
