@@ -146,7 +146,7 @@ async function play(stage: Stage, closing: Closing) {
         )
       : styleText("red", `  It ended as ${first.status}.\n`),
   );
-  const second = await act("Shop 2.1 is mended.", good, 6);
+  const second = await act("Shop 2.1 is mended.", good, 4);
   screen.say(
     second.status === "succeeded"
       ? styleText("green", `  It has all of the customers after ${second.seconds.toFixed(1)} s.\n`)
@@ -178,7 +178,7 @@ async function deploy(stage: Stage, closing: Closing, wanted: Wanted, customers:
   const startedAt = systemClock.monotonic();
   const { id } = await client.gateway.deploy({
     ...wanted,
-    ...{ strategy: "canary", phases: [10, 50, 100], bakeMaxSeconds: Math.max(15, wanted.bakeSeconds) },
+    ...{ strategy: "canary", phases: [10, 50, 100], bakeMaxSeconds: 2 * wanted.bakeSeconds },
     unit: { header: "x-customer" },
     analysis: { warmUpSeconds: 2, minRequests: 100, onInconclusive: "pass" },
   });
