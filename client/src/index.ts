@@ -10,8 +10,10 @@
  */
 import { Approvals } from "./approvals.ts";
 import { Audit } from "./audit.ts";
+import { type ConfigurationOptions, ConfigurationWatcher } from "./configuration.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import { Gateway } from "./gateway.ts";
+import { Instances } from "./instances.ts";
 import { Messages } from "./messages.ts";
 import { Scheduled } from "./scheduled.ts";
 import { Schemas } from "./schemas.ts";
@@ -32,6 +34,7 @@ export class HotSwap {
   readonly audit: Audit;
   readonly approvals: Approvals;
   readonly gateway: Gateway;
+  readonly instances: Instances;
   readonly system: System;
   readonly #transport: Transport;
 
@@ -46,6 +49,7 @@ export class HotSwap {
     this.audit = new Audit(this.#transport);
     this.approvals = new Approvals(this.#transport);
     this.gateway = new Gateway(this.#transport);
+    this.instances = new Instances(this.#transport);
     this.system = new System(this.#transport);
   }
 
@@ -59,6 +63,11 @@ export class HotSwap {
     return new Stream(this.#transport, options);
   }
 
+  /** Keeps this instance of a service at the configuration that it should run; resolves when it does. */
+  configuration(options: ConfigurationOptions): Promise<ConfigurationWatcher> {
+    return new ConfigurationWatcher(this.#transport, this.instances, options).start();
+  }
+
   /** Gives back idle connections, where the wire keeps some. */
   close(): void {
     this.#transport.wire.close?.();
@@ -67,6 +76,8 @@ export class HotSwap {
 
 export type * from "./approvals.ts";
 export type * from "./audit.ts";
+export type { ConfigurationCache, ConfigurationOptions, ConfigurationWatcher } from "./configuration.ts";
+export type { ConfigDocument, Refusal, SavedState } from "./configuration-state.ts";
 export type { ConsumeOptions, Consumer, Delivery, PullOptions } from "./consumer.ts";
 export type * from "./dead-letters.ts";
 export type * from "./gateway.ts";
@@ -78,6 +89,7 @@ export {
   type InboxPool,
   type InboxTransaction,
 } from "./inbox.ts";
+export type * from "./instances.ts";
 export type * from "./message.ts";
 export type { Messages } from "./messages.ts";
 export {

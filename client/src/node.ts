@@ -10,6 +10,7 @@ import { HotSwapConnectionError } from "./problem.ts";
 import type { TransportOptions } from "./transport.ts";
 import type { Wire, WireRequest, WireResponse } from "./wire.ts";
 
+export { type FileCacheOptions, fileCache } from "./file-cache.ts";
 export * from "./index.ts";
 
 /** A client over node:http. `close` it when done: kept-alive connections hold the process for a while. */

@@ -10,6 +10,7 @@ import { addDev } from "./dev.ts";
 import { addDlq } from "./dlq.ts";
 import { addDoctor } from "./doctor.ts";
 import { addGateway } from "./gateway.ts";
+import { addInstance } from "./instance.ts";
 import { addNode } from "./node.ts";
 import { addProxy } from "./proxy.ts";
 import { addPub } from "./pub.ts";
@@ -54,6 +55,8 @@ export function createProgram({ version, description }: Manifest): Command {
   program.commandsGroup("Gateway:");
   addGateway(program);
   addProxy(program);
+  program.commandsGroup("Configuration:");
+  addInstance(program);
   program.commandsGroup("Messages:");
   addTopic(program);
   addSchema(program);

@@ -56,6 +56,11 @@ export function versionFor(wanted: Wanted, unit: Unit): number | undefined {
   return isExposed(rollout.seed, unit.id, rollout.bound) ? rollout.to : rollout.from;
 }
 
+/** Of which deployment the version is a part, if it is one that is being brought out. */
+export function deploymentOf({ rollout }: Wanted, version: number): string | null {
+  return rollout?.to === version ? rollout.deployment : null;
+}
+
 /** Which side of a comparison the instance is on, by what it should have and what it runs; undefined: neither. */
 export function cohortOf(
   wanted: Wanted,

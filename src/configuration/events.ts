@@ -9,15 +9,16 @@ import type { OpenTrial } from "./scopes.sql.ts";
 interface About {
   readonly config: string;
   readonly revision: number;
-  readonly format: string | undefined;
+  readonly format?: string;
+  readonly deployment?: string | null;
 }
 
 /** Without a payload: there is no version for this instance any more. */
 export function configEvent(about: About, payload: Payload | undefined, inlineBytes: number): Buffer {
-  const { config, revision, format } = about;
+  const { config, revision, format, deployment = null } = about;
   const head = payload
-    ? { config, version: payload.version, hash: payload.hash, revision, format }
-    : { config, version: null, hash: null, revision };
+    ? { config, version: payload.version, hash: payload.hash, revision, deployment, format }
+    : { config, version: null, hash: null, revision, deployment };
   return event("config", withValue(head, payload, inlineBytes), revision);
 }
 

@@ -12,7 +12,7 @@ import type { Service } from "../core/lifecycle.ts";
 import type { Kv } from "../stores/kv/index.ts";
 import type { Sql } from "../stores/sql/port.ts";
 import type { DeliveryTx } from "./delivery.tables.ts";
-import { type Unit, versionFor, type Wanted } from "./desired.ts";
+import { deploymentOf, type Unit, versionFor, type Wanted } from "./desired.ts";
 import { configEvent, trialEvent } from "./events.ts";
 import type { Payload, Payloads } from "./payloads.ts";
 import {
@@ -201,7 +201,7 @@ export class Hub implements Service {
   }
 
   async #tellGone(scope: Scope, config: string, revision: number): Promise<void> {
-    const event = configEvent({ config, revision, format: undefined }, undefined, 0);
+    const event = configEvent({ config, revision }, undefined, 0);
     await this.#send([...scope.listeners], event, (listener) => listener.told.delete(config));
   }
 
@@ -250,7 +250,8 @@ export class Hub implements Service {
   async #event(name: ScopeName, wanted: Wanted, version: number | null): Promise<Buffer | undefined> {
     if (version === null) return configEvent(wanted, undefined, 0);
     const payload = await this.#payload(name.tenant, wanted.config, version);
-    return payload && configEvent(wanted, payload, this.#options.inlineBytes);
+    const about = { ...wanted, deployment: deploymentOf(wanted, version) };
+    return payload && configEvent(about, payload, this.#options.inlineBytes);
   }
 
   /** Undefined, and reported, when it cannot be had: the instance keeps what it has, and is asked again later. */

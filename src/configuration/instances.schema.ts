@@ -91,6 +91,9 @@ const wanted = Type.Object({
   revision: Type.Integer({
     description: "Grows with every change of what instances of the service should have.",
   }),
+  deployment: Type.Union([Type.String(), Type.Null()], {
+    description: "That brings the version out; a version that was refused is tried again by another one.",
+  }),
 });
 export type Desired = Static<typeof wanted>;
 

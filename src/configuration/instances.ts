@@ -14,7 +14,7 @@ import type { Principal } from "../platform/auth/principal.ts";
 import { type Actor, change } from "../platform/http/change.ts";
 import type { Sql } from "../stores/sql/port.ts";
 import type { DeliveryTx, InstanceRow, StateRow } from "./delivery.tables.ts";
-import { cohortOf, versionFor, type Wanted } from "./desired.ts";
+import { cohortOf, deploymentOf, versionFor, type Wanted } from "./desired.ts";
 import type { Hub } from "./hub.ts";
 import type { Desired, Heartbeat, NewInstance } from "./instances.schema.ts";
 import * as rows from "./instances.sql.ts";
@@ -32,7 +32,7 @@ export interface InstancesParts {
   reports: Reports;
   metrics: DeliveryMetrics;
   heartbeatMs: number;
-  /** It is no longer registered. */
+  /** It is no longer registered, or not as what it was. */
   onGone(tenant: string, id: string): void;
 }
 
@@ -74,7 +74,7 @@ export class Instances {
     authorize(principal, "instances.write", { tenant, environment, labels });
     const at = new Date(clock.now());
     const row = await reports.register({ tenant, id, service, environment, labels, process, at });
-    this.#known.delete(keyOf(tenant, id));
+    this.refreshed(tenant, id, row.changed_at);
     const known = await this.known(principal, id);
     const registeredAt = row.registered_at.toISOString();
     return { instanceId: id, service, environment, labels, registeredAt, ...(await this.#answer(known)) };
@@ -170,11 +170,13 @@ export class Instances {
     return { wanted, payload };
   }
 
-  /** What SQL says of an instance that sent a heartbeat. */
+  /** What SQL says of an instance that sent a heartbeat: when it changed last; undefined: it has gone. */
   refreshed(tenant: string, id: string, changedAt: Date | undefined): void {
     const key = keyOf(tenant, id);
-    if (this.#known.get(key)?.changedAt !== changedAt?.getTime()) this.#known.delete(key);
-    if (!changedAt) this.#parts.onGone(tenant, id);
+    const known = this.#known.get(key);
+    if (known && known.changedAt === changedAt?.getTime()) return;
+    this.#known.delete(key);
+    if (known || !changedAt) this.#parts.onGone(tenant, id);
   }
 
   /** Checks that the caller may speak for it. Throws `instance_not_found`. */
@@ -272,12 +274,12 @@ export class Instances {
     const { config, revision } = wanted;
     const version = versionFor(wanted, known);
     if (version === undefined) {
-      return known.running.get(config) === undefined
-        ? undefined
-        : { config, version: null, hash: null, revision };
+      if (known.running.get(config) === undefined) return undefined;
+      return { config, version: null, hash: null, revision, deployment: null };
     }
     const payload = await this.#payload(known.scope.tenant, config, version);
-    return payload && { config, version, hash: payload.hash, revision };
+    const deployment = deploymentOf(wanted, version);
+    return payload && { config, version, hash: payload.hash, revision, deployment };
   }
 
   /** Of a document whose secrets cannot be had an instance hears nothing, and keeps what it has. */

@@ -141,7 +141,7 @@ export class Streams implements Service {
     });
   }
 
-  /** The instance is no longer registered. */
+  /** The instance has gone, or is another one now; in the latter case it comes back. */
   end(tenant: string, id: string): void {
     this.#open.get(JSON.stringify([tenant, id]))?.response.end();
   }

@@ -65,7 +65,7 @@ describe("instances", () => {
     assert.equal(again.registeredAt, made.json.registeredAt);
     assert.deepEqual(
       again.configs.map(({ revision, ...rest }: { revision: number }) => [revision > 0, rest]),
-      [[true, { config: "limits", version: 1, hash: first }]],
+      [[true, { config: "limits", version: 1, hash: first, deployment: null }]],
     );
 
     const beat = (body: object) => pat.ok(pat.post("/instances/web-1/heartbeat", body));
@@ -161,7 +161,10 @@ describe("a stream", () => {
     const told = await reader.next();
     assert.deepEqual(
       { ...told.data, revision: String(told.data.revision) },
-      { config: "flags", version: 1, hash: first, revision: told.id, format: "json", value: { on: false } },
+      {
+        ...{ config: "flags", version: 1, hash: first, revision: told.id, deployment: null, format: "json" },
+        value: { on: false },
+      },
     );
     assert.ok(reader.retryMs! >= 500 && reader.retryMs! <= 3_000);
 

@@ -1,0 +1,455 @@
+/**
+ * Keeps an instance at the configuration that it should run. It registers, listens on one stream, applies what it is
+ * told or refuses it with a reason, and says so; what it runs is kept, so that it starts with the server gone.
+ *
+ * A lost event is never a lost change: each heartbeat's answer names what should run, and whatever differs is fetched.
+ * When the server is away the instance goes on, and comes back with a delay of its own.
+ */
+import {
+  type ConfigDocument,
+  ConfigurationState,
+  type Refusal,
+  type SavedState,
+} from "./configuration-state.ts";
+import { readEvents } from "./event-stream.ts";
+import type {
+  Desired,
+  InstanceCounts,
+  InstanceHeartbeat,
+  Instances,
+  NewInstance,
+  TrialRequest,
+} from "./instances.ts";
+import { HotSwapConnectionError, HotSwapProblem } from "./problem.ts";
+import { backoffMs, nowMs, sleep } from "./time.ts";
+import { path, type Transport } from "./transport.ts";
+
+/** Where the last known good configuration is kept; `fileCache` of `@hotswap/client/node` is one. */
+export interface ConfigurationCache {
+  /** Undefined when there is nothing, or nothing that can be trusted. */
+  load(): Promise<SavedState | undefined>;
+  /** Resolves when it would outlive the process. */
+  save(state: SavedState): Promise<void>;
+}
+
+export interface ConfigurationOptions extends NewInstance {
+  /** Applies the document. What it throws is the reason for which the version is refused: the one before stays. */
+  onChange(document: ConfigDocument): void | Promise<void>;
+  /** There is no version for this instance any more. */
+  onRemove?(config: string): void | Promise<void>;
+  /** Whether the instance would take the document, without applying it. What it throws is the reason why not. */
+  validate?(document: ConfigDocument): void | Promise<void>;
+  cache?: ConfigurationCache;
+  /** A new version has proved itself when it was run for so long. Default 30,000. */
+  provingMs?: number;
+  /** How long `start` waits for the server when nothing is kept. Default 30,000. */
+  startTimeoutMs?: number;
+  /** Told of what goes on in the background and passes by itself. */
+  onError?(error: unknown): void;
+}
+
+interface Wanted extends Desired {
+  value?: unknown;
+  format?: string;
+}
+
+const backoff = { baseMs: 500, maxMs: 30_000 };
+/** The server says something every 15 seconds. */
+const silenceMs = 45_000;
+/** A large document is not fetched by everybody at once. */
+const fetchSpreadMs = 500;
+const noLimitMs = 0x7fffffff;
+
+export class ConfigurationWatcher {
+  readonly #transport: Transport;
+  readonly #instances: Instances;
+  readonly #options: ConfigurationOptions;
+  readonly #instance: NewInstance;
+  readonly #ending = new AbortController();
+  #state = ConfigurationState.boot(undefined);
+  readonly #appliedAt = new Map<string, number>();
+  /** By configuration: the newest that is known of. */
+  readonly #revisions = new Map<string, number>();
+  readonly #wanted = new Map<string, Wanted>();
+  /** What the server has to be told: that a configuration was removed. */
+  readonly #removed = new Set<string>();
+  readonly #trials = new Map<string, { ok: boolean; reason?: string }>();
+  readonly #tried = new Set<string>();
+  #counts: Required<InstanceCounts> = { requests: 0, errors: 0, slow: 0, custom: {} };
+  #working: Promise<void> = Promise.resolve();
+  #loops: Promise<unknown> = Promise.resolve();
+  #heartbeatMs = 10_000;
+  #lastEventId: string | undefined;
+  #registering: Promise<void> | undefined;
+  #isDue = false;
+  #endPause = () => {};
+
+  constructor(transport: Transport, instances: Instances, options: ConfigurationOptions) {
+    const { instanceId, service, environment, labels } = options;
+    this.#transport = transport;
+    this.#instances = instances;
+    this.#options = options;
+    const process = options.process ?? randomName();
+    this.#instance = { instanceId, service, environment, process, ...(labels && { labels }) };
+  }
+
+  /**
+   * Applies what is kept, or waits until the server has said what to run and that was applied or refused. Rejects when
+   * nothing is kept and the server does not answer in time.
+   */
+  async start(): Promise<this> {
+    const saved = await this.#options.cache?.load();
+    this.#state = ConfigurationState.boot(saved);
+    await this.#save();
+    for (const document of this.#state.all()) await this.#change(document);
+    const hasSome = this.#state.all().length > 0;
+    const first = this.#register();
+    this.#loops = Promise.all([this.#beat(first), this.#listen(first)]);
+    this.#loops.catch(() => {}); // is told by `first`
+    if (hasSome) return this;
+    const { startTimeoutMs = 30_000 } = this.#options;
+    const { signal } = this.#ending;
+    const timeout = sleep(startTimeoutMs, signal).then(() => {
+      throw new HotSwapConnectionError("timeout", "the server did not say in time what to run");
+    });
+    try {
+      await Promise.race([first.then(() => this.#working), timeout]);
+    } catch (error) {
+      await this.close({ deregister: false });
+      throw error;
+    } finally {
+      timeout.catch(() => {}); // nobody waits any more
+    }
+    return this;
+  }
+
+  /** The value that runs; undefined when there is none. */
+  get<Value = unknown>(config: string): Value | undefined {
+    return this.#state.running(config)?.value as Value | undefined;
+  }
+
+  document<Value = unknown>(config: string): ConfigDocument<Value> | undefined {
+    return this.#state.running(config) as ConfigDocument<Value> | undefined;
+  }
+
+  get refusals(): readonly Refusal[] {
+    return this.#state.refusals;
+  }
+
+  /** Counts what a deployment is judged by; sent with the next heartbeat. */
+  count({ requests, errors, slow = 0, custom = {} }: InstanceCounts): void {
+    const counts = this.#counts;
+    counts.requests += requests;
+    counts.errors += errors;
+    counts.slow += slow;
+    for (const [name, by] of Object.entries(custom)) counts.custom[name] = (counts.custom[name] ?? 0) + by;
+  }
+
+  /** Says goodbye, so that its silence is not taken for an end by a version. `deregister: false` only stops. */
+  async close({ deregister = true }: { deregister?: boolean } = {}): Promise<void> {
+    if (this.#ending.signal.aborted) return;
+    this.#ending.abort(new Error("the watcher was closed"));
+    this.#wake();
+    await this.#loops.catch(() => {});
+    await this.#working.catch(() => {});
+    this.#state.rest();
+    await this.#save();
+    if (!deregister) return;
+    const gone = this.#instances.deregister(this.#instance.instanceId, { timeoutMs: 2_000 });
+    await gone.catch(() => {}); // it will be swept
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  // What to run
+
+  #want(wanted: Wanted): void {
+    const { config, revision } = wanted;
+    if (revision < (this.#revisions.get(config) ?? 0)) return; // an answer that was on its way for longer
+    this.#revisions.set(config, revision);
+    if (!this.#isNews(wanted)) return;
+    this.#wanted.set(config, wanted);
+    this.#working = this.#working.then(() => this.#work());
+  }
+
+  #isNews({ config, version, hash, deployment }: Wanted): boolean {
+    const running = this.#state.running(config);
+    if (version === null || hash === null) return running !== undefined;
+    return running?.hash !== hash && !this.#state.isRefused({ config, hash, deployment });
+  }
+
+  async #work(): Promise<void> {
+    let changed = false;
+    for (const [config, wanted] of this.#wanted) {
+      this.#wanted.delete(config);
+      if (this.#ending.signal.aborted || !this.#isNews(wanted)) continue;
+      try {
+        if (wanted.version === null) await this.#remove(config);
+        else await this.#apply(await this.#documentOf(wanted), wanted.deployment);
+        changed = true;
+      } catch (error) {
+        this.#report(error); // the next heartbeat's answer asks for it again
+      }
+    }
+    if (changed) this.#wake();
+  }
+
+  async #documentOf(wanted: Wanted): Promise<ConfigDocument> {
+    const { config, version, hash, revision, format = "", value } = wanted;
+    if ("value" in wanted) return { config, version: version!, hash: hash!, revision, format, value };
+    const { signal } = this.#ending;
+    await sleep(Math.random() * fetchSpreadMs, signal);
+    return this.#instances.document(this.#instance.instanceId, config, { signal });
+  }
+
+  async #apply(document: ConfigDocument, deployment: string | null): Promise<void> {
+    this.#state.begin(document, deployment);
+    await this.#save();
+    await this.#change(document);
+  }
+
+  async #change(document: ConfigDocument): Promise<void> {
+    const { config } = document;
+    try {
+      await this.#options.onChange(document);
+      this.#appliedAt.set(config, nowMs());
+      this.#removed.delete(config);
+    } catch (error) {
+      this.#state.refuse(document, reasonOf(error));
+      await this.#save();
+    }
+  }
+
+  async #remove(config: string): Promise<void> {
+    this.#state.remove(config);
+    this.#removed.add(config);
+    await this.#save();
+    await this.#options.onRemove?.(config);
+  }
+
+  async #prove(): Promise<void> {
+    const { provingMs = 30_000 } = this.#options;
+    const { proving } = this.#state.save();
+    const due = proving.filter(({ document: { config } }) => {
+      return nowMs() - (this.#appliedAt.get(config) ?? Number.POSITIVE_INFINITY) >= provingMs;
+    });
+    for (const { document } of due) this.#state.prove(document.config);
+    if (due.length > 0) await this.#save();
+  }
+
+  async #save(): Promise<void> {
+    await this.#options.cache?.save(this.#state.save()).catch((error) => this.#report(error));
+  }
+
+  // What to say
+
+  async #beat(registered: Promise<void>): Promise<void> {
+    await registered;
+    const { signal } = this.#ending;
+    for (let failures = 0; !signal.aborted; ) {
+      try {
+        await this.#prove();
+        await this.#sendBeat();
+        failures = 0;
+        await this.#pause(this.#heartbeatMs * (0.9 + 0.2 * Math.random()));
+      } catch (error) {
+        if (signal.aborted) return;
+        if (isUnknown(error)) await this.#register();
+        else {
+          this.#report(error);
+          this.#isDue = false; // what there is to say waits as long as everything else
+          await this.#pause(backoffMs(backoff, failures++, retryAfter(error)));
+        }
+      }
+    }
+  }
+
+  async #sendBeat(): Promise<void> {
+    this.#isDue = false;
+    const counts = this.#counts;
+    this.#counts = { requests: 0, errors: 0, slow: 0, custom: {} };
+    const trials = [...this.#trials];
+    const refused = this.#state.refusals;
+    const removed = [...this.#removed];
+    const beat: InstanceHeartbeat = {
+      applied: [
+        ...this.#state.all().map(({ config, version }) => ({ config, version, status: "applied" as const })),
+        ...removed.map((config) => ({ config, version: null, status: "applied" as const })),
+        ...refused.map(({ config, version, reason }) => ({
+          config,
+          version,
+          status: "rejected" as const,
+          reason,
+        })),
+      ],
+      ...(counts.requests > 0 && { metrics: countsOf(counts) }),
+      ...(trials.length > 0 && { trials: trials.map(([id, answer]) => ({ id, ...answer })) }),
+    };
+    const { signal } = this.#ending;
+    try {
+      const answer = await this.#instances.heartbeat(this.#instance.instanceId, beat, { signal });
+      for (const [id] of trials) this.#trials.delete(id);
+      this.#heartbeatMs = answer.heartbeatSeconds * 1_000;
+      for (const wanted of answer.configs) this.#want(wanted);
+      for (const trial of answer.trials) this.#try(trial);
+    } catch (error) {
+      this.count(counts);
+      throw error;
+    }
+  }
+
+  /** There is something to say. */
+  #wake(): void {
+    this.#isDue = true;
+    this.#endPause();
+  }
+
+  /** Until the time is over, or there is something to say. */
+  async #pause(ms: number): Promise<void> {
+    if (this.#isDue) return;
+    const woken = new AbortController();
+    this.#endPause = () => woken.abort();
+    await sleep(ms, woken.signal).catch(() => {});
+  }
+
+  /** Resolves when the server knows the instance, however long that takes. One at a time. */
+  #register(): Promise<void> {
+    this.#registering ??= this.#registerPatiently().finally(() => {
+      this.#registering = undefined;
+    });
+    return this.#registering;
+  }
+
+  async #registerPatiently(): Promise<void> {
+    const { signal } = this.#ending;
+    for (let failures = 0; ; ) {
+      try {
+        const answer = await this.#instances.register(this.#instance, { signal });
+        this.#heartbeatMs = answer.heartbeatSeconds * 1_000;
+        for (const wanted of answer.configs) this.#want(wanted);
+        return;
+      } catch (error) {
+        signal.throwIfAborted();
+        // A refusal passes only when somebody mends it: with nothing to run, the start fails by it.
+        if (isRefusal(error) && this.#state.all().length === 0) throw error;
+        this.#report(error);
+        await sleep(backoffMs(backoff, failures++, retryAfter(error)), signal);
+      }
+    }
+  }
+
+  #try(trial: TrialRequest & { value?: unknown }): void {
+    const { validate } = this.#options;
+    if (!validate || this.#tried.has(trial.id)) return;
+    this.#tried.add(trial.id);
+    const { instanceId } = this.#instance;
+    const { id, config, version } = trial;
+    const check = async () => {
+      const fetched =
+        "value" in trial ? undefined : await this.#instances.document(instanceId, config, { version });
+      const document = fetched ?? { format: "", revision: 0, ...trial, value: trial.value };
+      try {
+        await validate(document);
+        this.#trials.set(id, { ok: true });
+      } catch (error) {
+        this.#trials.set(id, { ok: false, reason: reasonOf(error) });
+      }
+      this.#wake();
+    };
+    check().catch((error) => {
+      this.#tried.delete(id); // a heartbeat's answer names it again
+      this.#report(error);
+    });
+  }
+
+  // What is heard
+
+  async #listen(registered: Promise<void>): Promise<void> {
+    await registered;
+    const { signal } = this.#ending;
+    let retryMs = 1_000;
+    for (let failures = 0; !signal.aborted; ) {
+      const openedAt = nowMs();
+      try {
+        retryMs = (await this.#readStream()) ?? retryMs;
+        failures = nowMs() - openedAt > 10_000 ? 0 : failures + 1;
+        if (!signal.aborted) await sleep(Math.max(retryMs, backoffMs(backoff, failures)), signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        failures = nowMs() - openedAt > 10_000 ? 0 : failures;
+        if (isUnknown(error)) await this.#register();
+        else this.#report(error);
+        await sleep(backoffMs(backoff, failures++, retryAfter(error)), signal).catch(() => {});
+      }
+    }
+  }
+
+  /** Until it ends; resolves to how long the server asks to wait before coming back. */
+  async #readStream(): Promise<number | undefined> {
+    const silent = new AbortController();
+    const signal = AbortSignal.any([this.#ending.signal, silent.signal]);
+    const id = this.#lastEventId;
+    const response = await this.#transport.open({
+      ...{ method: "GET", path: path`/api/v1/instances/${this.#instance.instanceId}/stream` },
+      headers: { accept: "text/event-stream", ...(id !== undefined && { "last-event-id": id }) },
+      ...{ signal, timeoutMs: noLimitMs },
+    });
+    let retryMs: number | undefined;
+    let heardAt = nowMs();
+    const watch = this.#watchSilence(() => heardAt, silent);
+    try {
+      for await (const part of readEvents(response.chunks())) {
+        heardAt = nowMs();
+        if (!part) continue;
+        if ("retryMs" in part) retryMs = part.retryMs;
+        else {
+          this.#hear(part.event, part.data);
+          this.#lastEventId = part.id ?? this.#lastEventId;
+        }
+      }
+      return retryMs;
+    } finally {
+      silent.abort(new HotSwapConnectionError("lost", "the stream has ended"));
+      await watch;
+    }
+  }
+
+  async #watchSilence(heardAt: () => number, silent: AbortController): Promise<void> {
+    const { signal } = silent;
+    while (!signal.aborted) {
+      await sleep(silenceMs - (nowMs() - heardAt()), signal).catch(() => {});
+      if (nowMs() - heardAt() < silenceMs) continue;
+      silent.abort(new HotSwapConnectionError("timeout", "nothing was heard from the server for too long"));
+    }
+  }
+
+  #hear(event: string, data: string): void {
+    if (event === "config") this.#want(JSON.parse(data) as Wanted);
+    if (event === "trial") this.#try(JSON.parse(data) as TrialRequest);
+  }
+
+  #report(error: unknown): void {
+    if (!this.#ending.signal.aborted) this.#options.onError?.(error);
+  }
+}
+
+function countsOf({ requests, errors, slow, custom }: Required<InstanceCounts>): InstanceCounts {
+  return { requests, errors, ...(slow > 0 && { slow }), ...(Object.keys(custom).length > 0 && { custom }) };
+}
+
+/** As long as a report may be. */
+function reasonOf(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).slice(0, 1_000) || "no reason was given";
+}
+
+const isUnknown = (error: unknown) => error instanceof HotSwapProblem && error.code === "instance_not_found";
+const isRefusal = (error: unknown) =>
+  error instanceof HotSwapProblem && error.status < 500 && error.status !== 429 && error.status !== 408;
+const retryAfter = (error: unknown) => (error instanceof HotSwapProblem ? error.retryAfterMs : undefined);
+
+function randomName(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(8));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
