@@ -198,7 +198,7 @@ export class ConfigTarget implements Target {
     const [before, after] = [from ? Number(from.id) : null, Number(to.id)];
     const provingMs = provingHeartbeats * this.#parts.heartbeatMs;
     const failures: UnitFailure[] = [];
-    const tally = { units: 0, exposed: 0, applied: 0, restored: 0, failed: 0 };
+    const tally = { units: 0, exposed: 0, applied: 0, restored: 0, failed: 0, crashed: 0 };
     for (const { row, isLive } of units) {
       const isUnderIt = isExposed(seed, row.id, bound);
       const failure = isUnderIt ? failureOf(row, isLive, { version: after, beganAt, provingMs }) : undefined;
@@ -211,6 +211,7 @@ export class ConfigTarget implements Target {
       tally.exposed++;
       if (failure !== undefined) {
         tally.failed++;
+        if (row.refused !== after) tally.crashed++;
         if (failures.length < failuresNamed) failures.push({ unit: row.id, reason: failure });
       } else if (row.running === after) tally.applied++;
     }

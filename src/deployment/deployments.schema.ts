@@ -116,11 +116,11 @@ type StrategyField = keyof typeof strategyFields;
 
 /** Which fields a strategy knows; the others are refused, as they would change nothing. */
 const fitting: Readonly<Record<StrategyName, readonly StrategyField[]>> = {
-  direct: ["ackTimeoutSeconds", "concurrency", "bakeSeconds", "bakeMaxSeconds"],
+  direct: ["ackTimeoutSeconds", "concurrency", "bakeSeconds", "bakeMaxSeconds", "probeSeconds"],
   canary: ["ackTimeoutSeconds", "phases", "curve", "bakeSeconds", "bakeMaxSeconds", "probeSeconds", "manual"],
   rolling: [
     ...(["ackTimeoutSeconds", "batchSize", "maxUnavailable", "intervalSeconds"] as const),
-    ...(["bakeSeconds", "bakeMaxSeconds"] as const),
+    ...(["bakeSeconds", "bakeMaxSeconds", "probeSeconds"] as const),
   ],
   "blue-green": [
     ...(["ackTimeoutSeconds", "smoke", "verifySeconds", "manual"] as const),
@@ -273,7 +273,7 @@ function strategyOf(body: DeploymentBody, { phases }: Resolved): StrategySpec {
     bakeSeconds,
     bakeMaxSeconds: body.bakeMaxSeconds ?? (strategy === "ab" ? 7 * day : 3 * bakeSeconds),
     ackTimeoutSeconds: body.ackTimeoutSeconds ?? 60,
-    probeSeconds: body.probeSeconds ?? (strategy === "emergency" ? 2 : 5),
+    probeSeconds: body.probeSeconds ?? (strategy === "emergency" || strategy === "direct" ? 2 : 5),
     concurrency: body.concurrency ?? 1_000,
     batchSize,
     maxUnavailable: body.maxUnavailable ?? batchSize,

@@ -71,7 +71,7 @@ export interface Inventory {
  *
  * Where units can be counted, one goes first in every strategy that has no other trial, direct and rolling too: a
  * version that ends its readers must not meet two of them. It costs one answer and `probeSeconds`; a concurrency limit
- * alone would let as many units end as it lets go at once.
+ * alone would let as many units end as it lets go at once (docs/adr/0015).
  */
 export function planOf(spec: StrategySpec, inventory: Inventory): Step[] {
   const timeoutMs = spec.ackTimeoutSeconds * 1000;

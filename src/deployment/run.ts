@@ -101,7 +101,10 @@ export class Run {
         onInsufficient: spec.analysis.onInsufficient,
         onInconclusive: spec.analysis.onInconclusive,
       },
-      plan: observed && planOf(spec.strategy, { kind: spec.inventory, units: observed.units }),
+      plan:
+        isPending && observed
+          ? planOf(spec.strategy, { kind: spec.inventory, units: observed.units })
+          : undefined,
     });
     const beside = this.#beside(row, seen, now);
     const isNew = decision.events.length > 0 || Object.keys(beside).length > 0;

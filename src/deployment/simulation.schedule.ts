@@ -169,7 +169,8 @@ class Maker {
         return { ask, at, forMs: 500 + this.#random.below(6_000) };
       case "supersede":
       case "queue":
-        return { ask, at, next: this.#planned(target, false) };
+        // How far a version comes that ends its units, or is judged, is a matter of moments too.
+        return { ask, at: isPlain ? at : 0, next: this.#planned(target, false) };
       case "join":
         return { ask, at, unit: `n${this.#random.below(9)}` };
       case "leave":
