@@ -41,7 +41,7 @@ class Model {
   onTheirWay = 0;
   readonly ended = new Set<string>();
   readonly #options: ModelOptions;
-  readonly #units: string[];
+  #units: string[];
   readonly #runs = new Set<string>();
   /** Were told to run it. */
   readonly #told = new Set<string>();
@@ -81,6 +81,10 @@ class Model {
 
   #behaviour(unit: string): Behaviour {
     return this.#options.behaviour?.(unit) ?? "applies";
+  }
+
+  leave(unit: string): void {
+    this.#units = this.#units.filter((other) => other !== unit);
   }
 
   tell(event: Event): void {
@@ -296,6 +300,21 @@ describe("every strategy", () => {
           assert.equal(model.ended.size, 1);
         },
       ),
+    ));
+
+  test("lets another unit try when the first one is gone before its time is over", () =>
+    fc.assert(
+      fc.property(automatic, fc.integer({ min: 2, max: 20 }), (spec, units) => {
+        if (spec.strategy === "blue-green") return;
+        const model = new Model({ spec, units, verdict: pass }).runTo(stepOf("bake"));
+        const [first] = model.exposed;
+        model.leave(first!);
+        model.runTo(({ step }) => step === 2);
+        const [second, ...others] = model.exposed;
+        assert.ok(second !== undefined && second !== first && others.length === 0);
+        assert.ok(model.state.stepAt - model.state.appliedAt! >= spec.probeSeconds * 1_000);
+        assert.equal(model.run().state.status, "succeeded");
+      }),
     ));
 
   test("lets no more units be on their way than its limit", () =>

@@ -295,6 +295,13 @@ function bake(state: State, { minMs, maxMs, checks }: StepOf<"bake">, facts: Fac
   if (elapsed < minMs) return wait(facts, Math.min(minMs - elapsed, IDLE_MS));
   // Nobody knows that no unit failed.
   if (!observed) return wait(facts, LOOK_MS);
+  const probe = state.plan[state.step - 1];
+  if (probe?.kind === "expose" && probe.count !== undefined && observed.units > 0) {
+    // Who tried it is gone, or has not run it for so long: that proved nothing, and another one tries.
+    if (observed.applied < probe.count) return expose({ ...state, exposedIn: state.step }, probe, facts);
+    const run = now - (state.appliedAt ?? now);
+    if (run < minMs) return wait(facts, Math.min(minMs - run, IDLE_MS));
+  }
   if (winner === "canary") return advance(state, facts, "the new version won");
   if (checks === "signals") return advance(state, facts, "no unit failed");
   const outcome = verdict?.outcome ?? "insufficient";

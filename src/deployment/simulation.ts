@@ -373,7 +373,10 @@ class History {
     const { strategy, asks, quality } = this.#plans.get(id)!;
     const isHurried = asks.some(({ ask }) => ask === "promote" || ask === "join");
     const met = target.ended.get(id)?.size ?? 0;
-    if (met > 1 && strategy.strategy !== "blue-green" && !isHurried) broken(`${id} ended ${met} units`);
+    // After one that somebody takes away meanwhile, another one tries.
+    const gone = asks.filter(({ ask }) => ask === "leave").length;
+    if (met > 1 + gone && strategy.strategy !== "blue-green" && !isHurried)
+      broken(`${id} ended ${met} units`);
     const isLimited = strategy.strategy === "direct" || strategy.strategy === "rolling";
     const limit =
       strategy.strategy === "direct"
