@@ -162,17 +162,32 @@ describe("the judge of a canary", () => {
     assert.equal(replay(policyOf({ warmUpSeconds: 0 }), cold).outcome, "fail");
   });
 
-  test("does not fail for one look alone, however bad it was", () => {
-    const once = samplesOf(60, (index) => ({
-      canary: counts(1000, index === 20 ? 40 : 1),
-      control: counts(9000, 9),
-    }));
-    assert.equal(replay(policy, once).outcome, "pass");
-    const twice = samplesOf(22, (index) => ({
-      canary: counts(1000, index >= 20 ? 40 : 1),
-      control: counts(9000, 9),
-    }));
-    assert.equal(replay(policy, twice).outcome, "fail");
+  test("does not fail for a short time that was bad, and does when it lasts", () => {
+    const badFor = (looks: number) =>
+      samplesOf(60, (index) => ({
+        canary: counts(1000, index >= 20 && index < 20 + looks ? 40 : 1),
+        control: counts(9000, 9),
+      }));
+    assert.equal(replay(policy, badFor(2)).outcome, "pass");
+    assert.equal(replay(policy, badFor(6)).outcome, "fail");
+  });
+
+  test("fails at once when the canary is far beyond what is allowed: 2 s at 500 requests a second", () => {
+    const quarters = (of: (index: number) => number) =>
+      Array.from({ length: 8 }, (_, index) => ({
+        ...{ at: (index + 1) * 250, canary: counts(13, of(index)), control: counts(112, 0) },
+      }));
+    const failedAt = quarters(() => 3).findIndex(
+      (_, index, all) => fold(policy, all.slice(0, index + 1)).failed[0],
+    );
+    assert.ok(failedAt >= 0 && failedAt < 6, `after ${(failedAt + 1) * 250} ms`);
+    assert.deepEqual(
+      fold(
+        policy,
+        quarters((index) => (index === 0 ? 3 : 0)),
+      ).failed,
+      [],
+    );
   });
 
   test("wants enough requests of both, and says which are missing", () => {
@@ -231,10 +246,9 @@ describe("limits", () => {
       control: counts(1000, 0, { latency: fast }),
       latencyBoundsMs: boundsMs,
     }));
-    const { reasons } = replay(limitsAlone, samples);
-    assert.ok(
-      reasons.some((reason) => /p95 is \d+ ms against \d+ ms of the control, more than 2 times/.test(reason)),
-    );
+    const { over, reasons } = fold(limitsAlone, samples).limits;
+    assert.equal(over, 4, "latency of the first look is warm-up");
+    assert.match(reasons[0]!, /p95 is \d+ ms against \d+ ms of the control, more than 2 times/);
     const absolute = policyOf({ ...(limitsAlone as Analysis), latencyMaxMs: 100 });
     const alone = samples.map(({ control: _, ...rest }) => ({ ...rest, control: counts(0, 0) }));
     assert.match(replay(absolute, alone).reasons[0]!, /above the limit of 100 ms/);

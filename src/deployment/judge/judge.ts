@@ -11,6 +11,7 @@ import { boundOf, type Compared, nobody } from "./bounds.ts";
 import { added, type Baseline, baselineOf, total } from "./latency.ts";
 import { hold, type Limits, noLimits, percent } from "./limits.ts";
 import {
+  allowedOf,
   alphaOf,
   type LatencySource,
   type Metric,
@@ -21,7 +22,7 @@ import {
   whole,
 } from "./metrics.ts";
 import type { AnalysisPolicy } from "./policy.ts";
-import { absorb, type Evidence, evidence, noEvidence } from "./sequential.ts";
+import { absorb, atOnce, type Evidence, lasting, noEvidence } from "./sequential.ts";
 
 /** JSON; opaque to the engine. */
 export interface JudgeState {
@@ -69,6 +70,9 @@ export interface Verdict {
   readonly winner?: "canary" | "control";
 }
 
+/** So few events are a cluster as easily as a regression. */
+const URGENT_EVENTS = 10;
+
 /** From here on a metric looks worse, though not surely; it comes by chance once in so many times. */
 const SUSPICIOUS = 10;
 
@@ -105,7 +109,10 @@ export function look(state: JudgeState, policy: AnalysisPolicy, sample: Sample):
     ...(state.split !== undefined && {
       sampleRatio: absorb(
         state.sampleRatio,
-        { canaryEvents: whole(canary.requests), controlEvents: whole(control.requests), share: state.split },
+        {
+          ...{ at: sample.at, share: state.split },
+          ...{ canaryEvents: whole(canary.requests), controlEvents: whole(control.requests) },
+        },
         SAMPLE_RATIO_TOLERANCE,
       ),
     }),
@@ -125,6 +132,7 @@ function compare(
   if (requests === 0) return before;
   const plus = (a: Tally, b: Tally) => ({ requests: a.requests + b.requests, events: a.events + b.events });
   const counts = {
+    at: sample.at,
     canaryEvents: canary.events,
     controlEvents: control.events,
     share: canary.requests / requests,
@@ -144,16 +152,22 @@ function learned(state: JudgeState, { minRequests }: AnalysisPolicy, { control }
   return { warmUp: [], baseline: baselineOf(warmUp) };
 }
 
-/** The logarithm of the e-value that this metric is worse, or better, than the control's. */
-function logOf(
-  metric: Metric,
-  state: JudgeState,
-  { tolerance }: AnalysisPolicy,
-  side: "worse" | "better",
-): number {
-  const { worse, better } = evidence((state.metrics[metric.name] ?? nobody).evidence, tolerance);
-  return (metric.higherIs === "worse") === (side === "worse") ? worse : better;
+/**
+ * The logarithm of the e-value that this metric is worse, or better, than the control's. It must have lasted, unless
+ * the canary is worse by more than what is allowed and not by a few events: then there is no time to lose. Either is
+ * at most the e-value at once, so the choice between them costs nothing of the allowed rate.
+ */
+function logOf(metric: Metric, state: JudgeState, policy: AnalysisPolicy, side: "worse" | "better"): number {
+  const { canary, control, evidence } = state.metrics[metric.name] ?? nobody;
+  const sign = metric.higherIs === "worse" ? 1 : -1;
+  const more = sign * (rateOf(canary) - rateOf(control));
+  const events = sign > 0 ? canary.events : control.events;
+  const isUrgent = side === "worse" && events >= URGENT_EVENTS && more > allowedOf(metric, policy);
+  const { worse, better } = (isUrgent ? atOnce : lasting)(evidence, policy.tolerance);
+  return sign > 0 === (side === "worse") ? worse : better;
 }
+
+const rateOf = ({ events, requests }: Tally) => (requests > 0 ? events / requests : 0);
 
 function failures(state: JudgeState, policy: AnalysisPolicy): string[] {
   const reasons = metricsOf(policy, state.latencySource).flatMap((metric) => {
@@ -196,7 +210,7 @@ function evidenceOf(metric: Metric, state: JudgeState, policy: AnalysisPolicy): 
     eValue: Math.exp(Math.min(LARGEST_LOG, logOf(metric, state, policy, "worse"))),
     threshold: 1 / alphaOf(metric, policy),
     bound: boundOf(compared, metric.higherIs, 1 - policy.confidence),
-    allowed: policy.allowedRegression[metric.allowance],
+    allowed: allowedOf(metric, policy),
   };
 }
 
@@ -278,7 +292,7 @@ function unsureOf(
 
 function sampleRatioLog({ split, sampleRatio }: JudgeState): number {
   if (split === undefined) return 0;
-  const { worse, better } = evidence(sampleRatio, SAMPLE_RATIO_TOLERANCE);
+  const { worse, better } = lasting(sampleRatio, SAMPLE_RATIO_TOLERANCE);
   return Math.max(worse, better);
 }
 

@@ -39,6 +39,12 @@ export function metricsOf({ custom }: AnalysisPolicy, source: LatencySource): Me
   ];
 }
 
+/** What its bound may be at most. Half of all requests are slower than the p50, so it has twice the room of the tail. */
+export function allowedOf({ name, allowance }: Metric, { allowedRegression }: AnalysisPolicy): number {
+  const allowed = allowedRegression[allowance];
+  return name === "p50" ? Math.min(1, 2 * allowed) : allowed;
+}
+
 /** Its part of the false rollbacks. What latency would have stays unused where none is measured. */
 export function alphaOf({ weight }: Metric, { falseRollbackRate, custom }: AnalysisPolicy): number {
   const others = Object.values(custom).reduce((sum, { weight = 1 }) => sum + weight, 0);

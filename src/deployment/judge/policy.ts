@@ -112,7 +112,7 @@ export const analysis = Type.Object(
       Type.Object(
         {
           rate: fraction(0.05, "Of errors and custom counters, as a share of requests: 0.05 is five points."),
-          slow: fraction(0.1, "Of requests slower than the control's p50, p95 and p99."),
+          slow: fraction(0.1, "Of requests slower than the control's p95 and p99; twice this for the p50."),
         },
         {
           ...strict,

@@ -4,9 +4,10 @@ import fc from "fast-check";
 import { seededRandom } from "../../core/random.ts";
 import {
   absorb,
+  atOnce,
   type Evidence,
-  evidence,
   type Look,
+  lasting,
   noEvidence,
   rateAbove,
   rateBelow,
@@ -20,8 +21,9 @@ const anyLook = fc.record({
   controlEvents: fc.nat(200),
   share: fc.nat(1000).map((thousandths) => thousandths / 1000),
 });
-const fold = (looks: readonly Look[], from: Evidence = noEvidence) =>
-  looks.reduce((before, look) => absorb(before, look, tolerance), from);
+/** Looks two seconds apart, so that several make a stretch. */
+const fold = (looks: readonly Omit<Look, "at">[]): Evidence =>
+  looks.reduce((before, look, index) => absorb(before, { ...look, at: index * 2000 }, tolerance), noEvidence);
 const close = (a: number, b: number) =>
   assert.ok(Math.abs(a - b) <= 1e-6 * Math.max(1, Math.abs(a)), `${a} ${b}`);
 
@@ -32,9 +34,11 @@ describe("the sequential test", () => {
         const swapped = looks.map(({ canaryEvents, controlEvents, share }) => ({
           ...{ canaryEvents: controlEvents, controlEvents: canaryEvents, share: 1 - share },
         }));
-        const [one, other] = [evidence(fold(looks), tolerance), evidence(fold(swapped), tolerance)];
-        close(one.worse, other.better);
-        close(one.better, other.worse);
+        for (const logs of [atOnce, lasting]) {
+          const [one, other] = [logs(fold(looks), tolerance), logs(fold(swapped), tolerance)];
+          close(one.worse, other.better);
+          close(one.better, other.worse);
+        }
       }),
     );
   });
@@ -48,9 +52,11 @@ describe("the sequential test", () => {
         (looks, last, more) => {
           fc.pre(last.share > 0 && last.share < 1);
           const before = fold(looks);
-          const less = absorb(before, last, tolerance);
-          const grown = absorb(before, { ...last, canaryEvents: last.canaryEvents + more }, tolerance);
-          assert.ok(grown.bestWorse >= less.bestWorse - 1e-9);
+          const less = absorb(before, { ...last, at: 1e6 }, tolerance);
+          const canaryEvents = last.canaryEvents + more;
+          const grown = absorb(before, { ...last, canaryEvents, at: 1e6 }, tolerance);
+          for (const logs of [atOnce, lasting])
+            assert.ok(logs(grown, tolerance).worse >= logs(less, tolerance).worse - 1e-9);
           assert.ok(ratioAbove(grown, 0.05) >= ratioAbove(less, 0.05) - 1e-9);
           assert.ok(ratioBelow(grown, 0.05) >= ratioBelow(less, 0.05) - 1e-9);
         },
@@ -58,18 +64,19 @@ describe("the sequential test", () => {
     );
   });
 
-  test("expects no evidence when nothing differs, whatever the shares: the mean e-value is at most 1", () => {
+  test("expects no evidence when nothing differs, whatever the share: the mean e-value is 1", () => {
     // Exactly, over all that can happen in one look: x of n given is binomial.
     for (const share of [0.01, 0.1, 0.5, 0.9, 0.99]) {
       for (const n of [1, 5, 40]) {
         let mean = 0;
         for (let x = 0; x <= n; x++) {
-          const { bestWorse } = absorb(noEvidence, { canaryEvents: x, controlEvents: n - x, share }, 0);
-          const log = Math.log(binomial(n, x)) + x * Math.log(share) + (n - x) * Math.log1p(-share);
-          // The increase is cut off at 0 from below, which only adds.
-          mean += Math.exp(log) * (bestWorse > 0 ? Math.exp(bestWorse) : 0);
+          const look = { at: 0, canaryEvents: x, controlEvents: n - x, share };
+          const { worse } = atOnce(absorb(noEvidence, look, 0), 0);
+          mean += Math.exp(
+            Math.log(binomial(n, x)) + x * Math.log(share) + (n - x) * Math.log1p(-share) + worse,
+          );
         }
-        assert.ok(mean <= 1 + 1e-9, `share ${share}, ${n} events: ${mean}`);
+        assert.ok(Math.abs(mean - 1) < 1e-9, `share ${share}, ${n} events: ${mean}`);
       }
     }
   });
@@ -86,8 +93,8 @@ describe("the sequential test", () => {
         const n = random.below(20);
         let x = 0;
         for (let i = 0; i < n; i++) if (random.number() < share) x++;
-        state = absorb(state, { canaryEvents: x, controlEvents: n - x, share }, 0);
-        if (evidence(state, 0).worse < Math.log(1 / alpha)) continue;
+        state = absorb(state, { at: look * 1000, canaryEvents: x, controlEvents: n - x, share }, 0);
+        if (atOnce(state, 0).worse < Math.log(1 / alpha)) continue;
         crossed++;
         break;
       }
@@ -107,6 +114,20 @@ describe("the sequential test", () => {
     const state = fold(looks);
     assert.ok(ratioAbove(state, 0.05) < 2 && ratioAbove(state, 0.05) > 1.5);
     assert.ok(ratioBelow(state, 0.05) > 2 && ratioBelow(state, 0.05) < 2.7);
+  });
+});
+
+describe("what lasts", () => {
+  test("is never more than what there is at once, and a stretch of it at most 4 to 1", () => {
+    fc.assert(
+      fc.property(fc.array(anyLook, { maxLength: 20 }), (looks) => {
+        const state = fold(looks);
+        const [now, kept] = [atOnce(state, tolerance), lasting(state, tolerance)];
+        assert.ok(kept.worse <= now.worse + 1e-9 && kept.better <= now.better + 1e-9);
+        const stretches = Math.ceil((looks.length * 2000) / 10_000);
+        assert.ok(kept.worse <= stretches * Math.log(4) + 1e-9);
+      }),
+    );
   });
 });
 

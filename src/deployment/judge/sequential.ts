@@ -21,8 +21,9 @@
  *
  *   - dispersion: S grows by 1/φ of what a look says, where φ ≥ 1 is how much more the looks before it scattered than
  *     independent requests do. As φ is known before the look, the e-value stays one (Jensen).
- *   - the best look does not count: `evidence` leaves out the largest increase that a single look made. What is left is
- *     smaller than an e-value, and so as safe.
+ *   - lasting: what ten seconds say counts up to 4 to 1 only, for each ratio by itself, so a regression must show in
+ *     several stretches of ten seconds. Cutting down only what speaks for a ratio leaves at most an e-value, and so as
+ *     safe. `atOnce` is the e-value with nothing cut; the judge uses it for what is far beyond every allowance.
  *   - where units are known, at the target, a unit's counts can be capped before they come here; they are not known here.
  */
 
@@ -38,6 +39,9 @@ const MIDDLE = STEPS.length;
 const BLOCK_VARIANCE = 5;
 /** A block's squared deviation counts up to here, so that one step in the rate is not taken for scatter. */
 const DEVIATION_MAX = 25;
+/** A stretch, and the most that it may count for. */
+const STRETCH_MS = 10_000;
+const STRETCH_LOG = Math.log(4);
 /** Blocks as they would be without clusters, assumed before the first. */
 const PRIOR_BLOCKS = 20;
 
@@ -45,9 +49,11 @@ const PRIOR_BLOCKS = 20;
 export interface Evidence {
   /** S for each ratio of the grid. */
   readonly sums: readonly number[];
-  /** The largest increase of the logarithm of either e-value in one look. */
-  readonly bestWorse: number;
-  readonly bestBetter: number;
+  /** For each ratio, what was cut from stretches that are over. */
+  readonly cut: readonly number[];
+  /** When the present stretch began, in milliseconds since 1970, and S at that time. */
+  readonly since: number;
+  readonly before: readonly number[];
   /** Of the block that is being filled: x minus what was expected, and its variance. */
   readonly deviation: number;
   readonly variance: number;
@@ -57,6 +63,8 @@ export interface Evidence {
 }
 
 export interface Look {
+  /** Milliseconds since 1970. */
+  readonly at: number;
   readonly canaryEvents: number;
   readonly controlEvents: number;
   /** Of the requests of this look, how many were the canary's: 0 to 1. */
@@ -65,8 +73,9 @@ export interface Look {
 
 export const noEvidence: Evidence = {
   sums: GRID.map(() => 0),
-  bestWorse: 0,
-  bestBetter: 0,
+  cut: GRID.map(() => 0),
+  since: 0,
+  before: GRID.map(() => 0),
   deviation: 0,
   variance: 0,
   scatter: 0,
@@ -88,15 +97,32 @@ function logSum(values: readonly number[], from: number, to: number): number {
   return largest + Math.log(sum);
 }
 
-/** ln of the e-values against "not worse" and "not better" than the tolerance, of these sums as they are. */
-function logs(sums: readonly number[], tolerance: number): { worse: number; better: number } {
+/** The nulls of both sides, as indices: ratios beyond `high` are worse, ratios before `low` better. */
+function nulls(tolerance: number): { high: number; low: number } {
   const step = nullStep(tolerance);
-  const [high, low] = [MIDDLE + step, MIDDLE - step];
-  const count = Math.log(GRID.length - 1 - high);
+  return { high: MIDDLE + step, low: MIDDLE - step };
+}
+
+/** ln of the e-values against "not worse" and "not better" than the tolerance. */
+function logs(
+  sums: readonly number[],
+  { high, low }: { high: number; low: number },
+  cut?: readonly number[],
+) {
+  const kept = cut ? sums.map((sum, i) => sum - cut[i]!) : sums;
+  const count = Math.log(low);
   return {
-    worse: logSum(sums, high + 1, GRID.length) - count - sums[high]!,
-    better: logSum(sums, 0, low) - count - sums[low]!,
+    worse: logSum(kept, high + 1, GRID.length) - count - sums[high]!,
+    better: logSum(kept, 0, low) - count - sums[low]!,
   };
+}
+
+/** All that is cut from each ratio, the present stretch included. */
+function cuts({ sums, before, cut }: Evidence, { high, low }: { high: number; low: number }): number[] {
+  return cut.map((sum, i) => {
+    const zero = i > high ? high : i < low ? low : i;
+    return sum + Math.max(0, sums[i]! - before[i]! - (sums[zero]! - before[zero]!) - STRETCH_LOG);
+  });
 }
 
 export function dispersionOf({ scatter, blocks }: Evidence): number {
@@ -111,19 +137,19 @@ function likeliest(sums: readonly number[]): number {
 }
 
 export function absorb(before: Evidence, look: Look, tolerance: number): Evidence {
-  const { canaryEvents: x, share } = look;
+  const { at, canaryEvents: x, share } = look;
   const n = x + look.controlEvents;
   // With one cohort alone, or without events, every ratio explains the look as well.
   if (!(n > 0) || !(share > 0 && share < 1)) return before;
   const weight = 1 / dispersionOf(before);
-  const sums = before.sums.map(
-    (sum, i) => sum + weight * (x * GRID[i]! - n * Math.log1p(share * (RATIOS[i]! - 1))),
-  );
-  const [was, is] = [logs(before.sums, tolerance), logs(sums, tolerance)];
+  const isOver = at - before.since >= STRETCH_MS;
   return {
-    sums,
-    bestWorse: Math.max(before.bestWorse, is.worse - was.worse),
-    bestBetter: Math.max(before.bestBetter, is.better - was.better),
+    sums: before.sums.map(
+      (sum, i) => sum + weight * (x * GRID[i]! - n * Math.log1p(share * (RATIOS[i]! - 1))),
+    ),
+    ...(isOver
+      ? { cut: cuts(before, nulls(tolerance)), since: at, before: before.sums }
+      : { cut: before.cut, since: before.since, before: before.before }),
     ...scatterWith(before, look, n),
   };
 }
@@ -139,10 +165,15 @@ function scatterWith(before: Evidence, { canaryEvents: x, share }: Look, n: numb
   return { deviation: 0, variance: 0, scatter: scatter + squared, blocks: blocks + 1 };
 }
 
-/** The logarithms of both e-values, without the best look of each. */
-export function evidence({ sums, bestWorse, bestBetter }: Evidence, tolerance: number) {
-  const { worse, better } = logs(sums, tolerance);
-  return { worse: worse - bestWorse, better: better - bestBetter };
+/** The logarithms of both e-values. */
+export function atOnce({ sums }: Evidence, tolerance: number): { worse: number; better: number } {
+  return logs(sums, nulls(tolerance));
+}
+
+/** The same of what lasted. */
+export function lasting(evidence: Evidence, tolerance: number): { worse: number; better: number } {
+  const at = nulls(tolerance);
+  return logs(evidence.sums, at, cuts(evidence, at));
 }
 
 /** Ratios whose sums are within ln(1/α) of the mean over the grid: a confidence sequence for the ratio. */
