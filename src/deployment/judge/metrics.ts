@@ -39,7 +39,7 @@ export function metricsOf({ custom }: AnalysisPolicy, source: LatencySource): Me
   ];
 }
 
-/** What its bound may be at most. Half of all requests are slower than the p50, so it has twice the room of the tail. */
+/** What its bound may be at most. Half of all requests are slower than the p50, so it has twice the tail's room. */
 export function allowedOf({ name, allowance }: Metric, { allowedRegression }: AnalysisPolicy): number {
   const allowed = allowedRegression[allowance];
   return name === "p50" ? Math.min(1, 2 * allowed) : allowed;

@@ -24,7 +24,7 @@
  *   - lasting: what ten seconds say counts up to 4 to 1 only, for each ratio by itself, so a regression must show in
  *     several stretches of ten seconds. Cutting down only what speaks for a ratio leaves at most an e-value, and so as
  *     safe. `atOnce` is the e-value with nothing cut; the judge uses it for what is far beyond every allowance.
- *   - where units are known, at the target, a unit's counts can be capped before they come here; they are not known here.
+ *   - where units are known, at the target, a unit's counts can be capped before they come here.
  */
 
 /** Logarithms of the ratios above 1; finer where decisions fall. */
@@ -183,7 +183,7 @@ function plausible(sums: readonly number[], alpha: number): { first: number; las
   return { first: sums.findIndex(fits), last: sums.findLastIndex(fits) };
 }
 
-/** With confidence 1 − α at all times together, the ratio of the rates is below this. Infinity when nothing is known. */
+/** With confidence 1 − α at all times together, the ratio of the rates is below this. Infinity when unknown. */
 export function ratioBelow({ sums }: Evidence, alpha: number): number {
   return RATIOS[plausible(sums, alpha).last + 1] ?? Number.POSITIVE_INFINITY;
 }

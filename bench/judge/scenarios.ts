@@ -1,0 +1,92 @@
+/** What is simulated: 120 looks of a minute each, of versions that are the same, and of versions that are worse. */
+
+/** A unit of either version answers with errors for a while, then recovers. */
+export interface Bursts {
+  /** Of the canary, of its baseline and of the rest of the control; each serves an equal part of the requests. */
+  readonly units: number;
+  /** That a unit begins one, at each look. */
+  readonly chance: number;
+  readonly looks: number;
+  /** Error rate of that unit meanwhile. */
+  readonly rate: number;
+}
+
+export interface Scenario {
+  readonly name: string;
+  readonly group: "same" | "worse" | "clustered";
+  readonly looks: number;
+  /** Of both versions in one look, on average. */
+  readonly requests: number;
+  /** Of the canary, 0 to 1. */
+  readonly share: (look: number) => number;
+  readonly errorRate: number;
+  /** The canary's error rate and p99, times the control's. The median stays: the tail alone grows. */
+  readonly timesErrors: number;
+  readonly timesP99: number;
+  /** Latency is log-normal. */
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  /** Times the error rate of both, and times the traffic, at a look. */
+  readonly drift?: (look: number) => number;
+  readonly traffic?: (look: number) => number;
+  readonly bursts?: Bursts;
+  /** Whether "found in at least 99 %" is asked of it. */
+  readonly isRequired?: boolean;
+}
+
+const looks = 120;
+const tenth = () => 0.1;
+const phases = (look: number) => (look < 40 ? 0.1 : look < 80 ? 0.3 : 0.5);
+const ordinary = { looks, share: tenth, timesErrors: 1, timesP99: 1, p50Ms: 40, p99Ms: 200 };
+const shareNames = new Map<(look: number) => number, string>([
+  [tenth, "10 %"],
+  [phases, "10/30/50 %"],
+]);
+const thousands = (count: number) => count.toLocaleString("en-US");
+
+type Varied = Partial<Scenario> & Pick<Scenario, "requests" | "errorRate">;
+
+function scenario(group: Scenario["group"], what: string, varied: Varied): Scenario {
+  const share = shareNames.get(varied.share ?? tenth)!;
+  const name = `${what}, errors ${varied.errorRate * 100} %, ${thousands(varied.requests)}/min, ${share}`;
+  return { ...ordinary, ...varied, group, name };
+}
+
+const same = (varied: Varied, what = "same") => scenario("same", what, varied);
+const triple = (varied: Varied) => scenario("worse", "3 × errors", { ...varied, timesErrors: 3 });
+const tail = (varied: Varied) => scenario("worse", "p99 + 50 %", { ...varied, timesP99: 1.5 });
+const clustered = (what: string, bursts: Bursts, share: Scenario["share"] = tenth) =>
+  scenario("clustered", what, { requests: 1000, errorRate: 0.001, bursts, share });
+
+export const scenarios: readonly Scenario[] = [
+  same({ requests: 100, errorRate: 0.01 }),
+  same({ requests: 1000, errorRate: 0.01 }),
+  same({ requests: 10_000, errorRate: 0.01 }),
+  same({ requests: 100, errorRate: 0.001 }),
+  same({ requests: 1000, errorRate: 0.001 }),
+  same({ requests: 10_000, errorRate: 0.001 }),
+  same({ requests: 1000, errorRate: 0.01, share: phases }),
+  same({ requests: 1000, errorRate: 0.001, share: phases }),
+  same(
+    {
+      ...{ requests: 1000, errorRate: 0.01, share: phases },
+      drift: (look) => (look < 60 ? 1 : 3),
+      traffic: (look) => 1 + 0.9 * Math.sin((look / looks) * 2 * Math.PI),
+    },
+    "same, errors of both × 3 half-way, traffic ± 90 %",
+  ),
+  triple({ requests: 100, errorRate: 0.01 }),
+  triple({ requests: 100, errorRate: 0.01, share: phases, isRequired: true }),
+  triple({ requests: 1000, errorRate: 0.01, isRequired: true }),
+  triple({ requests: 10_000, errorRate: 0.01, isRequired: true }),
+  triple({ requests: 1000, errorRate: 0.001 }),
+  triple({ requests: 1000, errorRate: 0.001, share: phases, isRequired: true }),
+  triple({ requests: 10_000, errorRate: 0.001, isRequired: true }),
+  tail({ requests: 100, errorRate: 0.001 }),
+  tail({ requests: 100, errorRate: 0.001, share: phases, isRequired: true }),
+  tail({ requests: 1000, errorRate: 0.001, isRequired: true }),
+  tail({ requests: 10_000, errorRate: 0.001, isRequired: true }),
+  clustered("1 of 10 units 30 % bad for 1 min", { units: 10, chance: 0.005, looks: 1, rate: 0.3 }),
+  clustered("1 of 10 units 30 % bad for 3 min", { units: 10, chance: 0.005, looks: 3, rate: 0.3 }),
+  clustered("1 of 10 units 30 % bad for 3 min", { units: 10, chance: 0.005, looks: 3, rate: 0.3 }, phases),
+];
