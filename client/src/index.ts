@@ -12,6 +12,7 @@ import { Approvals } from "./approvals.ts";
 import { Audit } from "./audit.ts";
 import { type ConfigurationOptions, ConfigurationWatcher } from "./configuration.ts";
 import { DeadLetters } from "./dead-letters.ts";
+import { Deployments } from "./deployments.ts";
 import { Gateway } from "./gateway.ts";
 import { Instances } from "./instances.ts";
 import { Messages } from "./messages.ts";
@@ -35,6 +36,7 @@ export class HotSwap {
   readonly approvals: Approvals;
   readonly gateway: Gateway;
   readonly instances: Instances;
+  readonly deployments: Deployments;
   readonly system: System;
   readonly #transport: Transport;
 
@@ -50,6 +52,7 @@ export class HotSwap {
     this.approvals = new Approvals(this.#transport);
     this.gateway = new Gateway(this.#transport);
     this.instances = new Instances(this.#transport);
+    this.deployments = new Deployments(this.#transport);
     this.system = new System(this.#transport);
   }
 
@@ -80,6 +83,7 @@ export type { ConfigurationCache, ConfigurationOptions, ConfigurationWatcher } f
 export type { ConfigDocument, Refusal, SavedState } from "./configuration-state.ts";
 export type { ConsumeOptions, Consumer, Delivery, PullOptions } from "./consumer.ts";
 export type * from "./dead-letters.ts";
+export type * from "./deployments.ts";
 export type * from "./gateway.ts";
 export {
   type Handleable,

@@ -6,6 +6,8 @@ import { Command } from "commander";
 import { addAudit } from "./audit.ts";
 import { addBench } from "./bench.ts";
 import { addDemo } from "./demo.ts";
+import { addDeploy } from "./deploy.ts";
+import { addDeployment } from "./deployment.ts";
 import { addDev } from "./dev.ts";
 import { addDlq } from "./dlq.ts";
 import { addDoctor } from "./doctor.ts";
@@ -34,6 +36,7 @@ export function createProgram({ version, description }: Manifest): Command {
     .version(`hotswap ${version}`, "--version")
     .helpCommand(false)
     .configureHelp({ showGlobalOptions: false })
+    .enablePositionalOptions() // `hotswap deploy config NAME --version 7` asks for no version of HotSwap
     .showSuggestionAfterError()
     .showHelpAfterError("(see --help)")
     .exitOverride()
@@ -57,6 +60,9 @@ export function createProgram({ version, description }: Manifest): Command {
   addProxy(program);
   program.commandsGroup("Configuration:");
   addInstance(program);
+  program.commandsGroup("Deployments:");
+  addDeploy(program);
+  addDeployment(program);
   program.commandsGroup("Messages:");
   addTopic(program);
   addSchema(program);

@@ -15,6 +15,14 @@ export async function databaseNow(tx: DeploymentTx): Promise<number> {
   return rows[0]!.now.getTime();
 }
 
+/**
+ * To be called first in a transaction that locks a deployment's row: a process that freezes in the middle of it loses
+ * the lock when it would lose the lease, and keeps nobody from going on.
+ */
+export async function boundTransaction(tx: DeploymentTx, leaseMs: number): Promise<void> {
+  await sql`select set_config('idle_in_transaction_session_timeout', ${String(leaseMs)}, true)`.execute(tx);
+}
+
 /** JSON leaves out what is undefined. */
 const whole = (row: DeploymentRow): DeploymentRow => ({ ...row, state: { ...initial, ...row.state } });
 

@@ -39,7 +39,8 @@ export class DeploymentRoom {
   constructor(options: DeploymentOptions) {
     const { sql, audit, approvals, makeId, random, settings } = options;
     this.#options = options;
-    this.engine = new Engine({ ...options, store: new SqlStore({ sql, audit, approvals }) });
+    const store = new SqlStore({ sql, audit, approvals, idleMs: settings.leaseMs });
+    this.engine = new Engine({ ...options, store });
     const { engine } = this;
     const shared = { sql, audit, makeId };
     this.#deployments = new Deployments({

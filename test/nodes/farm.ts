@@ -97,6 +97,7 @@ export class Farm {
           agent,
           timeout: timeoutMs,
           headers: {
+            accept: "application/json",
             authorization: `Bearer ${this.token}`,
             ...(bytes && { "content-type": "application/json", "content-length": bytes.length }),
           },
