@@ -474,6 +474,22 @@ test("a group ends together, and rolls back in its order", () => {
   assert.equal(model.run(20).state.status, "rolled_back");
 });
 
+test("a group waits for its longest warm time, and once one has settled no other goes back", () => {
+  const model = new Model({ spec: { ...base, strategy: "direct", bakeSeconds: 0 }, units: 3 });
+  model.runTo(stepOf("retire"));
+  const { stepAt } = model.state;
+  model.gates = { ...open, group: { state: "end", detail: "", warmMs: 9_000 } };
+  while (model.now < stepAt + 8_000) model.look();
+  assert.equal(model.state.settling, undefined);
+  model.gates = { ...open, group: { state: "settled", detail: "" } };
+  model.verdict = { outcome: "fail", reasons: ["too late"] };
+  assert.equal(model.run(5).state.status, "succeeded");
+  const behind = new Model({ spec: base, units: 3, verdict: pass }).runTo(stepOf("bake"));
+  behind.gates = model.gates;
+  behind.verdict = model.verdict;
+  assert.equal(behind.run(100).state.status, "rolled_back");
+});
+
 test("a gate that closes before the start is told of, and opens by itself", () => {
   const model = new Model({ spec: base, units: 3, verdict: pass });
   model.gates = { ...open, approval: "open", schedule: "at noon", queue: "another", freeze: "It is Friday." };

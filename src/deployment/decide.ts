@@ -39,8 +39,15 @@ export interface Gates {
   /** Another deployment of the target that is under way. */
   readonly queue: string | undefined;
   readonly dependency: { readonly state: "met" | "pending" | "failed"; readonly detail: string };
-  /** "end": all others have come to their end, or there are none. "failed": one rolls back. */
-  readonly group: { readonly state: "end" | "pending" | "failed"; readonly detail: string };
+  /**
+   * "end": all others have come to their end, or there are none; the longest of them keeps the old version for warmMs.
+   * "settled": one has no way back, and so none has that is at its end. "failed": one rolls back.
+   */
+  readonly group: {
+    readonly state: "end" | "pending" | "settled" | "failed";
+    readonly detail: string;
+    readonly warmMs?: number;
+  };
   /** Members of the group that began later roll back first. */
   readonly mayRollBack: boolean;
 }
@@ -94,6 +101,9 @@ export function decide(state: State, facts: Facts): Decision {
 function next(state: State, facts: Facts): Decision {
   if (state.rollback) return rollBack(state, facts);
   if (state.startedAt === undefined) return begin(state, facts);
+  const isLast = state.plan[state.step]?.kind === "retire";
+  if (isLast && facts.gates.group.state === "settled")
+    return settle("to", facts, [{ type: "settling", version: "to" }]);
   return failure(state, facts) ?? proceed(state, facts);
 }
 
@@ -322,7 +332,8 @@ function retire(state: State, { delayMs }: StepOf<"retire">, facts: Facts): Deci
   const { now, gates } = facts;
   const events = holdWhile(state, "dependency", gates.group.state === "end" ? undefined : gates.group.detail);
   if (gates.group.state !== "end") return wait(facts, IDLE_MS, events);
-  const left = state.promotion ? 0 : delayMs - elapsedOf(state, now);
+  const warmMs = Math.max(state.promotion ? 0 : delayMs, gates.group.warmMs ?? 0);
+  const left = warmMs - elapsedOf(state, now);
   if (left > 0) return wait(facts, Math.min(left, IDLE_MS), events);
   return settle("to", facts, [...events, { type: "settling", version: "to" }]);
 }

@@ -110,6 +110,20 @@ export async function selectGroup(tx: DeploymentTx, tenant: string, group: strin
   return rows.map(whole);
 }
 
+/** Others of its group, locked, so that none of them settles or goes back until this transaction ends. */
+export async function lockOthersOf(tx: DeploymentTx, { tenant_id, id, group_id }: DeploymentRow) {
+  if (group_id === null) return [];
+  const rows = await tx
+    .selectFrom("deployments")
+    .selectAll()
+    .where("tenant_id", "=", tenant_id)
+    .where("group_id", "=", group_id)
+    .orderBy("id")
+    .forUpdate()
+    .execute();
+  return rows.map(whole).filter((row) => row.id !== id);
+}
+
 /** The group of this name that has members under way. */
 export async function selectOpenGroup(tx: DeploymentTx, tenant: string, name: string) {
   const row = await tx

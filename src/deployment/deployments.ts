@@ -16,6 +16,7 @@ import { checkThing, type DeploymentBody, specOf, unfit } from "./deployments.sc
 import * as rows from "./deployments.sql.ts";
 import type { Engine } from "./engine.ts";
 import { selectFreezesOf } from "./freezes.sql.ts";
+import { isCommitted } from "./gates.ts";
 import { planOf, type Step } from "./plan.ts";
 import { assignmentOf, refOf } from "./run.ts";
 import { newTrace } from "./spans.ts";
@@ -130,6 +131,7 @@ export class Deployments {
       if (other.id === id) continue;
       const locked = await rows.lockDeployment(tx, tenant_id, other.id);
       if (!locked || isEnded(locked) || locked.state.rollback || locked.state.settling) continue;
+      if (isCommitted(locked, await rows.lockOthersOf(tx, locked))) continue;
       const reason = `Superseded by deployment ${id}.`;
       const by = actor.principal.subject;
       await this.#append(tx, locked, [{ type: "rollback", cause: "superseded", reason, by }]);
@@ -259,7 +261,8 @@ export class Deployments {
     const { tenant } = actor.principal;
     const work = async (tx: DeploymentTx) => {
       const row = await this.#lock(tx, actor.principal, id);
-      const events = decide(row);
+      const isTooLate = verb === "rollback" && isCommitted(row, await rows.lockOthersOf(tx, row));
+      const events = isTooLate ? [] : decide(row);
       const after = events.length > 0 ? await this.#append(tx, row, events) : row;
       await this.#record(tx, actor, `deployments.${verb}`, row, { ...detail, status: row.status });
       return after;

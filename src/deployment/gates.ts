@@ -7,7 +7,7 @@ import type { Gates } from "./decide.ts";
 import type { Requirement } from "./deployments.schema.ts";
 import * as rows from "./deployments.sql.ts";
 import { selectFreezesOf } from "./freezes.sql.ts";
-import { isEnded } from "./state.ts";
+import { type Event, isEnded } from "./state.ts";
 import type { DeploymentRow, DeploymentTx } from "./tables.ts";
 
 export async function readGates(
@@ -111,6 +111,7 @@ function isAtLeast(version: string, wanted: string): boolean {
 }
 
 export function groupOf(others: readonly DeploymentRow[]): Gates["group"] {
+  if (others.some(({ state }) => state.settling === "to")) return { state: "settled", detail: "" };
   const gone = others.find(
     ({ status, state }) => state.rollback || (isEnded({ status }) && status !== "succeeded"),
   );
@@ -118,7 +119,30 @@ export function groupOf(others: readonly DeploymentRow[]): Gates["group"] {
   const behind = others.find(({ status, state }) => status !== "succeeded" && !isAtEnd(state));
   if (behind)
     return { state: "pending", detail: `${behind.spec.summary} of the same group is ${behind.status}.` };
-  return { state: "end", detail: "" };
+  return { state: "end", detail: "", warmMs: Math.max(0, ...others.map(({ state }) => warmMsOf(state))) };
+}
+
+function warmMsOf({ plan, step }: DeploymentRow["state"]): number {
+  const last = plan[step];
+  return last?.kind === "retire" ? last.delayMs : 0;
+}
+
+/** Another of its group has settled: it waits at the end for the same, and cannot go back either. */
+export function isCommitted({ state }: DeploymentRow, others: readonly DeploymentRow[]): boolean {
+  return isAtEnd(state) && groupOf(others).state === "settled";
+}
+
+/** Whether these may be written as the group is now, locked: it was read before the decision. */
+export function groupAllows(
+  row: DeploymentRow,
+  events: readonly Event[],
+  others: readonly DeploymentRow[],
+): boolean {
+  const { state } = groupOf(others);
+  return events.every((event) => {
+    if (event.type === "rollback") return !isCommitted(row, others);
+    return event.type !== "settling" || event.version === "from" || state === "end" || state === "settled";
+  });
 }
 
 const isAtEnd = ({ plan, step }: DeploymentRow["state"]) => plan[step]?.kind === "retire";

@@ -142,7 +142,7 @@ class Maker {
     const errors =
       strategy === "ab"
         ? this.#pick(0, 400)
-        : this.#pick(undefined, undefined, 10, this.#isTimed || isCompared ? 400 : 10);
+        : this.#pick(undefined, undefined, undefined, undefined, 10, this.#isTimed || isCompared ? 400 : 10);
     return { answer, errors, smoke: this.#chance(6) ? "fails" : "passes" };
   }
 

@@ -3,7 +3,7 @@
  * held against what must be so whatever nodes do. A `lie` leaves one of the promises out, to see that it is noticed.
  */
 import type { Gates } from "./decide.ts";
-import { aheadOf, groupOf, laterOf } from "./gates.ts";
+import { aheadOf, groupAllows, groupOf, laterOf } from "./gates.ts";
 import { type Event, fold, isEnded } from "./state.ts";
 import {
   type Beside,
@@ -58,8 +58,7 @@ export class Database {
   #gates(row: DeploymentRow): Gates {
     const now = this.#now();
     const ofTarget = this.open.filter(({ target }) => target === row.target);
-    const group = row.group_id === null ? [] : [...this.rows.values()];
-    const members = group.filter(({ group_id, id }) => group_id === row.group_id && id !== row.id);
+    const members = this.othersOf(row);
     const isFrozen = this.freezes.some(({ from, to }) => from <= now && now < to);
     const ahead = row.state.startedAt === undefined ? aheadOf(row, ofTarget) : undefined;
     return {
@@ -71,6 +70,11 @@ export class Database {
       group: groupOf(members),
       mayRollBack: laterOf(row, members) === undefined,
     };
+  }
+
+  othersOf({ group_id: group, id }: DeploymentRow): DeploymentRow[] {
+    if (group === null) return [];
+    return [...this.rows.values()].filter((other) => other.group_id === group && other.id !== id);
   }
 
   append(
@@ -108,6 +112,7 @@ export class Database {
   }
 
   save({ row, now }: Loaded, events: readonly Event[], beside: Beside): Written {
+    if (!groupAllows(row, events, this.othersOf(row))) throw new MovedOn();
     const settled = this.targets.get(row.target)?.settled;
     const isStart = events.some(({ type }) => type === "started");
     const isOld = isStart && settled && settled.at > row.created_at.getTime();

@@ -14,6 +14,7 @@ import { HotSwapError, hasCode } from "../core/errors.ts";
 import { type Random, seededRandom } from "../core/random.ts";
 import { Metrics } from "../platform/telemetry/index.ts";
 import { Engine } from "./engine.ts";
+import { isCommitted } from "./gates.ts";
 import { policyOf } from "./judge/policy.ts";
 import { type Asked, type Planned, type Schedule, scheduleOf } from "./simulation.schedule.ts";
 import { broken, Database, type StoreLie, storeOf } from "./simulation.store.ts";
@@ -51,7 +52,7 @@ export interface Stats {
 }
 
 const leaseMs = 5_000;
-const pollMs = 500;
+const pollMs = 900;
 const limitMs = 30 * 60_000;
 /** Of two calls, and of what the poll waits for. */
 const slackMs = 100;
@@ -334,6 +335,7 @@ class History {
   #tell(id: string, event: Event): void {
     const row = this.#database.rows.get(id)!;
     if (fold(row.state, event, this.#world.now) === row.state) return;
+    if (event.type === "rollback" && isCommitted(row, this.#database.othersOf(row))) return;
     this.#database.append(row, [event]);
     this.#poke(id);
   }

@@ -13,7 +13,7 @@ import type { Sql } from "../stores/sql/port.ts";
 import type { Gates } from "./decide.ts";
 import { approvalContent, approvalSubject, freezeContent, freezeSubject } from "./deployments.approval.ts";
 import * as rows from "./deployments.sql.ts";
-import { approvalGate, readGates } from "./gates.ts";
+import { approvalGate, groupAllows, readGates } from "./gates.ts";
 import type { Look } from "./judging.ts";
 import { auditEvents, ENGINE } from "./records.ts";
 import { type Event, isEnded } from "./state.ts";
@@ -103,6 +103,9 @@ export class SqlStore implements DeploymentStore {
   ): Promise<Written> {
     try {
       return await this.#write(row, async (tx) => {
+        const isDecisive = events.some(({ type }) => type === "rollback" || type === "settling");
+        if (isDecisive && !groupAllows(row, events, await rows.lockOthersOf(tx, row)))
+          throw new rows.MovedOn();
         const isStart = events.some(({ type }) => type === "started");
         const all = { ...beside, ...(isStart && (await this.#begin(tx, row))) };
         await rows.insertHealth(tx, claimOf(row), looks);
