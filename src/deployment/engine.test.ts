@@ -116,7 +116,7 @@ describe("the engine", { concurrency: 6 }, () => {
     assert.deepEqual([done.status, done.from.id], ["succeeded", "1"]);
 
     const third = await deploy({ version: 3, ...long });
-    await until(third.id, ({ phase }) => phase > 0);
+    await until(third.id, ({ share }) => share > 0);
     const fourth = await deploy({ version: 4, ...quick, onConflict: "supersede" });
     assert.equal((await ended(fourth.id)).status, "succeeded");
     const superseded = await get(third.id);
