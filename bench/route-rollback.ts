@@ -90,7 +90,8 @@ async function run(number: number) {
     }
   })();
   await sleep(2_000);
-  const deployment = await client.gateway.deploy({
+  const deployment = await client.deployments.create({
+    kind: "route",
     ...{
       route: id,
       change: { backends: [{ url: bad.url }] },
@@ -102,14 +103,14 @@ async function run(number: number) {
   const until = performance.now() + 60_000;
   while (state.endedAt === null && performance.now() < until) {
     await sleep(100);
-    state = await client.gateway.deployment(deployment.id);
+    state = await client.deployments.get(deployment.id);
   }
   await sleep(1_000);
   isOver = true;
   await load;
   const all = await Promise.all(answers);
   bad.close();
-  if (state.endedAt === null) await client.gateway.rollBack(deployment.id, "The bench gave up.");
+  if (state.endedAt === null) await client.deployments.rollback(deployment.id, "The bench gave up.");
   const atNew = all.filter(({ version }) => version === "new");
   const lost = all.filter(({ status, version }) => status === 0 || (status >= 500 && version !== "new"));
   return {

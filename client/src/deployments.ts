@@ -25,8 +25,14 @@ export interface NewDeployment {
   kind: "config" | "route";
   config?: string;
   version?: number | string;
+  /** A route's id or name. */
   route?: string;
+  /** The route's new fields, as a JSON merge patch; not `name`, `match`, `priority` and `enabled`. */
   change?: Record<string, unknown>;
+  /** What tells callers of a route apart; default their address. */
+  unit?: { header: string } | { cookie: string };
+  /** Requests with it get the route's new version, whatever the share. */
+  testHeader?: { name: string; value: string };
   strategy?: DeploymentStrategy;
   phases?: number[];
   curve?: { kind: "linear" | "exponential"; growth: number };
@@ -105,6 +111,23 @@ export interface DeploymentEvent {
   [member: string]: unknown;
 }
 
+/** Of one version, since the deployment began. */
+export interface CohortTotals {
+  requests: number;
+  errors: number;
+  errorRate: number | null;
+  latencyMs: { p50: number; p95: number; p99: number } | null;
+}
+
+export interface DeploymentMetrics {
+  status: DeploymentStatus;
+  share: number;
+  /** The new version. */
+  canary: CohortTotals;
+  /** The old one, at the same time. */
+  control: CohortTotals;
+}
+
 export interface DeploymentFilter {
   kind?: string | undefined;
   target?: string | undefined;
@@ -162,6 +185,13 @@ export class Deployments {
 
   get(id: string, options: CallOptions = {}): Promise<Deployment> {
     return this.#transport.json({ method: "GET", path: path`/api/v1/deployments/${id}`, ...options });
+  }
+
+  /** Requests, errors and latencies of both versions. */
+  metrics(id: string, options: CallOptions = {}): Promise<DeploymentMetrics> {
+    return this.#transport.json({
+      ...{ method: "GET", path: path`/api/v1/deployments/${id}/metrics`, ...options },
+    });
   }
 
   pause(id: string, reason?: string, options: CallOptions = {}): Promise<Deployment> {

@@ -109,67 +109,6 @@ export interface RoutePreview {
   }[];
 }
 
-/** A change of a route, step by step. What is not named here is in openapi.json. */
-export interface RouteDeploymentRequest {
-  /** Its id or name. */
-  route: string;
-  /** New fields, as a JSON merge patch; not `name`, `match`, `priority` and `enabled`. */
-  change: Record<string, unknown>;
-  /** Default canary. */
-  strategy?: "direct" | "canary" | "rolling" | "blue-green" | "ab" | "emergency";
-  /** What tells callers apart; default their address. */
-  unit?: { header: string } | { cookie: string };
-  /** Requests with it get the new version, whatever the share. */
-  testHeader?: { name: string; value: string };
-  [member: string]: unknown;
-}
-
-export type RouteDeploymentStatus =
-  | "pending"
-  | "running"
-  | "held"
-  | "rolling_back"
-  | "succeeded"
-  | "rolled_back"
-  | "cancelled"
-  | "failed";
-
-export interface RouteDeployment {
-  id: string;
-  /** The route's id. */
-  target: string;
-  strategy: string;
-  summary: string;
-  status: RouteDeploymentStatus;
-  phase: number;
-  phases: number;
-  /** Percent of the callers. */
-  share: number;
-  holdReasons: string[];
-  verdicts: { at: string; outcome: string; reasons: string[] }[];
-  rollback: { cause: string; reason: string; by: string | null; at: string } | null;
-  detail: string | null;
-  createdAt: string;
-  startedAt: string | null;
-  endedAt: string | null;
-}
-
-export interface CohortTotals {
-  requests: number;
-  errors: number;
-  errorRate: number | null;
-  latencyMs: { p50: number; p95: number; p99: number } | null;
-}
-
-export interface RouteDeploymentMetrics {
-  status: RouteDeploymentStatus;
-  share: number;
-  /** The new version. */
-  canary: CohortTotals;
-  /** The old one, in the same time. */
-  control: CohortTotals;
-}
-
 export type BreakerState = "closed" | "open" | "half-open";
 
 export interface GatewayBackend {
@@ -436,55 +375,6 @@ export class Gateway {
     return this.#transport.json({
       method: "POST",
       path: `${base}/routes/preview`,
-      body: wanted,
-      ...options,
-    });
-  }
-
-  /** Changes a route step by step; it is judged on the way, and taken back by itself when it hurts. */
-  deploy(
-    request: RouteDeploymentRequest,
-    { dryRun, ...options }: ChangeOptions = {},
-  ): Promise<RouteDeployment> {
-    return this.#transport.json({
-      method: "POST",
-      path: `${base}/deployments`,
-      query: { dryRun },
-      body: request,
-      headers: idempotencyKey(),
-      idempotent: true,
-      ...options,
-    });
-  }
-
-  deployment(id: string, options: CallOptions = {}): Promise<RouteDeployment> {
-    return this.#get(path`/api/v1/gateway/deployments/${id}`, options);
-  }
-
-  /** Requests, errors and latencies of both versions since the deployment began. */
-  deploymentMetrics(id: string, options: CallOptions = {}): Promise<RouteDeploymentMetrics> {
-    return this.#get(path`/api/v1/gateway/deployments/${id}/metrics`, options);
-  }
-
-  /** Goes before everything else: no freeze, gate or pause keeps it. */
-  rollBack(id: string, reason: string, options: CallOptions = {}): Promise<RouteDeployment> {
-    return this.#transport.json({
-      method: "POST",
-      path: path`/api/v1/gateway/deployments/${id}/rollback`,
-      body: { reason },
-      ...options,
-    });
-  }
-
-  /** Ends the wait of the present step. */
-  promote(
-    id: string,
-    wanted: { full?: boolean; reason?: string } = {},
-    options: CallOptions = {},
-  ): Promise<RouteDeployment> {
-    return this.#transport.json({
-      method: "POST",
-      path: path`/api/v1/gateway/deployments/${id}/promote`,
       body: wanted,
       ...options,
     });

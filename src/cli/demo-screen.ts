@@ -3,13 +3,13 @@
  * line whenever something is different. Everything in it was read from the API; the demo itself knows nothing more.
  */
 import { styleText } from "node:util";
-import type { CohortTotals, RouteDeployment, RouteDeploymentMetrics } from "../../client/src/index.ts";
+import type { CohortTotals, Deployment, DeploymentMetrics } from "../../client/src/index.ts";
 import type { Served } from "./demo-shop.ts";
 import { grouped } from "./print.ts";
 
 export interface Seen {
-  readonly deployment: RouteDeployment;
-  readonly metrics: RouteDeploymentMetrics;
+  readonly deployment: Deployment;
+  readonly metrics: DeploymentMetrics;
   readonly customers: Readonly<Served>;
   readonly elapsedMs: number;
 }
@@ -54,7 +54,7 @@ export class DemoScreen {
   }
 }
 
-function rates({ canary, control }: RouteDeploymentMetrics): string {
+function rates({ canary, control }: DeploymentMetrics): string {
   const of = ({ errorRate, requests }: CohortTotals) =>
     errorRate === null ? "no requests" : `${percent(errorRate)} errors of ${grouped(requests)}`;
   return `old ${of(control)}, new ${of(canary)}`;
@@ -85,7 +85,7 @@ function blockOf({ deployment, metrics, customers, elapsedMs }: Seen): string[] 
     row("judge", said ? shortened(`${said.outcome}: ${said.reasons.join("; ")}`) : "has not looked yet"),
     row(
       "customers",
-      `${grouped(customers.requests)} served, ${grouped(customers.errors)} saw an error, ${customers.lost} got no answer`,
+      `${grouped(customers.requests)} served, ${grouped(customers.errors)} saw an error, ${customers.lost} were lost`,
     ),
   ];
 }

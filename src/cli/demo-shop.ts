@@ -31,6 +31,7 @@ export class Shop {
       systemClock.after(delayMs, () => {
         response.statusCode = isFailing ? 500 : 200;
         response.setHeader("content-type", "application/json");
+        response.setHeader("x-shop", name);
         response.end(JSON.stringify(isFailing ? { error: "out of stock numbers" } : { shop: name }));
       });
     });
@@ -48,8 +49,9 @@ export class Shop {
 
 export interface Served {
   requests: number;
+  /** Of a shop's own making. */
   errors: number;
-  /** Requests without any answer: what a change of routes must never cause. */
+  /** Without an answer, or with an error of the gateway: what a change of routes must never cause. */
   lost: number;
 }
 
@@ -95,8 +97,9 @@ export class Customers {
         response.resume();
         response.once("close", () => {
           this.served.requests++;
-          if (!response.complete) this.served.lost++;
-          else if (response.statusCode! >= 500) this.served.errors++;
+          const isError = response.statusCode! >= 400;
+          if (!response.complete || (isError && !response.headers["x-shop"])) this.served.lost++;
+          else if (isError) this.served.errors++;
           resolve();
         });
       });

@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { styleText } from "node:util";
 import type { Command } from "commander";
-import { HotSwap, nodeWire, type RouteDeployment } from "../../client/src/node.ts";
+import { type Deployment, HotSwap, nodeWire } from "../../client/src/node.ts";
 import { sleep, systemClock } from "../core/clock.ts";
 import { HotSwapError, hasCode } from "../core/errors.ts";
 import { systemRandom } from "../core/random.ts";
@@ -154,7 +154,7 @@ async function play(stage: Stage, closing: Closing) {
   );
   const { requests, errors, lost } = customers.served;
   screen.say(
-    `${requests.toLocaleString("en-US")} requests: ${errors} errors, all of them from shop 2; ${lost} lost by a change.`,
+    `${requests.toLocaleString("en-US")} requests: ${errors} errors of shop 2; ${lost} lost by a change.`,
   );
   return {
     url: stage.url,
@@ -176,7 +176,8 @@ interface Wanted {
 async function deploy(stage: Stage, closing: Closing, wanted: Wanted, customers: Customers): Promise<Act> {
   const { client, url, screen, signal } = stage;
   const startedAt = systemClock.monotonic();
-  const { id } = await client.gateway.deploy({
+  const { id } = await client.deployments.create({
+    kind: "route",
     ...wanted,
     ...{ strategy: "canary", phases: [10, 50, 100], bakeMaxSeconds: 2 * wanted.bakeSeconds },
     unit: { header: "x-customer" },
@@ -185,15 +186,15 @@ async function deploy(stage: Stage, closing: Closing, wanted: Wanted, customers:
   let isOver = false;
   closing.push(async () => {
     if (isOver) return;
-    await client.gateway.rollBack(id, "The demo ended.");
+    await client.deployments.rollback(id, "The demo ended.");
     await ended(client, id);
   });
   const console = `${url}/#/deployments/${id}`;
   screen.say(`  ${styleText("dim", console)}`);
   for (;;) {
     const [deployment, metrics] = await Promise.all([
-      client.gateway.deployment(id),
-      client.gateway.deploymentMetrics(id),
+      client.deployments.get(id),
+      client.deployments.metrics(id),
     ]);
     const elapsedMs = systemClock.monotonic() - startedAt;
     screen.show({ deployment, metrics, customers: customers.served, elapsedMs });
@@ -206,12 +207,12 @@ async function deploy(stage: Stage, closing: Closing, wanted: Wanted, customers:
 /** Resolves when the route is free again, or it takes too long. */
 async function ended(client: HotSwap, id: string): Promise<void> {
   const until = systemClock.monotonic() + 10_000;
-  while ((await client.gateway.deployment(id)).endedAt === null && systemClock.monotonic() < until) {
+  while ((await client.deployments.get(id)).endedAt === null && systemClock.monotonic() < until) {
     await sleep(systemClock, lookMs);
   }
 }
 
-function actOf(deployment: RouteDeployment, elapsedMs: number, console: string): Act {
+function actOf(deployment: Deployment, elapsedMs: number, console: string): Act {
   const { id, status, share, rollback, detail } = deployment;
   const reason = rollback?.reason ?? detail;
   return { deployment: id, status, seconds: Math.round(elapsedMs / 100) / 10, reason, share, console };
