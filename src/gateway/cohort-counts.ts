@@ -61,7 +61,7 @@ export const nodeTtlMs = 6_000;
 const beatMs = 2_000;
 const writeMs = 1_000;
 /** Errors of one moment come in one write. */
-const soonMs = 50;
+const soonMs = 10;
 const channel = "gateway/cohorts";
 
 export class CohortCounts implements Service {

@@ -3,7 +3,15 @@ import { once } from "node:events";
 import { request } from "node:http";
 import { describe, it } from "node:test";
 import { boundOfShare, isExposed, SPAN } from "../../core/cohort.ts";
-import { answering, ok, type Running, routeTo, startBackend, startEngine } from "./engine.testing.ts";
+import {
+  answering,
+  ok,
+  RawClient,
+  type Running,
+  routeTo,
+  startBackend,
+  startEngine,
+} from "./engine.testing.ts";
 import type { CohortReport, Route, Split } from "./snapshot.ts";
 
 const seed = "seed of the test";
@@ -194,6 +202,21 @@ describe("the counts of a split", () => {
     await assert.rejects(ask(set.running));
     const { canary } = await set.counted((sum) => sum.canary.requests > 0);
     assert.equal(canary.errors, 1);
+  });
+
+  it("count a tunnel when it is there, not when it ends", async () => {
+    await using set = await blueAndGreen();
+    await using chat = await startBackend(
+      "chat",
+      answering(() => "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: chat\r\n\r\n"),
+    );
+    set.running.publish({ backends: [chat.settings()] });
+    publish(set.running, { split: splitTo("chat", { bound: SPAN }) });
+    using client = new RawClient(set.running.port);
+    client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: chat\r\n\r\n");
+    await client.until("101 Switching");
+    const { canary } = await set.counted((sum) => sum.canary.requests > 0);
+    assert.deepEqual(canary, { requests: 1, errors: 0, refused: 0, latency: 1 });
   });
 
   it("begin anew with another deployment; a request counts for the one that it began under", async () => {

@@ -429,6 +429,9 @@ export class Exchange implements Reply, Asker, Subject, Told {
     this.state = "tunnel";
     this.status = 101;
     this.backend!.leave(true, now);
+    // How long people stay says nothing of the version.
+    this.#cohort?.add(101, false, now - this.#trace.startedAt);
+    this.#cohort = undefined;
     this.#context.tunnels++;
     const upgrade = head.upgrade < 0 ? "websocket" : head.value(head.upgrade);
     const { response } = this.route!;
