@@ -129,8 +129,8 @@ class Maker {
 
   #quality({ strategy, phases, bakeSeconds }: StrategySpec): Quality {
     const isCounted = this.#inventory === "counted";
-    // A unit that ends later than the deployment is seen by nobody.
-    const isWatched = strategy !== "blue-green" || bakeSeconds > 0;
+    // A unit that ends later than the deployment is seen by nobody: without a bake, or with no unit that goes first.
+    const isWatched = this.#units.length > 2 && (strategy !== "blue-green" || bakeSeconds > 0);
     const answer = isCounted
       ? this.#pick<Quality["answer"]>(
           ...(["applies", "applies", "refused", isWatched ? "crashes" : "refused"] as const),

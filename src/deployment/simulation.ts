@@ -385,7 +385,8 @@ class History {
         ? strategy.concurrency
         : Math.min(strategy.batchSize, strategy.maxUnavailable);
     const most = target.onTheirWay.get(id) ?? 0;
-    const comes = asks.filter(({ ask }) => ask === "join").length;
+    // Those that go between a look and its exposure let others come in their place.
+    const comes = asks.filter(({ ask }) => ask === "join" || ask === "leave").length;
     if (
       isLimited &&
       quality.answer !== "silent in one" &&
