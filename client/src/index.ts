@@ -10,6 +10,7 @@
  */
 import { Approvals } from "./approvals.ts";
 import { Audit } from "./audit.ts";
+import { Configs } from "./configs.ts";
 import { type ConfigurationOptions, ConfigurationWatcher } from "./configuration.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import { Deployments } from "./deployments.ts";
@@ -18,6 +19,7 @@ import { Instances } from "./instances.ts";
 import { Messages } from "./messages.ts";
 import { Scheduled } from "./scheduled.ts";
 import { Schemas } from "./schemas.ts";
+import { Secrets } from "./secrets.ts";
 import { Stream, type StreamOptions } from "./stream.ts";
 import { Subscriptions } from "./subscriptions.ts";
 import { System } from "./system.ts";
@@ -37,6 +39,8 @@ export class HotSwap {
   readonly gateway: Gateway;
   readonly instances: Instances;
   readonly deployments: Deployments;
+  readonly configs: Configs;
+  readonly secrets: Secrets;
   readonly system: System;
   readonly #transport: Transport;
 
@@ -53,6 +57,8 @@ export class HotSwap {
     this.gateway = new Gateway(this.#transport);
     this.instances = new Instances(this.#transport);
     this.deployments = new Deployments(this.#transport);
+    this.configs = new Configs(this.#transport);
+    this.secrets = new Secrets(this.#transport);
     this.system = new System(this.#transport);
   }
 
@@ -79,6 +85,7 @@ export class HotSwap {
 
 export type * from "./approvals.ts";
 export type * from "./audit.ts";
+export type * from "./configs.ts";
 export type { ConfigurationCache, ConfigurationOptions, ConfigurationWatcher } from "./configuration.ts";
 export type { ConfigDocument, Refusal, SavedState } from "./configuration-state.ts";
 export type { ConsumeOptions, Consumer, Delivery, PullOptions } from "./consumer.ts";
@@ -105,6 +112,7 @@ export {
 export type { Publisher, PublisherOptions } from "./publisher.ts";
 export type * from "./scheduled.ts";
 export type * from "./schemas.ts";
+export type * from "./secrets.ts";
 export type { OpenSocket, Socket, SocketEvents, SocketRequest } from "./socket.ts";
 export type { Stream, StreamOptions } from "./stream.ts";
 export type { StreamConsumeOptions, StreamConsumer } from "./stream-consumer.ts";

@@ -5,6 +5,7 @@
 import { Command } from "commander";
 import { addAudit } from "./audit.ts";
 import { addBench } from "./bench.ts";
+import { addConfig } from "./config.ts";
 import { addDemo } from "./demo.ts";
 import { addDeploy } from "./deploy.ts";
 import { addDeployment } from "./deployment.ts";
@@ -63,6 +64,7 @@ export function createProgram({ version, description }: Manifest): Command {
   program.commandsGroup("Deployments:");
   addDeploy(program);
   addDeployment(program);
+  addConfig(program);
   program.commandsGroup("Messages:");
   addTopic(program);
   addSchema(program);

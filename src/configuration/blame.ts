@@ -5,6 +5,7 @@
  */
 import { type Json, pointerToken } from "../core/json.ts";
 import { identityOf, isObject, sameJson } from "./diff.ts";
+import { isReference } from "./secret-references.ts";
 
 /** A value with its origin. */
 export type Blame<By> =
@@ -15,11 +16,14 @@ export type Blame<By> =
 /** The tree after a version with this value; `before` is that of the version before, if there was one. */
 export function blame<By>(before: Blame<By> | undefined, value: Json, by: By): Blame<By> {
   if (before && sameJson(before.value, value)) return before;
-  if (isObject(value)) {
+  if (isObject(value) && !isReference(value)) {
     const known = before?.kind === "object" ? before : undefined;
-    const members = Object.entries(value).map(([name, inner]) => {
-      return [name, blame(known?.members.get(name), inner, by)] as const;
-    });
+    const members = Object.keys(value)
+      .sort()
+      .map((name) => {
+        const inner = value[name]!;
+        return [name, blame(known?.members.get(name), inner, by)] as const;
+      });
     return { kind: "object", value, by: known?.by ?? by, members: new Map(members) };
   }
   if (Array.isArray(value)) {
@@ -52,7 +56,7 @@ function finder(before: readonly Json[], after: readonly Json[]): (item: Json, i
   };
 }
 
-/** The leaves, and what is empty, by JSON Pointer, in the order of the document. */
+/** The leaves, and what is empty, by JSON Pointer, members by name. */
 export function* leavesOf<By>(tree: Blame<By>, pointer = ""): Generator<{ pointer: string; by: By }> {
   const isEmpty = tree.kind === "leaf" || tree.value.length === 0 || Object.keys(tree.value).length === 0;
   if (isEmpty) {

@@ -157,15 +157,17 @@ export class ConfigTarget implements Target {
       await rows.moveRevision(tx, scope, name);
       if (!(await rows.clearAssignment(tx, tenant, name, generation))) throw fenced(name, assignment);
       // What was never in force does not become so by being taken back.
-      if (current === null || config.current_version === current) return scope;
+      const isBack = version === "from";
+      if (current === null || (!isBack && config.current_version === current)) return scope;
       const author = "system:deployment";
-      await documents.setCurrent(tx, tenant, name, current, { author, deployment });
+      const instead = isBack ? { instead: Number(to.id) } : {};
+      await documents.setCurrent(tx, tenant, name, current, { author, deployment, ...instead });
       await audit.record(tx, {
         principal: { subject: author, tenant },
         action: "config.current",
         resource: `configs/${name}`,
         requestId: deployment,
-        detail: { deployment, from: config.current_version, to: current },
+        detail: { deployment, from: config.current_version, to: current, ...instead },
       });
       return scope;
     });

@@ -713,6 +713,16 @@ const entries = {
     title: "The set of configurations cannot be taken",
     help: "Each entry of `errors` points into the set; a document's own place is in the message. Nothing was kept.",
   },
+  config_drift: {
+    kind: "conflict",
+    title: "Git and HotSwap say different things",
+    help: "Nothing was written. Decide for each one named: change the file or the version, or run the sync again with `--prefer git` or `--prefer hotswap`.",
+  },
+  git_failed: {
+    kind: "conflict",
+    title: "Git did not do what was asked of it",
+    help: "The detail has what git said. The folder must be in the work tree of a repository, with a name and an address to commit by.",
+  },
   config_draft_not_found: {
     kind: "not_found",
     title: "You have no draft of this configuration",
