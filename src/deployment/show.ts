@@ -31,6 +31,9 @@ const progress = Type.Object({
   applied: Type.Integer(),
   restored: Type.Integer(),
   failed: Type.Integer(),
+  crashed: Type.Optional(
+    Type.Integer({ description: "Of the failed, how many ended just after they took it." }),
+  ),
   failures: Type.Array(Type.Object({ unit: text, reason: text })),
 });
 
@@ -143,10 +146,11 @@ export function toDeployment(
   };
 }
 
-export const toProgress = ({ generation: _, at, ...seen }: NonNullable<DeploymentRow["progress"]>) => ({
-  ...seen,
-  at: iso(at),
-});
+export function toProgress({ at, crashed, ...seen }: NonNullable<DeploymentRow["progress"]>) {
+  const { units, exposed, applied, restored, failed, failures } = seen;
+  const told = { at: iso(at), units, exposed, applied, restored, failed, failures };
+  return { ...told, ...(crashed !== undefined && { crashed }) };
+}
 
 export const deploymentEvent = Type.Object(
   { seq: Type.Integer(), at: time, type: text },
