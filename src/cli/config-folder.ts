@@ -1,7 +1,7 @@
 /**
  * A folder of documents in the work tree of Git, `service/environment/name.format`, as the sync sees it: what is
- * committed, what was committed when it was last in line with a server, and commits of what comes from there. All by the
- * git program. What is not committed is not looked at, and never written over.
+ * committed, what was committed when it was last in line with a server, and commits of what comes from there. All by
+ * the git program. What is not committed is not looked at, and never written over.
  */
 import { isUtf8 } from "node:buffer";
 import { execFile } from "node:child_process";
@@ -140,8 +140,8 @@ export class ConfigFolder {
   }
 
   /**
-   * Writes one file and commits it on top of `parent`, and nothing else that may be staged; resolves to the commit. Throws
-   * `config_drift` when somebody has committed meanwhile.
+   * Writes one file and commits it on top of `parent`, and nothing else that may be staged; resolves to the commit.
+   * Throws `config_drift` when somebody has committed meanwhile.
    */
   async commit({ path, text, message, parent }: Commit): Promise<string> {
     if ((await this.head()) !== parent) throw movedOn();

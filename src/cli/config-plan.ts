@@ -1,7 +1,7 @@
 /**
  * What a sync between a folder in Git and HotSwap has to do, for one configuration: a merge of three. The base is what
- * both had when they were last in line; whoever has moved from it wins over who has not, and when both have, nobody does.
- * Pure.
+ * both had when they were last in line; whoever has moved from it wins over who has not, and when both have, nobody
+ * does. Pure.
  */
 
 /** One side: what the document says (the same text for the same content), or undefined where there is none. */

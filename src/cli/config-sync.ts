@@ -1,7 +1,7 @@
 /**
- * `hotswap config sync`: a folder in Git and HotSwap, both ways. Committed changes of files become versions; versions that
- * were made elsewhere, and rollbacks, become commits. The whole of it is planned first: as soon as anything has drifted
- * apart, nothing is written and the command ends with what has.
+ * `hotswap config sync`: a folder in Git and HotSwap, both ways. Committed changes of files become versions; versions
+ * that were made elsewhere, and rollbacks, become commits. The whole of it is planned first: as soon as anything has
+ * drifted apart, nothing is written and the command ends with what has.
  */
 import { styleText } from "node:util";
 import { type Command, Option } from "commander";

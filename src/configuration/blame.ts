@@ -1,7 +1,7 @@
 /**
  * Which version brought each value of a document: the versions are folded oldest first into a tree of the document's
- * shape, in which what did not change keeps who brought it. Items of a list that carry an identity (diff.ts) keep theirs
- * when they move. Pure; the memory is that of one document.
+ * shape, in which what did not change keeps who brought it. Items of a list that carry an identity (diff.ts) keep
+ * theirs when they move. Pure; the memory is that of one document.
  */
 import { type Json, pointerToken } from "../core/json.ts";
 import { identityOf, isObject, sameJson } from "./diff.ts";

@@ -1,7 +1,7 @@
 /**
- * What differs between two documents: as a JSON Patch (RFC 6902) that turns one into the other, and as a list for people.
- * A list of objects that carry `id`, `key` or `name` is told apart by that, so an item that moves is one move and not a
- * change of everything behind it. Literal values whose field is named like a secret are masked in both. Pure.
+ * What differs between two documents: as a JSON Patch (RFC 6902) that turns one into the other, and as a list for
+ * people. A list of objects that carry `id`, `key` or `name` is told apart by that, so an item that moves is one move
+ * and not a change of everything behind it. Literal values whose field is named like a secret are masked in both. Pure.
  */
 import { canonicalJson, type Json, pointerToken } from "../core/json.ts";
 import { isSecretName, masked } from "../platform/audit/index.ts";

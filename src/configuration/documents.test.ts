@@ -1,4 +1,4 @@
-/** What deployments and delivery lean on: which version is in force, what may go, and documents with their secrets in. */
+/** What deployments and delivery lean on: which version is in force, what may go, documents with their secrets in. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { ErrorCode } from "../core/catalogue.ts";

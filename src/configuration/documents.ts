@@ -125,8 +125,8 @@ export class Documents implements SchemaUser {
   }
 
   /**
-   * `version` is in force from now on, which is written into the history; `by.instead` is what was tried and taken back,
-   * when it was. Idempotent. Throws `config_not_found`.
+   * `version` is in force from now on, which is written into the history; `by.instead` is what was tried and taken
+   * back, when it was. Idempotent. Throws `config_not_found`.
    */
   async setCurrent(tx: AnyTx, tenant: string, name: string, version: number, by: CurrentBy): Promise<void> {
     await this.versions.setCurrent(tx, found(await lockConfig(tx, tenant, name), name), version, by);

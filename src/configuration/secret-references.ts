@@ -1,6 +1,6 @@
 /**
- * References to secrets inside of a document: `{"$secret": "name"}` in place of a value, and `${secret:name}` anywhere in
- * a string. A document only ever holds the name; values come in when it is handed to an instance. Pure.
+ * References to secrets inside of a document: `{"$secret": "name"}` in place of a value, and `${secret:name}`
+ * anywhere in a string. A document only ever holds the name; values come in when it is handed to an instance. Pure.
  */
 import type { FieldError } from "../core/errors.ts";
 import { type Json, pointerToken } from "../core/json.ts";

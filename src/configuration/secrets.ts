@@ -1,6 +1,6 @@
 /**
- * Secrets that documents refer to by name. Who sets one can never read it back; only an instance gets values, inside of a
- * document. A value is written to the store first, under a name of its own, and the row that points to it commits
+ * Secrets that documents refer to by name. Who sets one can never read it back; only an instance gets values, inside
+ * of a document. A value is written to the store first, under a name of its own, and the row that points to it commits
  * afterwards: whatever happens in between, a name means its old value or its new one.
  */
 import type { Clock } from "../core/clock.ts";

@@ -1,6 +1,6 @@
 /**
- * Configurations in bulk: out as a document that can be taken in as it is, and in, all of them or none. What is not there
- * is created, what differs becomes a version, and what an import does not name stays.
+ * Configurations in bulk: out as a document that can be taken in as it is, and in, all of them or none. What is not
+ * there is created, what differs becomes a version, and what an import does not name stays.
  */
 import { type FieldError, HotSwapError } from "../core/errors.ts";
 import type { Audit } from "../platform/audit/index.ts";

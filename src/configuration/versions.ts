@@ -1,7 +1,7 @@
 /**
- * Versions of configurations: immutable, numbered 1, 2, … and known by their hash, so that the same content again is the
- * version that it is already. Each is made in one transaction with its audit entry, its event in the history, and the
- * notice to whoever listens.
+ * Versions of configurations: immutable, numbered 1, 2, … and known by their hash, so that the same content again is
+ * the version that it is already. Each is made in one transaction with its audit entry, its event in the history, and
+ * the notice to whoever listens.
  */
 import type { Clock } from "../core/clock.ts";
 import { HotSwapError } from "../core/errors.ts";
@@ -281,8 +281,8 @@ export class Versions {
   }
 
   /**
-   * `version` is in force from now on: for the end of a deployment, within its transaction. `instead` is the version that
-   * was tried and taken back. Who goes on, goes on from what is in force, unless a version was written meanwhile.
+   * `version` is in force from now on: for the end of a deployment, within its transaction. `instead` is the version
+   * that was tried and taken back. Who goes on, goes on from what is in force, unless a version was written meanwhile.
    */
   async setCurrent(tx: ConfigurationTx, config: ConfigRow, version: number, by: CurrentBy): Promise<void> {
     const { author, deployment, note, instead } = by;

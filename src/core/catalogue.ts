@@ -666,7 +666,7 @@ const entries = {
   config_invalid: {
     kind: "unprocessable",
     title: "The document cannot be read",
-    help: "Each entry of `errors` has a JSON Pointer with line and column of the text; `data.places` has them as numbers.",
+    help: "Each entry of `errors` has a JSON Pointer with line and column of the text; `data` has the places as numbers.",
   },
   config_too_large: {
     kind: "too_large",

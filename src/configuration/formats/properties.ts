@@ -1,8 +1,8 @@
 /**
  * Java's .properties, by the rules of java.util.Properties.load (Java SE API): natural and logical lines, continuation,
- * comments with # and !, separators `=`, `:` and white space, the escapes \t \n \r \f and \uXXXX, and a backslash before
- * anything else which only goes. One thing is stricter: a key that comes twice is refused, where Java takes the last.
- * The value is one flat object of strings; dots in keys mean nothing here, as in Java.
+ * comments with # and !, separators `=`, `:` and white space, the escapes \t \n \r \f and \uXXXX, and a backslash
+ * before anything else which only goes. One thing is stricter: a key that comes twice is refused, where Java takes
+ * the last. The value is one flat object of strings; dots in keys mean nothing here, as in Java.
  */
 import { below, nodesMax, type Parsed, Places, refuseName, refuseText, Unreadable } from "./format.ts";
 

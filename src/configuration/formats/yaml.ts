@@ -1,6 +1,6 @@
 /**
- * YAML 1.2, one document of its core schema. Only what JSON can say is let in: scalars become strings, numbers, booleans
- * or null, keys are scalars, and aliases are copied out as long as the document stays within its bounds.
+ * YAML 1.2, one document of its core schema. Only what JSON can say is let in: scalars become strings, numbers,
+ * booleans or null, keys are scalars, and aliases are copied out as long as the document stays within its bounds.
  */
 import {
   type Document,
