@@ -34,7 +34,7 @@ export interface ConfigurationCache {
 
 export interface ConfigurationOptions extends NewInstance {
   /** Applies the document. What it throws is the reason for which the version is refused: the one before stays. */
-  onChange(document: ConfigDocument): void | Promise<void>;
+  onChange?(document: ConfigDocument): void | Promise<void>;
   /** There is no version for this instance any more. */
   onRemove?(config: string): void | Promise<void>;
   /** Whether the instance would take the document, without applying it. What it throws is the reason why not. */
@@ -75,6 +75,7 @@ export class ConfigurationWatcher {
   readonly #removed = new Set<string>();
   readonly #trials = new Map<string, { ok: boolean; reason?: string }>();
   readonly #tried = new Set<string>();
+  readonly #listeners = new Set<(config: string) => void>();
   #counts: Required<InstanceCounts> = { requests: 0, errors: 0, slow: 0, custom: {} };
   #working: Promise<void> = Promise.resolve();
   #loops: Promise<unknown> = Promise.resolve();
@@ -134,6 +135,12 @@ export class ConfigurationWatcher {
 
   get refusals(): readonly Refusal[] {
     return this.#state.refusals;
+  }
+
+  /** Is told of each configuration that has changed or gone; returns the function that ends it. */
+  subscribe(listener: (config: string) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
   }
 
   /** Counts what a deployment is judged by; sent with the next heartbeat. */
@@ -213,9 +220,10 @@ export class ConfigurationWatcher {
   async #change(document: ConfigDocument): Promise<void> {
     const { config } = document;
     try {
-      await this.#options.onChange(document);
+      await this.#options.onChange?.(document);
       this.#appliedAt.set(config, nowMs());
       this.#removed.delete(config);
+      this.#announce(config);
     } catch (error) {
       this.#state.refuse(document, reasonOf(error));
       await this.#save();
@@ -226,7 +234,18 @@ export class ConfigurationWatcher {
     this.#state.remove(config);
     this.#removed.add(config);
     await this.#save();
+    this.#announce(config);
     await this.#options.onRemove?.(config);
+  }
+
+  #announce(config: string): void {
+    for (const listener of this.#listeners) {
+      try {
+        listener(config);
+      } catch (error) {
+        this.#report(error);
+      }
+    }
   }
 
   async #prove(): Promise<void> {

@@ -45,4 +45,7 @@ export function backoffMs({ baseMs, maxMs }: Backoff, attempt: number, retryAfte
   return Math.max(retryAfterMs, spread) + Math.random() * spread;
 }
 
+/** Milliseconds since 1970. */
+export const wallMs = (): number => Date.now();
+
 export const nowMs = (): number => performance.now();

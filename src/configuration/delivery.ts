@@ -18,6 +18,8 @@ import { instanceRoutes } from "./instances.routes.ts";
 import { deleteSilent } from "./instances.sql.ts";
 import { Instances } from "./instances.ts";
 import { DeliveryMetrics } from "./metrics.ts";
+import { ofrepRoutes } from "./ofrep.routes.ts";
+import { Ofrep } from "./ofrep.ts";
 import { Payloads } from "./payloads.ts";
 import { pinRoutes } from "./pins.routes.ts";
 import { Pins } from "./pins.ts";
@@ -99,6 +101,7 @@ export class Delivery implements Service {
       ...instanceRoutes(instances, streams),
       ...pinRoutes(new Pins({ ...shared, needsApproval: documents.needsApproval })),
       ...trialRoutes(new Trials(shared)),
+      ...ofrepRoutes(new Ofrep({ documents, hub, payloads, clock })),
     ];
     this.hub = hub;
     this.instances = instances;

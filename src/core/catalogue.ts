@@ -748,6 +748,21 @@ const entries = {
     title: "No instance is there to be asked",
     help: "A trial asks live instances of the configuration's service and environment. See `hotswap instance list`.",
   },
+  config_holds_no_flags: {
+    kind: "invalid",
+    title: "The configuration is no document of feature flags",
+    help: "Flags are a configuration in flagd's format, with `flags` at its top. Name another one with the header X-HotSwap-Config.",
+  },
+  flag_not_found: {
+    kind: "not_found",
+    title: "There is no such feature flag",
+    help: "The configuration has no flag of this key. Name another configuration with the header X-HotSwap-Config.",
+  },
+  flag_evaluation_failed: {
+    kind: "invalid",
+    title: "The feature flag cannot be evaluated",
+    help: "The detail says what is wrong with its targeting rule. Callers take their own default.",
+  },
   instance_not_found: {
     kind: "not_found",
     title: "There is no such instance",

@@ -87,7 +87,7 @@ test("an instance is kept at what it should run, and refuses what it cannot", as
   const watcher = await hotswap.configuration({
     ...options,
     onChange(document) {
-      options.onChange(document);
+      options.onChange!(document);
       if (document.version === 3) throw new Error("v must be below 3");
     },
   });
@@ -186,7 +186,7 @@ test("a kept file that was changed, or is of another key, is not used", async ()
 test("a version that kills the process twice is refused, and the one before runs", async () => {
   await config("poison", { v: 1 }, { v: 2, poison: true });
   await hotswap.instances.pin("poison", { labels: { zone: "v" }, version: 1 });
-  const file = fileURLToPath(new URL("configuration.victim.ts", import.meta.url));
+  const file = fileURLToPath(new URL("./configuration.victim.ts", import.meta.url));
   const run = () => {
     const child = spawn(process.execPath, [file, server.url, ann.token!, join(folder, "v")], {
       stdio: ["pipe", "pipe", "inherit"],

@@ -38,6 +38,8 @@ const unauditedChanges: Record<string, string> = {
   "messaging.messages.nackBatch": "in the subscription's journal",
   "messaging.messages.extend": "a deadline that moves, seconds later gone",
   "gateway.instances.heartbeat": "a deadline that moves, and nothing else",
+  "ofrep.flags.evaluate": "evaluates, and keeps nothing",
+  "ofrep.flags.evaluateAll": "evaluates, and keeps nothing",
   "configuration.instances.register":
     "an instance says that it is there; the list of instances is the record",
   "configuration.instances.heartbeat": "what an instance runs is kept with it",

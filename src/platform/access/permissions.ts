@@ -39,6 +39,7 @@ export const permissions = {
   "configs.write": ["operator", "developer", "tenant-owner"],
   "configs.delete": [], // of the admin alone
   "configs.pin": ["operator"],
+  "flags.evaluate": ["operator", "developer", "consumer", "tenant-owner", "viewer"],
   "instances.read": ["operator", "developer", "approver", "tenant-owner", "viewer"],
   // Who may speak for an instance gets its documents, secrets included.
   "instances.write": ["operator", "consumer", "tenant-owner"],

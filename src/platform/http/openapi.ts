@@ -191,5 +191,8 @@ const problemSchema: Node = {
     data: { type: "object" },
     error_code: { type: "integer", description: "On routes of the Confluent registry: its own code." },
     message: { type: "string", description: "On routes of the Confluent registry: as `detail`." },
+    key: { type: "string", description: "On routes of OFREP: the flag." },
+    errorCode: { type: "string", description: "On routes of OFREP: its own code." },
+    errorDetails: { type: "string", description: "On routes of OFREP: as `detail`." },
   },
 };
