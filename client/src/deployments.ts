@@ -71,6 +71,34 @@ export interface DeploymentSummary {
   endedAt: string | null;
 }
 
+/** Of one metric, since the exposure began. */
+export interface MetricEvidence {
+  name: string;
+  canary: { requests: number; events: number; rate: number | null };
+  control: { requests: number; events: number; rate: number | null };
+  eValue: number;
+  threshold: number;
+  /** At most so much worse, as a share of requests; null without requests. */
+  bound: number | null;
+  allowed: number;
+}
+
+export interface CohortCounts {
+  requests: number;
+  errors: number;
+  [member: string]: unknown;
+}
+
+/** What was measured of both versions in one interval, and what the judge said then. */
+export interface DeploymentHealth {
+  number: number;
+  at: string;
+  canary: CohortCounts;
+  control: CohortCounts;
+  latencyBoundsMs?: number[];
+  verdict: { outcome: string; reasons: string[] } | null;
+}
+
 export interface DeploymentVerdict {
   at: string;
   step: number;
@@ -78,7 +106,7 @@ export interface DeploymentVerdict {
   reasons: string[];
   winner?: string;
   comparison?: string;
-  evidence?: Record<string, unknown>[];
+  evidence?: MetricEvidence[];
 }
 
 export interface DeploymentProgress {
@@ -217,6 +245,32 @@ export class Deployments {
   /** The answer's `approvalId` is what another person must approve. */
   breakGlass(id: string, reason: string, options: CallOptions = {}): Promise<Deployment> {
     return this.#post(path`/api/v1/deployments/${id}/break-glass`, { reason }, options);
+  }
+
+  /** What has happened to it so far, oldest first. */
+  async pastEvents(id: string, options: CallOptions = {}): Promise<DeploymentEvent[]> {
+    const target = path`/api/v1/deployments/${id}/events`;
+    type Answer = { items: DeploymentEvent[] };
+    const headers = { accept: "application/json" };
+    const query = { limit: 1_000 };
+    return (await this.#transport.json<Answer>({ method: "GET", path: target, headers, query, ...options }))
+      .items;
+  }
+
+  /** Every sample with the verdict after it, oldest first. */
+  async health(id: string, options: CallOptions = {}): Promise<DeploymentHealth[]> {
+    const all = this.#transport.items<DeploymentHealth>((cursor) => {
+      const target = path`/api/v1/deployments/${id}/health`;
+      return this.#transport.json({
+        method: "GET",
+        path: target,
+        query: { cursor, limit: 1_000 },
+        ...options,
+      });
+    });
+    const samples: DeploymentHealth[] = [];
+    for await (const sample of all) samples.push(sample);
+    return samples;
   }
 
   /** Everything that happens to it, from the beginning to its end; a lost connection is made again. */

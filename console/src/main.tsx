@@ -8,6 +8,7 @@ import "./styles/charts.css";
 import "./styles/tables.css";
 import "./styles/messages.css";
 import "./styles/pages.css";
+import "./styles/deployments.css";
 import { render } from "preact";
 import { Shell } from "./shell.tsx";
 

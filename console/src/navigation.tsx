@@ -4,8 +4,13 @@ import type { JSX } from "preact";
 import { ApprovalPage } from "./approvals/approval.page.tsx";
 import { ApprovalsPage } from "./approvals/approvals.page.tsx";
 import { waiting } from "./approvals/live.ts";
+import { ConfigPage } from "./configuration/config.page.tsx";
+import { ConfigsPage } from "./configuration/configs.page.tsx";
+import { InstancesPage } from "./configuration/instances.page.tsx";
 import { DeadLetterQueuePage } from "./dead-letters/dead-letter-queue.page.tsx";
 import { DeadLettersPage } from "./dead-letters/dead-letters.page.tsx";
+import { DeploymentPage } from "./deployments/deployment.page.tsx";
+import { DeploymentsPage } from "./deployments/deployments.page.tsx";
 import { NewRoutePage } from "./gateway/new-route.page.tsx";
 import { RequestPage } from "./gateway/request.page.tsx";
 import { RequestsPage } from "./gateway/requests.page.tsx";
@@ -102,8 +107,27 @@ export const systems: readonly System[] = [
     ],
   },
   {
+    label: "Configuration",
+    sections: [
+      {
+        path: "configs",
+        label: "Configurations",
+        icon: "configs",
+        page: ([name, tab]) =>
+          name === undefined ? <ConfigsPage /> : <ConfigPage key={name} name={name} tab={tab} />,
+      },
+      { path: "instances", label: "Instances", icon: "instances", page: () => <InstancesPage /> },
+    ],
+  },
+  {
     label: "All systems",
     sections: [
+      {
+        path: "deployments",
+        label: "Deployments",
+        icon: "deployments",
+        page: ([id]) => (id === undefined ? <DeploymentsPage /> : <DeploymentPage key={id} id={id} />),
+      },
       {
         path: "approvals",
         label: "Approvals",
