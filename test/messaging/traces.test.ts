@@ -18,6 +18,7 @@ let otlp: OtlpReceiver;
 let server: TestServer;
 let ann: Caller;
 before(async () => {
+  process.env.OTEL_BSP_SCHEDULE_DELAY = "50"; // else spans wait five seconds for more of them
   otlp = await startOtlpReceiver();
   server = await TestServer.start({
     "telemetry-otlp-endpoint": otlp.url,
