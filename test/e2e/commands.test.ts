@@ -85,7 +85,11 @@ suite("commands", { concurrency: 2 }, () => {
     await json(["topic", "create", "news", "--type", "pubsub", "--json"]);
     const made = await json(["subscription", "create", "news", "mail", "--ack-deadline", "2m", "--json"]);
     assert.equal(made.ackDeadlineSeconds, 120);
-    assert.match((await run(["subscription", "list", "news"])).stdout, /news +mail +120 s/);
+    const changed =
+      "subscription update news mail --ack-deadline 90s --max-attempts 3 --dead-letter-expired true --json";
+    const { ackDeadlineSeconds, maxAttempts, deadLetterExpired } = await json(changed.split(" "));
+    assert.deepEqual([ackDeadlineSeconds, maxAttempts, deadLetterExpired], [90, 3, true]);
+    assert.match((await run(["subscription", "list", "news"])).stdout, /news +mail +90 s/);
     assert.match(
       (await run(["subscription", "explain", "news", "mail"])).stdout,
       /^0 not done.*\nnothing-waits: /,

@@ -429,14 +429,57 @@ export class LiveSubscription {
     cursor.leaseReady(lease, limit - taken.length);
     for (const entry of lease.entries) taken.push({ lane, entry, body: undefined, isFresh: false });
     const now = this.#options.clock.now();
+    const doomed: Entry[] = [];
     while (taken.length < limit && lane.aheadAt < lane.ahead.length && cursor.outstanding < outstandingMax) {
       const { body } = lane.ahead[lane.aheadAt]!;
       lane.aheadAt += 1;
-      if (this.#isUnwanted(body, now)) pass(lane);
-      else if (cursor.leaseNext(lease, keyOf(body)))
+      if (this.#passes(lane, body, now, doomed)) continue;
+      if (cursor.leaseNext(lease, keyOf(body)))
         taken.push({ lane, entry: lease.entries.at(-1)!, body, isFresh: true });
     }
     cursor.begin(lease);
+    this.#giveUp(lane, doomed);
+  }
+
+  /** Whether the message at the cursor's frontier was passed over or given up, as nobody wants it. */
+  #passes(lane: Lane, body: Buffer, now: number, doomed: Entry[]): boolean {
+    const why = this.#whyUnwanted(body, now);
+    if (why === undefined) return false;
+    if (why === "filtered" || !this.#buriesExpired) pass(lane);
+    else {
+      const entry = lane.cursor.outdateNext(keyOf(body), now);
+      if (entry) doomed.push(entry);
+    }
+    return true;
+  }
+
+  /** Journals that these are on their way to the dead-letter queue, and sends them. */
+  #giveUp(lane: Lane, doomed: Entry[]): void {
+    // Not awaited: what a crash takes of it has expired in the next life as well.
+    if (doomed.length > 0) this.#settle([{ lane, retries: doomed }]).catch(this.#options.onError);
+  }
+
+  get #buriesExpired(): boolean {
+    return this.#policy.deadLetterExpired && this.#options.openDeadLetters !== undefined;
+  }
+
+  /** Gives up what has expired at the head of each partition, where nobody receives that would find it. */
+  async expire(): Promise<void> {
+    if (!this.#buriesExpired) return;
+    await this.#begin();
+    do {
+      const now = this.#options.clock.now();
+      for (const lane of this.#lanes.all) this.#expireHead(lane, now);
+    } while (!this.#closed && (await this.#fill()));
+  }
+
+  #expireHead(lane: Lane, now: number): void {
+    const { outstandingMax } = this.#options;
+    const doomed: Entry[] = [];
+    for (; lane.aheadAt < lane.ahead.length && lane.cursor.outstanding < outstandingMax; lane.aheadAt++) {
+      if (!this.#passes(lane, lane.ahead[lane.aheadAt]!.body, now, doomed)) break;
+    }
+    this.#giveUp(lane, doomed);
   }
 
   async #deliver(taken: Taken[], fence: number, deadline: number, consumer: Consumer): Promise<Received> {
@@ -451,7 +494,13 @@ export class LiveSubscription {
       // Without a body, retention has removed it. And reading may have taken so long that the lease is over:
       // what another consumer holds by now, or has settled, is not handed out a second time.
       if (!body || entry.lease?.fence !== fence) continue;
-      if (!one.isFresh && this.#isUnwanted(body, now)) {
+      const why = one.isFresh ? undefined : this.#whyUnwanted(body, now);
+      if (why === "expired" && this.#buriesExpired) {
+        lane.cursor.outdate(entry, now);
+        this.#giveUp(lane, [entry]);
+        continue;
+      }
+      if (why !== undefined) {
         unwanted.push(one);
         continue;
       }
@@ -466,20 +515,17 @@ export class LiveSubscription {
     return { deliveries, expiresAt: clock.now() + deadline - clock.monotonic() };
   }
 
-  /**
-   * A message that has expired, or that the filter does not want. A dead letter waits for as long as it takes, also
-   * when it is replayed.
-   */
-  #isUnwanted(body: Buffer, now: number): boolean {
-    if (isDeadLetter(body)) return false;
-    const expiresAt = expiresAtOf(body);
-    if (expiresAt !== undefined && expiresAt <= now) {
-      this.counters.outdated += 1;
-      return true;
+  /** A dead letter waits for as long as it takes, also when it is replayed. What the filter refuses never expires. */
+  #whyUnwanted(body: Buffer, now: number): "expired" | "filtered" | undefined {
+    if (isDeadLetter(body)) return undefined;
+    if (this.#filter?.mismatch(body) !== undefined) {
+      this.counters.filtered += 1;
+      return "filtered";
     }
-    if (this.#filter?.mismatch(body) === undefined) return false;
-    this.counters.filtered += 1;
-    return true;
+    const expiresAt = expiresAtOf(body);
+    if (expiresAt === undefined || expiresAt > now) return undefined;
+    this.counters.outdated += 1;
+    return "expired";
   }
 
   /** Settles in the receiver's place. Until that is durable their keys wait; when it fails they are as before. */
