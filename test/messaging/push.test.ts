@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { Webhook } from "standardwebhooks";
+import { eventually } from "../gateway/backends.ts";
 import { type Caller, TestServer } from "../server.ts";
 import { assertRefused } from "./calls.ts";
 import { type Rule, startReceiver } from "./receiver.ts";
@@ -41,17 +42,6 @@ const publish = (topic: string, ...messages: object[]) =>
   ann.ok(ann.post("/messages/publish", { topic, messages }), 201);
 
 /** Asks again until it is so. */
-async function eventually<Value>(
-  read: () => Promise<Value>,
-  isSo: (value: Value) => boolean,
-): Promise<Value> {
-  for (const started = performance.now(); ; ) {
-    const value = await read();
-    if (isSo(value)) return value;
-    assert.ok(performance.now() - started < 20_000, `still ${JSON.stringify(value)}`);
-  }
-}
-
 const isDone = (topic: string) =>
   eventually(
     async () => (await ann.ok(ann.get(`/topics/${topic}/stats`))).subscriptions[0].depth,
