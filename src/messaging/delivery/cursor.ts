@@ -222,6 +222,7 @@ export class Cursor {
     if (!entry) return offset < this.#next ? "done" : "never";
     if (entry.lease?.fence !== fence) return "stale";
     const lease = newLease(fence, deadline, entry.lease.holder);
+    lease.trace = entry.lease.trace;
     this.#release(entry);
     this.#hold(entry, lease);
     entry.attempt -= 1; // the same delivery goes on

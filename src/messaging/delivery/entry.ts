@@ -1,4 +1,5 @@
 /** What a cursor holds of a message that is not done, and of the lease that it is under. */
+import type { TraceContext } from "../../platform/telemetry/index.ts";
 
 /** Who holds leases: counted here, as an entry knows its lease only. */
 export interface Holder {
@@ -19,6 +20,8 @@ export interface Lease {
   entries: Entry[];
   /** Messages still held by it. */
   held: number;
+  /** The span in which its messages were received, if there was one. */
+  trace?: TraceContext | undefined;
 }
 
 export function newLease(

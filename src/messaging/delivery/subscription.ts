@@ -11,6 +11,7 @@ import type { Durability } from "../../stores/log/port.ts";
 import type { Receipt } from "../ids.ts";
 import { expiresAtOf, isDeadLetter, keyOf, publishedAtOf } from "../message.ts";
 import type { SubscriptionMeter } from "../metrics.ts";
+import { type Tracer, traceSettle } from "../traces.ts";
 import { Alarm } from "./alarm.ts";
 import { type Consumer, type ConsumerName, Consumers, nobody } from "./consumers.ts";
 import type { Cursor, Settlement } from "./cursor.ts";
@@ -43,6 +44,8 @@ export interface SubscriptionOptions extends Omit<LanesOptions, "onAppend"> {
   /** Messages of a partition that may be outstanding; beyond it the partition waits for settlements. */
   outstandingMax: number;
   meter: SubscriptionMeter;
+  /** Without it nothing is traced. */
+  tracer?: Tracer | undefined;
   clock: Clock;
   /** Told of what cannot be answered to anybody, such as a journal that cannot be written when a lease expires. */
   onError(error: unknown): void;
@@ -180,7 +183,11 @@ export class LiveSubscription {
   }
 
   /** Settles as done. Each receipt has its own outcome; the promise rejects only when none could be recorded. */
-  async ack(receipts: readonly Receipt[]): Promise<Settlement[]> {
+  ack(receipts: readonly Receipt[]): Promise<Settlement[]> {
+    return this.#traced("ack", receipts, () => this.#ack(receipts));
+  }
+
+  async #ack(receipts: readonly Receipt[]): Promise<Settlement[]> {
     const done = new Map<Lane, number[]>();
     const outcomes = receipts.map((receipt): Settlement => {
       const lane = this.#lanes.of(receipt.partition);
@@ -200,7 +207,21 @@ export class LiveSubscription {
   }
 
   /** Gives messages back, each to its fate. */
-  async nack(items: readonly Nack[]): Promise<Settlement[]> {
+  nack(items: readonly Nack[]): Promise<Settlement[]> {
+    const receipts = items.map(({ receipt }) => receipt);
+    return this.#traced("nack", receipts, () => this.#nack(items));
+  }
+
+  #traced<Result>(name: "ack" | "nack", receipts: readonly Receipt[], settle: () => Result): Result {
+    const { tracer, topic, name: subscription } = this.#options;
+    if (!tracer?.enabled) return settle();
+    const receives = receipts.map(
+      ({ partition, offset }) => this.#lanes.of(partition)?.cursor.entry(offset)?.lease?.trace,
+    );
+    return traceSettle(tracer, { topic: topic.name, subscription, name, receives }, settle);
+  }
+
+  async #nack(items: readonly Nack[]): Promise<Settlement[]> {
     const returned = new Map<Lane, Entry[]>();
     let failed = 0;
     const outcomes = items.map((item): Settlement => {

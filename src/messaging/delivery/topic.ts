@@ -420,6 +420,7 @@ export class LiveTopic {
       openDeadLetters: this.spec.deadLettersOf === undefined ? () => openDeadLetters(this.spec) : undefined,
       outstandingMax,
       meter: metrics.subscription(this.spec, spec.name),
+      tracer: this.#parts.tracer,
       clock,
       journal: new Journal(
         await log.partition(journalName(spec.number)),
