@@ -114,7 +114,7 @@ describe("a message that keeps failing", () => {
       { payload: "unseen", ...brief },
       { payload: "long", key: "k" },
     ];
-    await ann.ok(ann.post("/messages/publish", { topic, messages }));
+    const { messages: sent } = await ann.ok(ann.post("/messages/publish", { topic, messages }));
     const tried = await one(topic);
     assert.equal(tried.payload, "tried");
     await nack(tried, { delayMs: 1100 });
@@ -130,6 +130,10 @@ describe("a message that keeps failing", () => {
     await ann.ok(
       ann.post("/messages/nack", { items: dead.map(({ receipt }) => ({ receipt, release: true })) }),
     );
+    const why = await ann.ok(
+      ann.get(`/messages/${sent[1].messageId}/explain?subscription=${s.subscription}`),
+    );
+    assert.equal(why.state, "dead-lettered");
     await ann.ok(ann.post(`/topics/${topic}/dlq/replay`, { cause: "expired" }), 201);
     assert.deepEqual(payloads(await take(ann, topic, 2, s)).sort(), ["tried", "unseen"]);
   });
