@@ -54,7 +54,8 @@ function testArguments() {
   }
   const deadline = new URL("deadline.js", import.meta.url).href;
   const runner = ["--import", deadline, "--test"];
-  runner.push(`--test-concurrency=${Math.max(2, availableParallelism())}`);
+  // One more than there are cores: every file waits for some time for a disk, a lease or a start.
+  runner.push(`--test-concurrency=${availableParallelism() + 1}`);
   runner.push(`--test-timeout=${TEST_TIMEOUT_MS}`, `--test-reporter=${join(root, "scripts", "reporter.js")}`);
   return [...runner, ...flags, ...chosen];
 }

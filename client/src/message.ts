@@ -67,7 +67,7 @@ export interface Origin {
   partition: number;
   offset: number;
   subscription: string;
-  cause: "attempts" | "rejected";
+  cause: "attempts" | "rejected" | "expired";
   reason: string;
   attempts: number;
   publishedAt: string;

@@ -37,6 +37,8 @@ export interface SubscriptionSettings {
   backoff: Backoff;
   /** Whether messages behind a dead letter of their key wait until it was replayed or discarded. */
   blockKeyOnDeadLetter: boolean;
+  /** Whether what expires becomes a dead letter, instead of being passed over. */
+  deadLetterExpired: boolean;
   /** Which messages it wants; all without one. Null takes it away. */
   filter?: Filter | null;
 }

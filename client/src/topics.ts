@@ -21,6 +21,17 @@ export interface Topic {
   dedupWindowSeconds: number;
   /** After this time a message is not delivered any more, unless it says its own; null: never. */
   messageTtlSeconds: number | null;
+  /** How long messages are kept; 0: until they are done, null: while there is room. */
+  retentionSeconds: number | null;
+  /** Of all partitions together; null: no limit. */
+  retentionBytes: number | null;
+  /** Whether the limits spare what a subscription has not finished. */
+  retain: Retain;
+  /** What every message must fit. */
+  schema: Required<SchemaBinding> | null;
+  strategy: Strategy;
+  /** Of a load-balanced queue. */
+  balancing: Balancing;
   description: string;
   /** The topic whose dead letters it holds; such queues make themselves. */
   deadLettersOf?: string;
@@ -42,18 +53,35 @@ export interface NewTopic {
   dedupWindowSeconds?: number;
   /** Default null. */
   messageTtlSeconds?: number | null;
+  /** Default 0 for a queue, null for pubsub. */
+  retentionSeconds?: number | null;
+  /** Default null. */
+  retentionBytes?: number | null;
+  /** Default unacknowledged. */
+  retain?: Retain;
+  /** Default null. */
+  schema?: SchemaBinding | null;
   /** How messages find consumers. Default load-balanced for a queue, fan-out for pubsub. */
   strategy?: Strategy;
   /** Of a load-balanced queue: consumers take turns (default), or who holds least is served first. */
-  balancing?: "round-robin" | "least-loaded";
+  balancing?: Balancing;
   description?: string;
 }
 
 export type Strategy = "direct" | "fan-out" | "load-balanced" | "priority" | "content-based";
+export type Balancing = "round-robin" | "least-loaded";
+export type Retain = "unacknowledged" | "limits";
 
-export type TopicChange = Partial<
-  Pick<Topic, "partitions" | "durability" | "dedupWindowSeconds" | "messageTtlSeconds" | "description">
->;
+export interface SchemaBinding {
+  subject: string;
+  /** Null, the default: the latest in force. */
+  version?: number | null;
+  /** strict (default) refuses what does not fit; warn only counts it. */
+  enforcement?: "strict" | "warn";
+}
+
+/** Of `strategy` not to or from priority, which is fixed at creation. */
+export type TopicChange = Partial<Omit<NewTopic, "name" | "type">>;
 
 export interface TopicStats {
   name: string;

@@ -8,7 +8,7 @@ import type {
   SubscriptionExplanation,
 } from "../../client/src/index.ts";
 import { HotSwapError } from "../core/errors.ts";
-import { integer } from "../platform/settings/kind.ts";
+import { boolean, integer } from "../platform/settings/kind.ts";
 import { addConnectionOptions, type ConnectionFlags, useServer } from "./connection.ts";
 import { read } from "./option-values.ts";
 import { printJson, printTable } from "./print.ts";
@@ -16,7 +16,7 @@ import { printJson, printTable } from "./print.ts";
 type Flags = ConnectionFlags & { json?: boolean };
 
 export function addSubscription(program: Command): void {
-  const group = program.command("subscription").description("create, list and delete subscriptions");
+  const group = program.command("subscription").description("create, list, change and delete subscriptions");
   const add = (signature: string, description: string) =>
     addConnectionOptions(group.command(signature).description(description)).option("--json", "print JSON");
 
@@ -38,6 +38,7 @@ export function addSubscription(program: Command): void {
         show([await subscriptions.create({ topic, name, from, ...given })], flags.json);
       }),
     );
+  addUpdate(add("update <topic> <name>", "change what a subscription promises"));
   add("list [topic]", "list the subscriptions of a topic, or all").action(
     (topic: string | undefined, flags: Flags) =>
       useServer(flags, async ({ subscriptions }) =>
@@ -84,6 +85,33 @@ export function addSubscription(program: Command): void {
   );
 }
 
+function addUpdate(command: Command): void {
+  command
+    .option(
+      "--ack-deadline <time>",
+      "how long a consumer has for a message before another gets it, such as 30s",
+      read(integer(1, 43_200, "seconds")),
+    )
+    .option("--max-attempts <count>", "deliveries before a dead letter; 0: no limit", read(integer(0, 1000)))
+    .option(
+      "--dead-letter-expired <yes>",
+      "whether what expires becomes a dead letter: true or false",
+      read(boolean()),
+    )
+    .action((topic: string, name: string, flags: Flags & UpdateFlags) =>
+      useServer(flags, async (client) => {
+        const { id, version } = await found(client, topic, name);
+        const { ackDeadline, maxAttempts, deadLetterExpired } = flags;
+        const change = {
+          ...(ackDeadline !== undefined && { ackDeadlineSeconds: ackDeadline }),
+          ...(maxAttempts !== undefined && { maxAttempts }),
+          ...(deadLetterExpired !== undefined && { deadLetterExpired }),
+        };
+        show([await client.subscriptions.update(id, version, change)], flags.json);
+      }),
+    );
+}
+
 function readTarget(raw: string): SeekTarget {
   if (raw === "earliest" || raw === "latest") return { to: raw };
   const [, partition, offset] = /^(\d{1,3}):(\d{1,15})$/.exec(raw) ?? [];
@@ -114,9 +142,19 @@ interface CreateFlags {
   from: NonNullable<NewSubscription["from"]>;
 }
 
-async function idOf({ subscriptions }: HotSwap, topic: string, name: string): Promise<string> {
+interface UpdateFlags {
+  ackDeadline?: number;
+  maxAttempts?: number;
+  deadLetterExpired?: boolean;
+}
+
+async function idOf(client: HotSwap, topic: string, name: string): Promise<string> {
+  return (await found(client, topic, name)).id;
+}
+
+async function found({ subscriptions }: HotSwap, topic: string, name: string): Promise<Subscription> {
   for await (const subscription of subscriptions.all({ topic })) {
-    if (subscription.name === name) return subscription.id;
+    if (subscription.name === name) return subscription;
   }
   throw new HotSwapError("subscription_not_found", `The topic ${topic} has no subscription ${name}.`);
 }

@@ -1,10 +1,11 @@
 /** `hotswap topic …`: create, look at, change and delete topics. */
 import { type Command, Option } from "commander";
-import type { NewTopic, PeekOptions, Topic, TopicChange, TopicStats } from "../../client/src/index.ts";
+import type { PeekOptions, Topic, TopicStats, TopicType } from "../../client/src/index.ts";
 import { integer } from "../platform/settings/kind.ts";
 import { addConnectionOptions, type ConnectionFlags, useServer } from "./connection.ts";
 import { read } from "./option-values.ts";
 import { byteText, durationText, grouped, printJson, printTable } from "./print.ts";
+import { addTopicSettings, type TopicFlags, topicSettings } from "./topic-settings.ts";
 
 type Flags = ConnectionFlags & { json?: boolean };
 
@@ -13,13 +14,13 @@ export function addTopic(program: Command): void {
   const add = (signature: string, description: string) =>
     addConnectionOptions(topic.command(signature).description(description)).option("--json", "print JSON");
 
-  addChangeOptions(add("create <name>", "create a topic"))
+  addTopicSettings(add("create <name>", "create a topic"))
     .addOption(
       new Option("--type <type>", "queue: one consumer gets each message; pubsub: each subscription does")
         .choices(["queue", "pubsub"])
         .default("queue"),
     )
-    .action((name: string, flags: Flags & Omit<NewTopic, "name">) =>
+    .action((name: string, flags: Flags & TopicFlags & { type: TopicType }) =>
       useServer(flags, async ({ topics }) =>
         show(await topics.create({ name, ...settingsOf(flags) }), flags.json, "created"),
       ),
@@ -50,8 +51,8 @@ export function addTopic(program: Command): void {
         else for (const message of messages) process.stdout.write(`${JSON.stringify(message)}\n`);
       }),
     );
-  addChangeOptions(add("update <name>", "change a topic; partitions may only grow")).action(
-    (name: string, flags: Flags & TopicChange) =>
+  addTopicSettings(add("update <name>", "change a topic; partitions may only grow")).action(
+    (name: string, flags: Flags & TopicFlags) =>
       useServer(flags, async ({ topics }) => {
         const { version } = await topics.get(name);
         show(await topics.update(name, version, settingsOf(flags)), flags.json, "updated");
@@ -67,19 +68,6 @@ export function addTopic(program: Command): void {
   );
 }
 
-function addChangeOptions(command: Command): Command {
-  return command
-    .option("--partitions <count>", "how many consumers can work side by side", read(integer(1, 4096)))
-    .addOption(
-      new Option("--durability <level>", "what a publish waits for (default: fsync)").choices([
-        "memory",
-        "os",
-        "fsync",
-      ]),
-    )
-    .option("--description <text>", "what the topic is for");
-}
-
 type PeekFlags = Required<Pick<PeekOptions, "partition" | "from" | "limit">>;
 
 function readPlace(raw: string): "earliest" | "latest" | number | Date {
@@ -89,8 +77,8 @@ function readPlace(raw: string): "earliest" | "latest" | number | Date {
 }
 
 /** What belongs to the topic and not to the call. */
-function settingsOf<Settings>({ url, data, json, ...settings }: Flags & Settings) {
-  return settings;
+function settingsOf({ url, data, json, type, ...settings }: Flags & TopicFlags & { type?: TopicType }) {
+  return { ...(type && { type }), ...topicSettings(settings) };
 }
 
 function show(topic: Topic, json: boolean | undefined, verb?: string): void {
@@ -100,6 +88,26 @@ function show(topic: Topic, json: boolean | undefined, verb?: string): void {
   }
   if (verb) process.stderr.write(`topic ${topic.name} ${verb}\n`);
   list([topic], false);
+  if (!verb) printTable(["SETTING", "VALUE"], settingRows(topic));
+}
+
+function settingRows(topic: Topic): [string, string][] {
+  const { strategy, balancing, dedupWindowSeconds, messageTtlSeconds, schema } = topic;
+  const { retentionSeconds, retentionBytes, retain } = topic;
+  const time = (seconds: number | null, none: string) =>
+    seconds === null ? none : durationText(seconds * 1000);
+  const size = retentionBytes === null ? "" : `, ${byteText(retentionBytes)}`;
+  const kept = retentionSeconds === 0 ? "until done" : time(retentionSeconds, "for ever");
+  return [
+    ["strategy", strategy === "load-balanced" ? `${strategy}, ${balancing}` : strategy],
+    [
+      "retention",
+      `${kept}${size}; the limits ${retain === "limits" ? "count alone" : "spare what is not done"}`,
+    ],
+    ["message TTL", time(messageTtlSeconds, "never")],
+    ["dedup window", dedupWindowSeconds === 0 ? "none" : time(dedupWindowSeconds, "")],
+    ["schema", schema ? `${schema.subject}@${schema.version ?? "latest"}, ${schema.enforcement}` : "none"],
+  ];
 }
 
 function list(topics: Topic[], json: boolean | undefined): void {

@@ -1,12 +1,13 @@
 /** Schemas of dead letters and their replays as the API shows them. */
 import { Type } from "typebox";
+import { causes } from "./message.ts";
 import { messageId, storedMessage } from "./messages.schema.ts";
 import { topicName } from "./topics.schema.ts";
 
 const strict = { additionalProperties: false } as const;
 const timestamp = Type.String({ format: "date-time" });
 const count = Type.Integer({ minimum: 0 });
-const cause = Type.Enum(["attempts", "rejected"]);
+const cause = Type.Enum([...causes]);
 const reason = Type.String({ maxLength: 1024 });
 
 /** What both a list and a replay can be narrowed by. */

@@ -15,13 +15,16 @@ import type { Delivery, Received } from "./delivery/delivered.ts";
 import type { LiveSubscription } from "./delivery/subscription.ts";
 import { parseReceipt, type Receipt } from "./ids.ts";
 import { showReceived } from "./show.ts";
+import { type Tracer, traceDelivery } from "./traces.ts";
 
 export type AckMode = "auto" | "receipts";
 
 export interface EventStreamOptions {
   response: ServerResponse;
   topic: { name: string; number: number };
+  subscription: string;
   live: LiveSubscription;
+  tracer: Tracer;
   mode: AckMode;
   /** Name of who listens, as the registry of consumers shows it. */
   consumer: string;
@@ -45,7 +48,7 @@ const heartbeatMs = 15_000;
 const wellMs = 2_000;
 
 export async function sendEvents(options: EventStreamOptions): Promise<void> {
-  const { response, topic, live, mode, limit, clock, tails } = options;
+  const { response, live, mode, limit, clock, tails } = options;
   const sent: Sent[] = [];
   const takenOver = new AbortController();
   const close = tails.open({ live, mode, sent, takenOver });
@@ -57,7 +60,7 @@ export async function sendEvents(options: EventStreamOptions): Promise<void> {
       const received = await live.receive(limit, waitMs, signal, { name: options.consumer, via: "events" });
       if (received.deliveries.length > 0) {
         sent.push(sentOf(received, clock)); // before it is written: what half arrives comes again
-        await write(response, eventsText(topic, received));
+        await write(response, tracedText(options, received));
       } else if (waitMs === heartbeatMs) await write(response, ":\n\n");
       if (mode === "auto" && !response.destroyed && !signal.aborted)
         await settle(live, sent, clock.monotonic());
@@ -86,6 +89,12 @@ async function settle(live: LiveSubscription, sent: Sent[], now: number): Promis
   const done: Receipt[] = [];
   while (sent.length > 0 && sent[0]!.doneAt <= now) done.push(...sent.shift()!.receipts);
   if (done.length > 0) await live.ack(done);
+}
+
+function tracedText({ topic, subscription, tracer }: EventStreamOptions, received: Received): string {
+  const text = () => eventsText(topic, received);
+  const outgoing = { topic: topic.name, subscription, deliveries: received.deliveries };
+  return tracer.enabled ? traceDelivery(tracer, outgoing, "consumer", text) : text();
 }
 
 /** Payloads may hold line ends between their parts; each line of them is a line of the event. */

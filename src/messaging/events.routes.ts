@@ -5,14 +5,16 @@ import { handled, type Route, route } from "../platform/http/route.ts";
 import type { Registry } from "./delivery/registry.ts";
 import { sendEvents, Tails } from "./event-stream.ts";
 import { topicName } from "./topics.schema.ts";
+import type { Tracer } from "./traces.ts";
 
 export interface EventParts {
   registry: Registry;
+  tracer: Tracer;
   clock: Clock;
   onError: (error: unknown) => void;
 }
 
-export function eventRoutes({ registry, clock, onError }: EventParts): Route[] {
+export function eventRoutes({ registry, tracer, clock, onError }: EventParts): Route[] {
   const tails = new Tails(clock, onError);
   return [
     route({
@@ -58,7 +60,8 @@ export function eventRoutes({ registry, clock, onError }: EventParts): Route[] {
         });
         const mode = ack as "auto" | "receipts";
         const consumer = principal.subject;
-        sendEvents({ response, topic, live, mode, consumer, limit, signal, clock, tails, onError })
+        const from = { topic, subscription, live, tracer };
+        sendEvents({ response, ...from, mode, consumer, limit, signal, clock, tails, onError })
           .catch((error) => {
             if (!signal.aborted && !response.destroyed) onError(error);
           })

@@ -61,7 +61,8 @@ export class Explanations {
     const found = await explainMessage(live.view, partition, offset, live.number);
     if (!found) throw new HotSwapError("message_not_found", `There is no message ${messageId}.`);
     const common = { messageId, topic: name, subscription };
-    if (found.state !== "done" && found.state !== "parked") return { ...common, ...found };
+    // What has expired may have been passed over, or given up.
+    if (!["done", "parked", "expired"].includes(found.state)) return { ...common, ...found };
     const deadLetter = await this.#deadLetterOf(tenant, name, subscription, messageId);
     if (deadLetter === undefined) return { ...common, ...found };
     if (found.state === "parked") return { ...common, ...found, deadLetter };

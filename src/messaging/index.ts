@@ -126,7 +126,7 @@ export class Messaging implements Service {
     this.#topics = new Topics(whole);
     this.#retention = new Retention(this.#registry, clock, onError);
     const messages = new Messages(this.#registry, limitsOf(settings), traces);
-    const delivering = { registry: this.#registry, metrics: meters, clock, onError };
+    const delivering = { registry: this.#registry, metrics: meters, tracer: traces, clock, onError };
     this.#pushes = new Pushes({
       ...whole,
       ...delivering,

@@ -32,7 +32,7 @@ const origin = fc.record({
   partition: fc.nat(),
   offset: fc.nat(),
   subscription: text,
-  cause: fc.constantFrom("attempts" as const, "rejected" as const),
+  cause: fc.constantFrom("attempts" as const, "rejected" as const, "expired" as const),
   reason: text,
   attempts: fc.nat(),
   publishedAt: text,

@@ -36,6 +36,9 @@ const flag = {
 /** Bounds of what a publisher gives; the layout has room for them. */
 export const fieldLimits = { priority: 9, contentType: 255, idempotencyKey: 255 } as const;
 
+/** Why a message became a dead letter. */
+export const causes = ["attempts", "rejected", "expired"] as const;
+
 /** Where a dead letter comes from. Times are ISO 8601. */
 export interface Origin {
   /** The same however often its move was begun. */
@@ -45,9 +48,9 @@ export interface Origin {
   partition: number;
   offset: number;
   subscription: string;
-  /** It was tried as often as allowed, or a consumer said at once that it is not for this world. */
-  cause: "attempts" | "rejected";
-  /** What the last consumer said. */
+  /** It was tried as often as allowed, a consumer said that it will never do, or its time to live ended. */
+  cause: (typeof causes)[number];
+  /** What the last consumer said, or `expired`. */
   reason: string;
   attempts: number;
   publishedAt: string;

@@ -2,7 +2,7 @@
 import { Type } from "typebox";
 import { problemReference } from "../platform/http/openapi.ts";
 import { durabilities } from "../stores/log/port.ts";
-import { fieldLimits } from "./message.ts";
+import { causes, fieldLimits } from "./message.ts";
 import { topicName } from "./topics.schema.ts";
 
 const strict = { additionalProperties: false } as const;
@@ -27,10 +27,13 @@ export const origin = Type.Object({
   partition: Type.Integer({ minimum: 0 }),
   offset: Type.Integer({ minimum: 0 }),
   subscription: topicName,
-  cause: Type.Enum(["attempts", "rejected"], {
-    description: "`attempts`: tried as often as allowed. `rejected`: by a nack with `deadLetter`.",
+  cause: Type.Enum([...causes], {
+    description:
+      "`attempts`: tried as often as allowed. `rejected`: by a nack with `deadLetter`. `expired`: its time ended.",
   }),
-  reason: Type.String({ description: "What the last consumer said, or that its lease expired." }),
+  reason: Type.String({
+    description: "What the last consumer said, that its lease expired, or `expired` for its time.",
+  }),
   attempts: Type.Integer({ minimum: 0 }),
   publishedAt: timestamp,
   firstFailedAt: timestamp,

@@ -87,7 +87,8 @@ export class Messages {
     const { batch, waitMs: longest } = this.limits;
     const received = await live.receive(Math.min(limit, batch), Math.min(waitMs, longest), signal, who);
     const { spec } = this.#registry.topic(tenant, topic);
-    return traceReceive(this.#tracer, topic, subscription, received.deliveries, () =>
+    const { deliveries } = received;
+    return traceReceive(this.#tracer, { topic, subscription, deliveries }, () =>
       request.asEvents
         ? eventBatch(spec, received.deliveries, received.expiresAt)
         : showReceived(spec, received),

@@ -31,6 +31,7 @@ describe("messages as JSON", () => {
             attempt: offset + 1,
             receipt: `r-${offset}`,
             fence: 1,
+            receivedIn() {},
             lastReason,
           };
         });

@@ -7,10 +7,12 @@ import type { MessagingMetrics } from "./metrics.ts";
 import type { Settlements } from "./settlements.ts";
 import type { Whereabouts } from "./stream/remotes.ts";
 import { Session, type StreamLimits, streamProtocol } from "./stream/session.ts";
+import type { Tracer } from "./traces.ts";
 
 export interface StreamParts {
   registry: Registry;
   settlements: Settlements;
+  tracer: Tracer;
   whereabouts: Whereabouts | undefined;
   metrics: MessagingMetrics;
   clock: Clock;

@@ -68,6 +68,12 @@ export const subscriptionSettings = {
       description: "Messages behind a dead letter of their key wait until it was replayed or discarded.",
     }),
   ),
+  deadLetterExpired: Type.Optional(
+    Type.Boolean({
+      description:
+        "What expires becomes a dead letter with the cause `expired`, instead of being passed over. Default false.",
+    }),
+  ),
   schemaVersion: Type.Optional(schemaVersion),
   filter: Type.Optional(filterOrNull),
 };
@@ -97,6 +103,7 @@ export const subscription = Type.Object({
   maxAttempts: Type.Integer(),
   backoff,
   blockKeyOnDeadLetter: Type.Boolean(),
+  deadLetterExpired: Type.Boolean(),
   schemaVersion,
   filter: Type.Optional(filter),
   preview: Type.Optional(

@@ -1,12 +1,14 @@
 /**
  * Traces of messages, by OpenTelemetry's conventions for messaging: a message carries the span of the publish that
- * made it, or the context that its publisher gave it, and a receive links to those of what it hands over. One span a
- * call, however many messages. Where nothing is sampled nothing is stored, and a call costs a look at each message.
+ * made it, or the context that its publisher gave it; a receive or delivery links to those of what it hands over, and a
+ * settlement to the receives. One span a call or frame, however many messages. Where nothing is sampled nothing is
+ * stored, and a call costs a look at each message.
  */
 import {
   type Attributes,
   activeSpan,
   activeTrace,
+  type SpanOptions,
   type TraceContext,
   type Traces,
 } from "../platform/telemetry/index.ts";
@@ -58,25 +60,83 @@ export function tracePublish<Outcome>(
   });
 }
 
+/** Messages on their way to a consumer. */
+export interface Outgoing {
+  topic: string;
+  subscription: string;
+  deliveries: readonly { readonly body: Buffer; receivedIn(span: TraceContext): void }[];
+}
+
 /**
  * Runs `answer` in a span that links to the publishes of what is handed over; without one when none was traced. The
  * wait for messages is the request's own span.
  */
-export function traceReceive<Result>(
-  tracer: Tracer,
-  topic: string,
-  subscription: string,
-  deliveries: readonly { body: Buffer }[],
-  answer: () => Result,
-): Result {
+export function traceReceive<Result>(tracer: Tracer, outgoing: Outgoing, answer: () => Result): Result {
   if (!tracer.enabled || !isSampled(activeTrace())) return answer();
-  const links = distinct(deliveries.map(({ body }) => (hasFields(body) ? traceOf(body) : undefined)));
+  const links = publishesOf(outgoing);
   if (links.length === 0) return answer();
+  return inReceive(tracer, outgoing, { name: "receive", kind: "consumer", links, parent: undefined }, answer);
+}
+
+/**
+ * The same for what goes out by itself, over a stream, as events or to a webhook: the span goes on in the trace of the
+ * first message that has one. `deliver` is given its context.
+ */
+export function traceDelivery<Result>(
+  tracer: Tracer,
+  outgoing: Outgoing,
+  kind: "consumer" | "client",
+  deliver: (trace: TraceContext | undefined) => Result,
+): Result {
+  const links = publishesOf(outgoing);
+  const [parent] = links;
+  if (!parent) return deliver(undefined);
+  return inReceive(tracer, outgoing, { name: "deliver", kind, links, parent }, () => deliver(activeTrace()));
+}
+
+function inReceive<Result>(
+  tracer: Tracer,
+  { topic, subscription, deliveries }: Outgoing,
+  { name, ...options }: Required<Pick<SpanOptions, "kind" | "links" | "parent">> & { name: string },
+  work: () => Result,
+): Result {
   const attributes = {
-    ...attributesOf(topic, "receive", "receive", deliveries.length),
+    ...attributesOf(topic, name, "receive", deliveries.length),
     "messaging.destination.subscription.name": subscription,
   };
-  return tracer.span(`receive ${topic}`, { kind: "consumer", attributes, links }, answer);
+  return tracer.span(`${name} ${topic}`, { ...options, attributes }, () => {
+    const span = activeTrace();
+    if (tracer.enabled && span) for (const delivery of deliveries) delivery.receivedIn(span);
+    return work();
+  });
+}
+
+const publishesOf = ({ deliveries }: Outgoing) =>
+  distinct(deliveries.map(({ body }) => (hasFields(body) ? traceOf(body) : undefined)));
+
+export interface Settling {
+  topic: string;
+  subscription: string;
+  name: "ack" | "nack";
+  /** Of each message the span in which it was received, if any. */
+  receives: readonly (TraceContext | undefined)[];
+}
+
+/** Runs a settlement in a span that links to the receives of its messages; without one when none was traced. */
+export function traceSettle<Result>(
+  tracer: Tracer,
+  { topic, subscription, name, receives }: Settling,
+  settle: () => Result,
+): Result {
+  const links = distinct(receives);
+  if (links.length === 0) return settle();
+  const caller = activeTrace();
+  const attributes = {
+    ...attributesOf(topic, name, "settle", receives.length),
+    "messaging.destination.subscription.name": subscription,
+  };
+  const parent = isSampled(caller) ? caller : links[0];
+  return tracer.span(`${name} ${topic}`, { kind: "client", attributes, links, parent }, settle);
 }
 
 /** Messages of one batch share their span. */

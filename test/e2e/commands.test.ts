@@ -37,6 +37,41 @@ suite("commands", { concurrency: 2 }, () => {
     assert.deepEqual([created.partitions, created.durability, created.type], [2, "fsync", "queue"]);
     const updated = await json(["topic", "update", "lifecycle", "--partitions", "3", "--json"]);
     assert.equal(updated.partitions, 3);
+    const flags = "--retention 1d --retention-bytes 1GiB --retain limits --message-ttl 90s --dedup-window 0";
+    const kept = await json([
+      "topic",
+      "update",
+      "lifecycle",
+      ...flags.split(" "),
+      "--balancing",
+      "least-loaded",
+      "--json",
+    ]);
+    assert.deepEqual(
+      [
+        kept.retentionSeconds,
+        kept.retentionBytes,
+        kept.retain,
+        kept.messageTtlSeconds,
+        kept.dedupWindowSeconds,
+      ],
+      [86_400, 2 ** 30, "limits", 90, 0],
+    );
+    const free = ["--message-ttl", "never", "--retention-bytes", "none"];
+    await json(["topic", "update", "lifecycle", ...free, "--json"]);
+    const { stdout } = await run(["topic", "get", "lifecycle"]);
+    assert.match(stdout, /retention +24\.0 h;.* alone\nmessage TTL +never\ndedup window +none\nschema +none/);
+    const bound = await run([
+      "topic",
+      "update",
+      "lifecycle",
+      "--schema",
+      "nothing@2",
+      "--enforcement",
+      "warn",
+    ]);
+    assert.match(bound.stderr, /^hotswap: \w+: .*nothing/);
+    assert.equal((await run(["topic", "update", "lifecycle", "--enforcement", "warn"])).code, 2);
     assert.match((await run(["topic", "list"])).stdout, /^NAME .*\n(.*\n)*lifecycle +queue +3 +fsync/m);
     assert.match((await run(["topic", "stats", "lifecycle"])).stdout, /^lifecycle: 0 messages/);
     const again = await run(["topic", "create", "lifecycle"]);
@@ -50,7 +85,11 @@ suite("commands", { concurrency: 2 }, () => {
     await json(["topic", "create", "news", "--type", "pubsub", "--json"]);
     const made = await json(["subscription", "create", "news", "mail", "--ack-deadline", "2m", "--json"]);
     assert.equal(made.ackDeadlineSeconds, 120);
-    assert.match((await run(["subscription", "list", "news"])).stdout, /news +mail +120 s/);
+    const changed =
+      "subscription update news mail --ack-deadline 90s --max-attempts 3 --dead-letter-expired true --json";
+    const { ackDeadlineSeconds, maxAttempts, deadLetterExpired } = await json(changed.split(" "));
+    assert.deepEqual([ackDeadlineSeconds, maxAttempts, deadLetterExpired], [90, 3, true]);
+    assert.match((await run(["subscription", "list", "news"])).stdout, /news +mail +90 s/);
     assert.match(
       (await run(["subscription", "explain", "news", "mail"])).stdout,
       /^0 not done.*\nnothing-waits: /,

@@ -6,6 +6,7 @@ import { TestServer } from "../server.ts";
 import { eventually, startBackend } from "./backends.ts";
 
 test("each part of a request has a span in the caller's trace", async () => {
+  process.env.OTEL_BSP_SCHEDULE_DELAY = "50"; // else spans wait five seconds for more of them
   const [otlp, backend] = await Promise.all([startOtlpReceiver(), startBackend("one")]);
   const server = await TestServer.start({ "telemetry-otlp-endpoint": otlp.url });
   try {

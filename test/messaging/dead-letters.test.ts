@@ -106,6 +106,38 @@ describe("a message that keeps failing", () => {
     }
   });
 
+  it("becomes one when its time ends, where the subscription says so, and is delivered by a replay", async () => {
+    const topic = await topicWith({ deadLetterExpired: true, blockKeyOnDeadLetter: true });
+    const brief = { ttlSeconds: 1, key: "k" };
+    const messages = [
+      { payload: "tried", ...brief },
+      { payload: "unseen", ...brief },
+      { payload: "long", key: "k" },
+    ];
+    const { messages: sent } = await ann.ok(ann.post("/messages/publish", { topic, messages }));
+    const tried = await one(topic);
+    assert.equal(tried.payload, "tried");
+    await nack(tried, { delayMs: 1100 });
+    assert.equal((await one(topic)).payload, "long", "its key goes on without them");
+    const dead = (await deadLetters(topic, 2)) as (Received & { origin: Record<string, unknown> })[];
+    assert.deepEqual(
+      dead.map(({ payload, origin }) => [payload, origin.cause, origin.reason, origin.attempts]),
+      [
+        ["tried", "expired", "expired", 1],
+        ["unseen", "expired", "expired", 0],
+      ],
+    );
+    await ann.ok(
+      ann.post("/messages/nack", { items: dead.map(({ receipt }) => ({ receipt, release: true })) }),
+    );
+    const why = await ann.ok(
+      ann.get(`/messages/${sent[1].messageId}/explain?subscription=${s.subscription}`),
+    );
+    assert.equal(why.state, "dead-lettered");
+    await ann.ok(ann.post(`/topics/${topic}/dlq/replay`, { cause: "expired" }), 201);
+    assert.deepEqual(payloads(await take(ann, topic, 2, s)).sort(), ["tried", "unseen"]);
+  });
+
   it("whose lease expires fails as well, with the back-off of its attempt", async () => {
     const topic = await topicWith({ ackDeadlineSeconds: 1, backoff: { baseMs: 300, maxMs: 500 } });
     await publish(ann, topic, ["slow"]);
@@ -128,8 +160,9 @@ describe("the settings of a subscription", () => {
         subscription.maxAttempts,
         subscription.backoff,
         subscription.blockKeyOnDeadLetter,
+        subscription.deadLetterExpired,
       ],
-      ["at-least-once", 6, { delaysMs: [2000, 4000, 8000, 16_000, 32_000] }, false],
+      ["at-least-once", 6, { delaysMs: [2000, 4000, 8000, 16_000, 32_000] }, false, false],
     );
     const path = `/subscriptions/${subscription.id}`;
     await publish(ann, topic, ["x"]);

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { Webhook } from "standardwebhooks";
+import { eventually } from "../gateway/backends.ts";
 import { type Caller, TestServer } from "../server.ts";
 import { assertRefused } from "./calls.ts";
 import { type Rule, startReceiver } from "./receiver.ts";
@@ -41,17 +42,6 @@ const publish = (topic: string, ...messages: object[]) =>
   ann.ok(ann.post("/messages/publish", { topic, messages }), 201);
 
 /** Asks again until it is so. */
-async function eventually<Value>(
-  read: () => Promise<Value>,
-  isSo: (value: Value) => boolean,
-): Promise<Value> {
-  for (const started = performance.now(); ; ) {
-    const value = await read();
-    if (isSo(value)) return value;
-    assert.ok(performance.now() - started < 20_000, `still ${JSON.stringify(value)}`);
-  }
-}
-
 const isDone = (topic: string) =>
   eventually(
     async () => (await ann.ok(ann.get(`/topics/${topic}/stats`))).subscriptions[0].depth,
@@ -60,12 +50,13 @@ const isDone = (topic: string) =>
 
 describe("a webhook", { timeout: 60_000 }, () => {
   test("gets each message, signed by Standard Webhooks, in the order of its key", async () => {
-    const { url, until } = await receiver();
+    const { url, until, connections } = await receiver();
     const { push, path } = await pushed("signed", { url, concurrency: 8 });
     assert.match(push.secret, /^whsec_/);
     const messages = Array.from({ length: 40 }, (_, number) => ({ payload: number, key: `k${number % 3}` }));
     const { messages: receipts } = await publish("signed", ...messages);
     const calls = await until(40);
+    assert.ok(connections() <= 8, "connections are kept for the next request");
     const verifier = new Webhook(push.secret);
     const seen = new Map<string, number[]>();
     for (const { headers, text, json } of calls) {
@@ -130,6 +121,25 @@ describe("a webhook", { timeout: 60_000 }, () => {
     assert.ok(second!.at - first!.at > 900, "the back-off of the subscription");
     new Webhook(push.secret).verify(second!.text, second!.headers as Record<string, string>);
     await isDone("retried");
+  });
+
+  test("that closes a kept connection gets the request over another one, at once", async () => {
+    const { url, until } = await receiver(({ before }) => (before > 0 ? "hang up" : { status: 204 }));
+    await pushed("hung-up", { url, concurrency: 1 });
+    await publish("hung-up", { payload: 1 }, { payload: 2 });
+    const calls = await until(3);
+    assert.deepEqual(
+      calls.map(({ json, before }) => [json.data.payload, before]),
+      [
+        [1, 0],
+        [2, 1],
+        [2, 0],
+      ],
+    );
+    assert.equal(calls[1]!.headers["webhook-id"], calls[2]!.headers["webhook-id"]);
+    await isDone("hung-up");
+    const { subscriptions } = await ann.ok(ann.get("/topics/hung-up/stats"));
+    assert.equal(subscriptions[0].redeliveredTotal, 0);
   });
 
   test("that keeps failing pauses, says why, and goes on by itself or when told to", async () => {

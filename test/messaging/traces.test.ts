@@ -1,6 +1,7 @@
 /** A message in the trace of its publisher: what it carries, and the spans of its way through HotSwap. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { connect } from "../../client/src/node.ts";
 import {
   type OtlpReceiver,
   plain,
@@ -10,7 +11,9 @@ import {
 import { eventually } from "../gateway/backends.ts";
 import { type Caller, TestServer } from "../server.ts";
 import { assertRefused } from "./calls.ts";
+import { startReceiver } from "./receiver.ts";
 
+const client = 3;
 const producer = 4;
 const consumer = 5;
 let otlp: OtlpReceiver;
@@ -18,10 +21,12 @@ let otlp: OtlpReceiver;
 let server: TestServer;
 let ann: Caller;
 before(async () => {
+  process.env.OTEL_BSP_SCHEDULE_DELAY = "50"; // else spans wait five seconds for more of them
   otlp = await startOtlpReceiver();
   server = await TestServer.start({
     "telemetry-otlp-endpoint": otlp.url,
     "telemetry-sample-ratio": "0",
+    "messaging-push-private-targets": "true",
   });
   ann = await server.as();
 });
@@ -42,8 +47,16 @@ function newTrace(digits: string) {
         (found) => found.length === 1,
       )
     )[0]!;
+  /** The earliest of its kind, once it has come. */
+  const first = async (kind: number): Promise<ReceivedSpan> => {
+    const found = await eventually(
+      async () => of(kind),
+      (spans) => spans.length > 0,
+    );
+    return found.sort((a, b) => Number(BigInt(a.startTimeUnixNano) - BigInt(b.startTimeUnixNano)))[0]!;
+  };
   const header = (flags: string) => ({ headers: { traceparent: `00-${traceId}-${parent}-${flags}` } });
-  return { traceId, parent, of, one, sampled: header("01"), unsampled: header("00") };
+  return { traceId, parent, of, one, first, sampled: header("01"), unsampled: header("00") };
 }
 
 const linksOf = ({ links = [] }: ReceivedSpan) => links.map((link) => [link.traceId, link.spanId]);
@@ -145,6 +158,72 @@ test("what is not sampled stores nothing, and its receive has no span", async ()
     (found) => found.length === 1,
   ); // its request's, sent with or after it
   assert.deepEqual([...to.of(consumer), ...from.of(producer)], []);
+});
+
+test("a settlement links to the receive of its messages, in the caller's trace", async () => {
+  await ann.ok(ann.post("/topics", { name: "settled" }), 201);
+  const [from, to, said] = [newTrace("a7"), newTrace("b7"), newTrace("c7")];
+  const messages = [{ payload: 1 }, { payload: 2 }];
+  await ann.ok(ann.post("/messages/publish", { topic: "settled", messages }, from.sampled), 201);
+  const taken = await ann.ok(ann.get("/messages/consume/settled?limit=2&wait=10", to.sampled));
+  const [one, two] = taken.messages.map(({ receipt }: { receipt: string }) => receipt);
+  await ann.ok(ann.post("/messages/extend", { receipts: [one], seconds: 60 }));
+  await ann.ok(ann.post("/messages/nack", { items: [{ receipt: two, delayMs: 60_000 }] }));
+  await ann.ok(ann.post("/messages/ack", { receipts: [one] }, said.sampled));
+  const received = await to.first(consumer);
+  const acked = await said.first(client);
+  assert.equal(acked.name, "ack settled");
+  assert.deepEqual(linksOf(acked), [[to.traceId, received.spanId]]);
+  const { "messaging.operation.type": type, "messaging.batch.message_count": count } = plain(
+    acked.attributes,
+  );
+  assert.deepEqual([type, count], ["settle", 1]);
+  const nacked = await to.first(client); // by somebody without a trace: it goes on in that of the receive
+  assert.deepEqual([nacked.name, nacked.parentSpanId], ["nack settled", received.spanId]);
+});
+
+test("what goes out by a stream, events and a webhook goes on in the trace of its publish", async (t) => {
+  const receiver = await startReceiver();
+  t.after(receiver.close);
+  for (const name of ["streamed", "paged", "hooked"]) await ann.ok(ann.post("/topics", { name }), 201);
+  const { items } = await ann.ok(ann.get("/subscriptions?topic=hooked"));
+  const setting = newTrace("d8");
+  const target = { url: receiver.url };
+  await ann.ok(ann.put(`/subscriptions/${items[0].id}/push`, target, setting.sampled));
+  const traces = { streamed: newTrace("a8"), paged: newTrace("b8"), hooked: newTrace("c8") };
+  for (const [topic, { sampled }] of Object.entries(traces)) {
+    await ann.ok(ann.post("/messages/publish", { topic, payload: topic }, sampled), 201);
+  }
+  await ann.ok(ann.post("/messages/publish", { topic: "hooked", payload: "of no trace" }));
+
+  const hotswap = connect({ url: server.url, token: ann.token! });
+  t.after(() => hotswap.close());
+  await using stream = hotswap.stream();
+  for await (const message of stream.consume("streamed", { count: 1 })) await message.ack();
+  const page = await fetch(`${server.url}/api/v1/messages/consume/paged/events`, {
+    headers: { authorization: `Bearer ${ann.token}` },
+  });
+  const reader = page.body!.pipeThrough(new TextDecoderStream()).getReader();
+  for (let text = ""; !text.includes('"paged"'); ) text += (await reader.read()).value;
+  await reader.cancel();
+
+  for (const [topic, { first, of }] of Object.entries(traces)) {
+    const kind = topic === "hooked" ? client : consumer;
+    const [sent, delivered] = [await first(producer), await first(kind)];
+    assert.deepEqual([delivered.name, delivered.parentSpanId], [`deliver ${topic}`, sent.spanId]);
+    assert.deepEqual(linksOf(delivered), [[sent.traceId, sent.spanId]]);
+    if (topic === "paged") continue;
+    const acked = (await eventually(
+      async () => of(client).find(({ name }) => name.startsWith("ack")),
+      (span) => span !== undefined,
+    ))!;
+    assert.equal(acked.parentSpanId, delivered.spanId);
+  }
+  const [traced, other] = await receiver.until(2);
+  const { traceId, first } = traces.hooked;
+  assert.equal(traced!.headers.traceparent, `00-${traceId}-${(await first(client)).spanId}-01`);
+  assert.equal(other!.headers.traceparent, undefined);
+  assert.deepEqual([...setting.of(consumer), ...setting.of(client)], []);
 });
 
 test("without a receiver of spans the caller's own context goes along", async () => {

@@ -45,7 +45,8 @@ export class Load {
   /** Ids of the messages under which each payload was delivered. */
   readonly #delivered = new Map<string, Set<string>>();
   readonly #lastAck = new Map<string, number>();
-  readonly #running: Promise<void>[] = [];
+  readonly #publishing: Promise<void>[] = [];
+  readonly #consuming: Promise<void>[] = [];
   readonly refusals = new Map<string, number>();
   #isPublishing = true;
   #isConsuming = true;
@@ -58,7 +59,7 @@ export class Load {
     this.#options = options;
     const now = performance.now();
     for (const topic of options.topics) this.#lastAck.set(topic, now);
-    for (let i = 0; i < options.publishers; i++) this.#running.push(this.#publish(i));
+    this.startPublishers();
   }
 
   get acknowledged(): number {
@@ -80,18 +81,23 @@ export class Load {
     return performance.now() - begun;
   }
 
+  /** Again when those of before may all wait for a node that does not answer. */
+  startPublishers(): void {
+    for (let i = 0; i < this.#options.publishers; i++) this.#publishing.push(this.#publish(i));
+  }
+
   startConsumers(): void {
-    for (let i = 0; i < this.#options.consumers; i++) this.#running.push(this.#consume(i));
+    for (let i = 0; i < this.#options.consumers; i++) this.#consuming.push(this.#consume(i));
   }
 
   /** Ends the publishers, lets the consumers take what is left, and judges. */
   async finish(): Promise<Verdict> {
     this.#isPublishing = false;
-    await Promise.all(this.#running.splice(0, this.#options.publishers));
-    if (this.#running.length === 0) this.startConsumers();
+    await Promise.all(this.#publishing);
+    if (this.#consuming.length === 0) this.startConsumers();
     await this.#drained();
     this.#isConsuming = false;
-    await Promise.all(this.#running);
+    await Promise.all(this.#consuming);
     return this.#judge();
   }
 
@@ -99,7 +105,7 @@ export class Load {
   async abort(): Promise<void> {
     this.#isPublishing = false;
     this.#isConsuming = false;
-    await Promise.allSettled(this.#running);
+    await Promise.allSettled([...this.#publishing, ...this.#consuming]);
   }
 
   #node(turn: number): Server {

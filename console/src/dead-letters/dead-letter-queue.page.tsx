@@ -90,7 +90,7 @@ function Groups({ all }: { all: readonly Group[] }) {
       head: "Cause",
       cell: ({ cause }) => (
         <State tone={cause === "rejected" ? "bad" : "warn"}>
-          {cause === "rejected" ? "rejected" : "attempts spent"}
+          {cause === "attempts" ? "attempts spent" : cause}
         </State>
       ),
     },

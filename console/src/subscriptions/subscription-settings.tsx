@@ -24,6 +24,7 @@ export function SubscriptionSettingsForm({ subscription, onSaved }: SettingsProp
   const attempts = useSignal(subscription.maxAttempts);
   const backoff = useSignal(textOf(subscription.backoff));
   const isBlocking = useSignal(subscription.blockKeyOnDeadLetter);
+  const isBuryingExpired = useSignal(subscription.deadLetterExpired);
   const isSaved = useSignal(false);
   const { isBusy, error, run } = useAction();
   const parsed = backoffOf(backoff.value);
@@ -33,6 +34,7 @@ export function SubscriptionSettingsForm({ subscription, onSaved }: SettingsProp
     maxAttempts: attempts.value,
     backoff: parsed ?? subscription.backoff,
     blockKeyOnDeadLetter: isBlocking.value,
+    deadLetterExpired: isBuryingExpired.value,
   });
   const isChanged = Object.keys(change).length > 0;
   const submit = (event: Event) => {
@@ -119,6 +121,16 @@ export function SubscriptionSettingsForm({ subscription, onSaved }: SettingsProp
             }}
           />
           Messages behind a dead letter of their key wait for it
+        </label>
+        <label class="tick">
+          <input
+            type="checkbox"
+            checked={isBuryingExpired.value}
+            onChange={(event) => {
+              isBuryingExpired.value = event.currentTarget.checked;
+            }}
+          />
+          What expires becomes a dead letter
         </label>
         <ProblemPanel error={error.value} />
         <footer>

@@ -21,14 +21,14 @@ export function TopicSettings({ topic, onSaved }: TopicSettingsProps) {
   const ttl = useSignal(topic.messageTtlSeconds === null ? "" : `${topic.messageTtlSeconds}`);
   const { isBusy, error, run } = useAction();
   const ttlSeconds = Number.parseInt(ttl.value, 10);
-  const wanted: Required<TopicChange> = {
+  const wanted = {
     description: description.value,
     partitions: partitions.value,
     durability: durability.value,
     dedupWindowSeconds: dedupWindow.value,
     messageTtlSeconds: ttlSeconds > 0 ? ttlSeconds : null,
   };
-  const names = Object.keys(wanted) as (keyof TopicChange)[];
+  const names = Object.keys(wanted) as (keyof typeof wanted)[];
   const change: TopicChange = Object.fromEntries(
     names.filter((name) => wanted[name] !== topic[name]).map((name) => [name, wanted[name]]),
   );

@@ -21,6 +21,7 @@ import {
   newEntry,
   newLease,
   noteFailure,
+  noteOutdated,
   type OutstandingRecord,
   recordOf,
 } from "./entry.ts";
@@ -127,6 +128,29 @@ export class Cursor {
     return true;
   }
 
+  /**
+   * Looks at the message at `next`, which has expired, and gives it up. Returns its entry, unless somebody had claimed
+   * or settled it before. `at` is wall time.
+   */
+  outdateNext(key: string | undefined, at: number): Entry | undefined {
+    const early = this.#early === undefined ? undefined : this.#takeEarly();
+    const entry = newEntry(this.#next, key);
+    this.#next += 1;
+    if (early === "done") return undefined;
+    this.#outstanding.set(entry.offset, entry);
+    if (key !== undefined) this.#remember(key, entry);
+    if (early) entry.state = early;
+    else noteOutdated(entry, at);
+    return early ? undefined : entry;
+  }
+
+  /** Gives up a leased message that has expired before anybody has seen it under this lease. `at` is wall time. */
+  outdate(entry: Entry, at: number): void {
+    this.#release(entry);
+    entry.attempt -= 1;
+    noteOutdated(entry, at);
+  }
+
   /** Passes over the message at `next`: nobody needs to see it, and it counts as done. */
   pass(): void {
     if (this.#early !== undefined) this.#takeEarly();
@@ -198,6 +222,7 @@ export class Cursor {
     if (!entry) return offset < this.#next ? "done" : "never";
     if (entry.lease?.fence !== fence) return "stale";
     const lease = newLease(fence, deadline, entry.lease.holder);
+    lease.trace = entry.lease.trace;
     this.#release(entry);
     this.#hold(entry, lease);
     entry.attempt -= 1; // the same delivery goes on

@@ -127,7 +127,9 @@ export class DeadLetters {
     const settled = batch.filter((doomed) => !damaged.includes(doomed));
     const { blockKeyOnDeadLetter } = this.#options.policy();
     for (const { lane, entry } of settled) {
-      if (blockKeyOnDeadLetter && entry.key !== undefined) lane.cursor.park(entry.offset);
+      // One that has expired would expire again, so its key does not wait for it.
+      const isParked = blockKeyOnDeadLetter && entry.key !== undefined && !entry.failure?.isOutdated;
+      if (isParked) lane.cursor.park(entry.offset);
       else lane.cursor.bury(entry.offset);
     }
     await this.#note(settled, "os");
@@ -173,10 +175,11 @@ export class DeadLetters {
     const { entry } = doomed;
     const failure = entry.failure!;
     const { maxAttempts } = this.#options.policy();
+    const isTired = maxAttempts > 0 && entry.attempt >= maxAttempts;
     const origin: Origin = {
       ...this.#sourceOf(doomed, body),
       deadLetterId: this.#idOf(doomed),
-      cause: maxAttempts > 0 && entry.attempt >= maxAttempts ? "attempts" : "rejected",
+      cause: failure.isOutdated ? "expired" : isTired ? "attempts" : "rejected",
       reason: failure.reason ?? "no reason given",
       attempts: entry.attempt,
       lastFailedAt: timeText(failure.last),

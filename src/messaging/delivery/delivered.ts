@@ -1,6 +1,7 @@
 /** What goes out to a consumer, and what it says of it. */
+import type { TraceContext } from "../../platform/telemetry/index.ts";
 import { formatReceipt, type Receipt } from "../ids.ts";
-import type { Entry } from "./entry.ts";
+import type { Entry, Lease } from "./entry.ts";
 
 export interface Delivery {
   partition: number;
@@ -11,6 +12,8 @@ export interface Delivery {
   fence: number;
   /** What the consumer said who gave it back last. */
   lastReason: string | undefined;
+  /** The span in which it is handed over: what is said of it later links there. */
+  receivedIn(span: TraceContext): void;
   /** Made when it is read, as a consumer over frames needs the numbers only. */
   readonly receipt: string;
 }
@@ -23,6 +26,7 @@ export interface Received {
 
 export class Leased implements Delivery {
   readonly #subscription: number;
+  readonly #lease: Lease | undefined;
   readonly partition: number;
   readonly offset: number;
   readonly body: Buffer;
@@ -32,12 +36,17 @@ export class Leased implements Delivery {
 
   constructor(subscription: number, partition: number, entry: Entry, body: Buffer, fence: number) {
     this.#subscription = subscription;
+    this.#lease = entry.lease;
     this.partition = partition;
     this.offset = entry.offset;
     this.body = body;
     this.attempt = entry.attempt;
     this.fence = fence;
     this.lastReason = entry.failure?.reason;
+  }
+
+  receivedIn(span: TraceContext): void {
+    if (this.#lease) this.#lease.trace = span;
   }
 
   get receipt(): string {

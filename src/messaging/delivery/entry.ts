@@ -1,4 +1,5 @@
 /** What a cursor holds of a message that is not done, and of the lease that it is under. */
+import type { TraceContext } from "../../platform/telemetry/index.ts";
 
 /** Who holds leases: counted here, as an entry knows its lease only. */
 export interface Holder {
@@ -19,6 +20,8 @@ export interface Lease {
   entries: Entry[];
   /** Messages still held by it. */
   held: number;
+  /** The span in which its messages were received, if there was one. */
+  trace?: TraceContext | undefined;
 }
 
 export function newLease(
@@ -29,6 +32,9 @@ export function newLease(
   return { fence, holder, deadline, entries: [], held: 0 };
 }
 
+/** Of a message that was not done when its time to live ended. */
+const outdatedReason = "expired";
+
 /** Why and since when a message fails. Most messages never have one. */
 export interface Failure {
   /** What the last consumer said, or that its lease expired. */
@@ -38,6 +44,8 @@ export interface Failure {
   last: number;
   /** Once its move to the dead-letter queue has begun: where that queue ended. A copy lies behind it or nowhere. */
   mark?: number;
+  /** It has expired, and that is why it is given up. */
+  isOutdated?: true;
 }
 
 export interface Entry {
@@ -79,6 +87,13 @@ export function recordOf({ offset, attempt, state, dueAt, failure }: Entry): Out
   const end = state === "doomed" || state === "parked" ? state : undefined;
   const ended = state === "leased" ? attempt - 1 : attempt;
   return { offset, attempt: ended, dueAt: state === "delayed" ? dueAt : 0, failure, end };
+}
+
+/** Gives up what has expired. `at` is wall time. */
+export function noteOutdated(entry: Entry, at: number): void {
+  noteFailure(entry, at, outdatedReason);
+  entry.failure!.isOutdated = true;
+  entry.state = "doomed";
 }
 
 /** `at` is wall time. */

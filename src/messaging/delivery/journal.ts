@@ -11,7 +11,7 @@ import type { Clock } from "../../core/clock.ts";
 import { HotSwapError } from "../../core/errors.ts";
 import { type Durability, keeps, type LogPartition } from "../../stores/log/port.ts";
 import { Cursor } from "./cursor.ts";
-import type { OutstandingRecord } from "./entry.ts";
+import type { Failure, OutstandingRecord } from "./entry.ts";
 import { toRanges } from "./ranges.ts";
 
 /** Records after which a snapshot is worth its bytes, unless the journal is told another number. */
@@ -28,8 +28,11 @@ type Retry = [
   end?: End,
   mark?: number,
 ];
-/** 1: on its way to the dead-letter queue, whose end was at the mark. 2: it is there, and its key waits. */
-type End = 0 | 1 | 2;
+/**
+ * 1: on its way to the dead-letter queue, whose end was at the mark. 2: it is there, and its key waits. 3: as 1, as it
+ * has expired.
+ */
+type End = 0 | 1 | 2 | 3;
 /** Ranges include both ends. `early` lies beyond what was looked at, and leaves what it passes over alone. */
 interface Change {
   p: number;
@@ -202,7 +205,8 @@ export class Journal {
     if (!failure) return [offset, attempt, due];
     const { reason = null, first, last, mark } = failure;
     if (!end) return [offset, attempt, due, reason, first, last];
-    const retry: Retry = [offset, attempt, due, reason, first, last, end === "doomed" ? 1 : 2];
+    const code = end === "parked" ? 2 : failure.isOutdated ? 3 : 1;
+    const retry: Retry = [offset, attempt, due, reason, first, last, code];
     if (mark !== undefined) retry.push(mark);
     return retry;
   }
@@ -257,11 +261,14 @@ function failureOf([, , , reason, first, last, code, mark]: Retry): Pick<
   OutstandingRecord,
   "failure" | "end"
 > {
-  const end = code === 1 ? "doomed" : code === 2 ? "parked" : undefined;
+  const end = code === 2 ? "parked" : code ? "doomed" : undefined;
   if (first === undefined || last === undefined) {
     // As it was written before failures had times.
     const failure = typeof reason === "string" ? { reason, first: 0, last: 0 } : undefined;
     return { failure, end };
   }
-  return { failure: { reason: reason ?? undefined, first, last, ...(mark !== undefined && { mark }) }, end };
+  const failure: Failure = { reason: reason ?? undefined, first, last };
+  if (mark !== undefined) failure.mark = mark;
+  if (code === 3) failure.isOutdated = true;
+  return { failure, end };
 }

@@ -16,6 +16,8 @@ export interface SubscriptionPolicy {
   readonly backoff: Backoff;
   /** Whether the messages behind a dead letter of their key wait until it was replayed or discarded. */
   readonly blockKeyOnDeadLetter: boolean;
+  /** Whether what expires becomes a dead letter, instead of being passed over. */
+  readonly deadLetterExpired: boolean;
   /** The version of the topic's schema that its consumers read by, if they say. */
   readonly schemaVersion?: number | null;
   /** Which messages it wants; all when there is none. */
@@ -28,6 +30,7 @@ export const usualPolicy: SubscriptionPolicy = {
   maxAttempts: 6,
   backoff: { delaysMs: [2_000, 4_000, 8_000, 16_000, 32_000] },
   blockKeyOnDeadLetter: false,
+  deadLetterExpired: false,
   schemaVersion: null,
 };
 

@@ -8,7 +8,7 @@ import { SimulatedDisk } from "../../stores/log/disk.simulated.ts";
 import { openLog } from "../../stores/log/index.ts";
 import { parseReceipt } from "../ids.ts";
 import { MessagingMetrics } from "../metrics.ts";
-import { usualPolicy } from "./policy.ts";
+import { policyOf, type SubscriptionPolicy } from "./policy.ts";
 import type { TopicSpec } from "./spec.ts";
 import { LiveTopic } from "./topic.ts";
 
@@ -19,8 +19,9 @@ class Machine {
   readonly #random = seededRandom(1);
   readonly #disk = new SimulatedDisk({ random: this.#random });
   topic!: LiveTopic;
+  deadLetters!: LiveTopic;
 
-  async start(spec: Partial<TopicSpec>): Promise<this> {
+  async start(spec: Partial<TopicSpec>, policy: Partial<SubscriptionPolicy> = {}): Promise<this> {
     const limits = { segmentBytes: 1000, settleMs: 1000 };
     const log = openLog({ disk: this.#disk, clock: this.clock, random: this.#random, limits });
     await this.drive(log.start());
@@ -34,21 +35,21 @@ class Machine {
       version: 1,
     } as const;
     const keeps = { retentionMs: undefined, retentionBytes: undefined, retain: "unacknowledged" } as const;
-    this.topic = new LiveTopic(
-      { ...base, ...keeps, dedupWindowMs: 0, messageTtlMs: undefined, ...spec },
-      {
-        log,
-        clock: this.clock,
-        metrics: new MessagingMetrics(new Metrics()),
-        outstandingMax: 1000,
-        dedupKeysMax: 1000,
-        scheduledMax: 1000,
-        openDeadLetters: () => assert.fail("nothing is given up here"),
-        onError: (error) => assert.fail(String(error)),
-      },
-    );
+    const parts = {
+      log,
+      clock: this.clock,
+      metrics: new MessagingMetrics(new Metrics()),
+      outstandingMax: 1000,
+      dedupKeysMax: 1000,
+      scheduledMax: 1000,
+      openDeadLetters: () => this.deadLetters.deadLetterQueue(),
+      onError: (error: unknown) => assert.fail(String(error)),
+    };
+    const whole = { ...base, ...keeps, dedupWindowMs: 0, messageTtlMs: undefined, ...spec };
+    this.topic = new LiveTopic(whole, parts);
+    this.deadLetters = new LiveTopic({ ...whole, name: "n.dlq", number: 3, deadLettersOf: "n" }, parts);
     const subscription = { id: "s", name: "s", number: 2, ackDeadlineSeconds: 30, startOffsets: [] };
-    this.topic.addSubscription({ ...subscription, policy: usualPolicy });
+    this.topic.addSubscription({ ...subscription, policy: policyOf(policy) });
     return this;
   }
 
@@ -124,6 +125,21 @@ describe("retention", () => {
     await machine.ack(40);
     machine.clock.advance(10_000);
     assert.equal(await machine.swept(), 0);
+  });
+
+  it("sends what has expired to the dead letters though nobody receives, and lets it go", async () => {
+    const machine = await new Machine().start({ retentionMs: 0 }, { deadLetterExpired: true });
+    await machine.publish(40, { ttlMs: 10_000 });
+    await machine.publish(1);
+    await machine.drive(machine.topic.expire());
+    machine.clock.advance(11_000);
+    await machine.drive(machine.topic.expire());
+    const live = (await machine.drive(machine.topic.subscription("s")))!;
+    const queue = await machine.drive(machine.deadLetters.deadLetterQueue());
+    for (let moved = 0; moved < 40; moved = live.counters.deadLettered) await machine.drive(tick());
+    assert.equal(queue.log.end, 40);
+    assert.equal(live.state.depth, 1);
+    assert.ok((await machine.swept()) > 30);
   });
 
   it("keeps all when nothing is said", async () => {

@@ -5,6 +5,8 @@
  *   by time    older than the topic's retention, and than its window of idempotency keys, which are read back from it
  *   by size    beyond the partition's share of the topic's bytes, oldest first
  *   and        done with by every subscription, unless the topic says that its limits count alone
+ *
+ * On the same round what has expired goes to the dead letters, for subscriptions that want that and have no consumer.
  */
 import type { Clock, Timer } from "../../core/clock.ts";
 import type { Registry } from "./registry.ts";
@@ -41,6 +43,7 @@ export class Retention {
   async sweep(): Promise<void> {
     for (const topic of [...this.#registry.all()]) {
       if (this.#isStopped) return;
+      await topic.expire().catch(this.#onError);
       await topic.trim().catch(this.#onError);
     }
   }

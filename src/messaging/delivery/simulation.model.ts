@@ -29,6 +29,8 @@ interface Known {
   durability: Durability;
   /** By the filter of the subscription. */
   isWanted: boolean;
+  /** It has a time to live, whose end makes it a dead letter. */
+  isMortal: boolean;
   publish: "attempted" | "acknowledged" | "refused" | "unknown";
   place: string | undefined;
   offset: number;
@@ -82,13 +84,14 @@ export class DeliveryModel {
     this.#policy = policy;
   }
 
-  attempt(key: string | undefined, durability: Durability, isWanted = true): number {
+  attempt(key: string | undefined, durability: Durability, isWanted = true, isMortal = false): number {
     const id = this.#messages.length;
     this.#messages.push({
       id,
       key,
       durability,
       isWanted,
+      isMortal,
       publish: "attempted",
       place: undefined,
       offset: -1,
@@ -240,7 +243,8 @@ export class DeliveryModel {
       if (!message || message.publish === "refused") throw new Error(`unexpected dead letter: ${id}`);
       copies.set(id, (copies.get(id) ?? 0) + 1);
       const isTired = maxAttempts > 0 && origin.attempts >= maxAttempts;
-      if (!isTired && !message.isRejected)
+      const isOutdated = origin.cause === "expired" && message.isMortal;
+      if (!isTired && !message.isRejected && !isOutdated)
         throw new Error(`${id} was given up after ${origin.attempts} attempts`);
     }
     for (const message of this.#messages) {
@@ -309,10 +313,13 @@ export class DeliveryModel {
       if (ackMode === "at-most-once") {
         // An earlier one may have been settled and lost on its way out; a later one must not have come out before.
         if (other.offset <= message.offset || other.delivered === 0) continue;
+        if (message.isMortal) continue; // it had expired, until the clock was set back
       } else {
         if (other.offset >= message.offset || other.done !== "no") continue;
         // Its key went on when it was given up; a replay has no place among those of the topic.
         if ((other.dead === "yes" || other.wasRevived) && !blockKeyOnDeadLetter) continue;
+        // When it has expired its key goes on, while it is still on its way to the queue.
+        if (other.isMortal) continue;
       }
       throw new Error(`reordered: ${message.id} of key ${message.key} and ${other.id}`);
     }

@@ -142,6 +142,7 @@ class History {
       maxAttempts: this.#pick(0, 1, 2, 3),
       backoff: this.#pick(...backoffs),
       blockKeyOnDeadLetter: this.#random.below(3) === 0,
+      deadLetterExpired: this.#random.below(3) === 0,
       ...(this.#random.below(3) === 0 && { filter: { header: "wanted", equals: "yes" } }),
     };
   }
@@ -319,13 +320,18 @@ class History {
       this.#pick(undefined, "a", "b", "c"),
     );
     const wanted = keys.map(() => this.#policy.filter === undefined || this.#random.below(4) > 0);
-    const ids = keys.map((key, i) => model.attempt(key, durability, wanted[i]!));
+    const ttls = keys.map(() => {
+      const isMortal = this.#policy.deadLetterExpired && this.#random.below(4) === 0;
+      return isMortal ? 1 + this.#random.below(20_000) : undefined;
+    });
+    const ids = keys.map((key, i) => model.attempt(key, durability, wanted[i]!, ttls[i] !== undefined));
     this.#trace(`publish ${ids}`);
     const messages = ids.map((id, i) => ({
       key: keys[i],
       headers: this.#policy.filter && { wanted: wanted[i] ? "yes" : "no" },
       payload: Buffer.from(String(id)),
       priority: this.#random.below(3),
+      ttlMs: ttls[i],
     }));
     this.#launch(
       this.#topic.publish(messages),

@@ -11,6 +11,7 @@ import type { Durability } from "../../stores/log/port.ts";
 import type { Receipt } from "../ids.ts";
 import { expiresAtOf, isDeadLetter, keyOf, publishedAtOf } from "../message.ts";
 import type { SubscriptionMeter } from "../metrics.ts";
+import { type Tracer, traceSettle } from "../traces.ts";
 import { Alarm } from "./alarm.ts";
 import { type Consumer, type ConsumerName, Consumers, nobody } from "./consumers.ts";
 import type { Cursor, Settlement } from "./cursor.ts";
@@ -43,6 +44,8 @@ export interface SubscriptionOptions extends Omit<LanesOptions, "onAppend"> {
   /** Messages of a partition that may be outstanding; beyond it the partition waits for settlements. */
   outstandingMax: number;
   meter: SubscriptionMeter;
+  /** Without it nothing is traced. */
+  tracer?: Tracer | undefined;
   clock: Clock;
   /** Told of what cannot be answered to anybody, such as a journal that cannot be written when a lease expires. */
   onError(error: unknown): void;
@@ -180,7 +183,11 @@ export class LiveSubscription {
   }
 
   /** Settles as done. Each receipt has its own outcome; the promise rejects only when none could be recorded. */
-  async ack(receipts: readonly Receipt[]): Promise<Settlement[]> {
+  ack(receipts: readonly Receipt[]): Promise<Settlement[]> {
+    return this.#traced("ack", receipts, () => this.#ack(receipts));
+  }
+
+  async #ack(receipts: readonly Receipt[]): Promise<Settlement[]> {
     const done = new Map<Lane, number[]>();
     const outcomes = receipts.map((receipt): Settlement => {
       const lane = this.#lanes.of(receipt.partition);
@@ -200,7 +207,21 @@ export class LiveSubscription {
   }
 
   /** Gives messages back, each to its fate. */
-  async nack(items: readonly Nack[]): Promise<Settlement[]> {
+  nack(items: readonly Nack[]): Promise<Settlement[]> {
+    const receipts = items.map(({ receipt }) => receipt);
+    return this.#traced("nack", receipts, () => this.#nack(items));
+  }
+
+  #traced<Result>(name: "ack" | "nack", receipts: readonly Receipt[], settle: () => Result): Result {
+    const { tracer, topic, name: subscription } = this.#options;
+    if (!tracer?.enabled) return settle();
+    const receives = receipts.map(
+      ({ partition, offset }) => this.#lanes.of(partition)?.cursor.entry(offset)?.lease?.trace,
+    );
+    return traceSettle(tracer, { topic: topic.name, subscription, name, receives }, settle);
+  }
+
+  async #nack(items: readonly Nack[]): Promise<Settlement[]> {
     const returned = new Map<Lane, Entry[]>();
     let failed = 0;
     const outcomes = items.map((item): Settlement => {
@@ -429,14 +450,57 @@ export class LiveSubscription {
     cursor.leaseReady(lease, limit - taken.length);
     for (const entry of lease.entries) taken.push({ lane, entry, body: undefined, isFresh: false });
     const now = this.#options.clock.now();
+    const doomed: Entry[] = [];
     while (taken.length < limit && lane.aheadAt < lane.ahead.length && cursor.outstanding < outstandingMax) {
       const { body } = lane.ahead[lane.aheadAt]!;
       lane.aheadAt += 1;
-      if (this.#isUnwanted(body, now)) pass(lane);
-      else if (cursor.leaseNext(lease, keyOf(body)))
+      if (this.#passes(lane, body, now, doomed)) continue;
+      if (cursor.leaseNext(lease, keyOf(body)))
         taken.push({ lane, entry: lease.entries.at(-1)!, body, isFresh: true });
     }
     cursor.begin(lease);
+    this.#giveUp(lane, doomed);
+  }
+
+  /** Whether the message at the cursor's frontier was passed over or given up, as nobody wants it. */
+  #passes(lane: Lane, body: Buffer, now: number, doomed: Entry[]): boolean {
+    const why = this.#whyUnwanted(body, now);
+    if (why === undefined) return false;
+    if (why === "filtered" || !this.#buriesExpired) pass(lane);
+    else {
+      const entry = lane.cursor.outdateNext(keyOf(body), now);
+      if (entry) doomed.push(entry);
+    }
+    return true;
+  }
+
+  /** Journals that these are on their way to the dead-letter queue, and sends them. */
+  #giveUp(lane: Lane, doomed: Entry[]): void {
+    // Not awaited: what a crash takes of it has expired in the next life as well.
+    if (doomed.length > 0) this.#settle([{ lane, retries: doomed }]).catch(this.#options.onError);
+  }
+
+  get #buriesExpired(): boolean {
+    return this.#policy.deadLetterExpired && this.#options.openDeadLetters !== undefined;
+  }
+
+  /** Gives up what has expired at the head of each partition, where nobody receives that would find it. */
+  async expire(): Promise<void> {
+    if (!this.#buriesExpired) return;
+    await this.#begin();
+    do {
+      const now = this.#options.clock.now();
+      for (const lane of this.#lanes.all) this.#expireHead(lane, now);
+    } while (!this.#closed && (await this.#fill()));
+  }
+
+  #expireHead(lane: Lane, now: number): void {
+    const { outstandingMax } = this.#options;
+    const doomed: Entry[] = [];
+    for (; lane.aheadAt < lane.ahead.length && lane.cursor.outstanding < outstandingMax; lane.aheadAt++) {
+      if (!this.#passes(lane, lane.ahead[lane.aheadAt]!.body, now, doomed)) break;
+    }
+    this.#giveUp(lane, doomed);
   }
 
   async #deliver(taken: Taken[], fence: number, deadline: number, consumer: Consumer): Promise<Received> {
@@ -451,7 +515,13 @@ export class LiveSubscription {
       // Without a body, retention has removed it. And reading may have taken so long that the lease is over:
       // what another consumer holds by now, or has settled, is not handed out a second time.
       if (!body || entry.lease?.fence !== fence) continue;
-      if (!one.isFresh && this.#isUnwanted(body, now)) {
+      const why = one.isFresh ? undefined : this.#whyUnwanted(body, now);
+      if (why === "expired" && this.#buriesExpired) {
+        lane.cursor.outdate(entry, now);
+        this.#giveUp(lane, [entry]);
+        continue;
+      }
+      if (why !== undefined) {
         unwanted.push(one);
         continue;
       }
@@ -466,20 +536,17 @@ export class LiveSubscription {
     return { deliveries, expiresAt: clock.now() + deadline - clock.monotonic() };
   }
 
-  /**
-   * A message that has expired, or that the filter does not want. A dead letter waits for as long as it takes, also
-   * when it is replayed.
-   */
-  #isUnwanted(body: Buffer, now: number): boolean {
-    if (isDeadLetter(body)) return false;
-    const expiresAt = expiresAtOf(body);
-    if (expiresAt !== undefined && expiresAt <= now) {
-      this.counters.outdated += 1;
-      return true;
+  /** A dead letter waits for as long as it takes, also when it is replayed. What the filter refuses never expires. */
+  #whyUnwanted(body: Buffer, now: number): "expired" | "filtered" | undefined {
+    if (isDeadLetter(body)) return undefined;
+    if (this.#filter?.mismatch(body) !== undefined) {
+      this.counters.filtered += 1;
+      return "filtered";
     }
-    if (this.#filter?.mismatch(body) === undefined) return false;
-    this.counters.filtered += 1;
-    return true;
+    const expiresAt = expiresAtOf(body);
+    if (expiresAt === undefined || expiresAt > now) return undefined;
+    this.counters.outdated += 1;
+    return "expired";
   }
 
   /** Settles in the receiver's place. Until that is durable their keys wait; when it fails they are as before. */

@@ -243,6 +243,14 @@ export class LiveTopic {
     }
   }
 
+  /** Gives up what has expired, for subscriptions that want that; they may have no consumer who would find it. */
+  async expire(): Promise<void> {
+    for (const { spec } of [...this.#subscriptions.values()]) {
+      if (!spec.policy.deadLetterExpired || this.#closed || !this.isServed) continue;
+      await (await this.subscription(spec.name))?.expire();
+    }
+  }
+
   /** The first offset that a subscription has not finished. Of one that cannot be opened nothing is known. */
   #neededFrom(partition: number): number {
     let first = Number.POSITIVE_INFINITY;
@@ -412,6 +420,7 @@ export class LiveTopic {
       openDeadLetters: this.spec.deadLettersOf === undefined ? () => openDeadLetters(this.spec) : undefined,
       outstandingMax,
       meter: metrics.subscription(this.spec, spec.name),
+      tracer: this.#parts.tracer,
       clock,
       journal: new Journal(
         await log.partition(journalName(spec.number)),

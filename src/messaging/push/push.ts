@@ -15,6 +15,7 @@ import type { MessagingMetrics } from "../metrics.ts";
 import { keyOf, topicsOf, type Unit, unitOf } from "../nodes/unit.ts";
 import { selectSubscription } from "../subscriptions.sql.ts";
 import type { MessagingTables } from "../tables.ts";
+import type { Tracer } from "../traces.ts";
 import { checkTarget, type Resolve } from "./address.ts";
 import { freshPace, type Pace, type Patience } from "./pace.ts";
 import * as rows from "./push.sql.ts";
@@ -27,6 +28,7 @@ export interface PushParts {
   audit: Pick<Audit, "record">;
   registry: Registry;
   metrics: MessagingMetrics;
+  tracer: Tracer;
   clock: Clock;
   random: Random;
   resolve: Resolve;
@@ -208,7 +210,7 @@ export class Pushes {
 
   /** Takes the place of the pusher that may run for it. */
   async #run(row: rows.PushRow): Promise<void> {
-    const { sql, registry, metrics, clock, resolve, privateAllowed, patience, onError } = this.#parts;
+    const { sql, registry, metrics, tracer, clock, resolve, privateAllowed, patience, onError } = this.#parts;
     const { tenant_id: tenant, subscription_id: id, pace } = row;
     const known = await this.#secretsOf(id);
     while (this.#pushers.has(id)) await this.#end(id);
@@ -218,6 +220,8 @@ export class Pushes {
     if (this.#stopped || !topic.isServed) return;
     const pusher = new Pusher({
       topic: () => topic.spec,
+      subscription: name,
+      tracer,
       live: () => registry.subscription(tenant, topic.spec.name, name),
       target: targetOf(row),
       secrets: known,

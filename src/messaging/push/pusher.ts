@@ -6,14 +6,21 @@
 import { createHash } from "node:crypto";
 import type { Clock, Timer } from "../../core/clock.ts";
 import { HotSwapError, hasCode } from "../../core/errors.ts";
+import {
+  activeSpan,
+  formatTraceparent,
+  runOutsideSpans,
+  type TraceContext,
+} from "../../platform/telemetry/index.ts";
 import type { Delivery } from "../delivery/delivered.ts";
 import type { TopicSpec } from "../delivery/spec.ts";
 import type { LiveSubscription } from "../delivery/subscription.ts";
 import { formatMessageId, parseReceipt } from "../ids.ts";
+import { type Tracer, traceDelivery } from "../traces.ts";
 import { type Address, checkTarget, pin, type Resolve } from "./address.ts";
 import { contentOf, type PushFormat } from "./content.ts";
 import { after, freshPace, type Outcome, type Pace, type Patience, probe } from "./pace.ts";
-import { post } from "./post.ts";
+import { Poster } from "./post.ts";
 import { signatures } from "./signature.ts";
 
 export interface PushTarget {
@@ -28,6 +35,8 @@ export interface PushTarget {
 
 export interface PusherOptions {
   topic: () => TopicSpec;
+  subscription: string;
+  tracer: Tracer;
   live: () => Promise<LiveSubscription>;
   target: PushTarget;
   secrets: readonly string[];
@@ -43,6 +52,11 @@ export interface PusherOptions {
   onError(error: unknown): void;
 }
 
+interface Posted {
+  outcome: Outcome;
+  retryAfterMs?: number | undefined;
+}
+
 const waitMs = 30_000;
 /** Before it is tried again when the subscription itself cannot be read. */
 const troubleMs = 1_000;
@@ -52,6 +66,7 @@ const webhook = { name: "webhook", via: "push" } as const;
 export class Pusher {
   readonly #options: PusherOptions;
   readonly #url: URL;
+  readonly #poster: Poster;
   readonly #closing = new AbortController();
   #pace: Pace;
   #timer: Timer | undefined;
@@ -62,6 +77,7 @@ export class Pusher {
   constructor(options: PusherOptions) {
     this.#options = options;
     this.#url = checkTarget(options.target.url, options.privateAllowed);
+    this.#poster = new Poster(this.#url, options.clock, options.target.concurrency);
     this.#pace = options.pace;
   }
 
@@ -71,7 +87,11 @@ export class Pusher {
 
   start(): void {
     this.#arm();
-    const workers = Array.from({ length: this.#options.target.concurrency }, (_, index) => this.#work(index));
+    const { concurrency } = this.#options.target;
+    // What it pushes is no part of the request that set it up.
+    const workers = runOutsideSpans(() =>
+      Array.from({ length: concurrency }, (_, index) => this.#work(index)),
+    );
     this.#workers = Promise.all(workers).then(() => {});
   }
 
@@ -86,6 +106,7 @@ export class Pusher {
     this.#timer?.cancel();
     this.#wakeAll();
     await this.#workers;
+    this.#poster.close();
     await this.#keeping;
   }
 
@@ -113,7 +134,7 @@ export class Pusher {
     const { deliveries } = await live.receive(target.batch, waitMs, signal, webhook);
     if (deliveries.length === 0) return;
     const receipts = deliveries.map(({ receipt }) => parseReceipt(receipt));
-    const { outcome, retryAfterMs } = await this.#post(deliveries);
+    const { outcome, retryAfterMs } = await this.#deliver(deliveries);
     if (signal.aborted && outcome.kind !== "ok") {
       await live.nack(receipts.map((receipt) => ({ receipt, release: true })));
       return;
@@ -127,9 +148,21 @@ export class Pusher {
       );
   }
 
-  async #post(
-    deliveries: readonly Delivery[],
-  ): Promise<{ outcome: Outcome; retryAfterMs?: number | undefined }> {
+  #deliver(deliveries: readonly Delivery[]): Promise<Posted> {
+    const { topic, subscription, tracer } = this.#options;
+    return traceDelivery(
+      tracer,
+      { topic: topic().name, subscription, deliveries },
+      "client",
+      async (trace) => {
+        const posted = await this.#post(deliveries, trace);
+        if (trace && posted.outcome.kind !== "ok") activeSpan()?.fail(new Error(reasonFor(posted.outcome)));
+        return posted;
+      },
+    );
+  }
+
+  async #post(deliveries: readonly Delivery[], trace: TraceContext | undefined): Promise<Posted> {
     const { topic, target, secrets, privateAllowed, resolve, clock } = this.#options;
     const spec = topic();
     const { body, headers } = contentOf(target.format, spec, deliveries, target.batch > 1);
@@ -137,18 +170,18 @@ export class Pusher {
     const timestamp = Math.floor(clock.now() / 1000);
     try {
       const address: Address = await pin(this.#url, privateAllowed, resolve);
-      const { status, retryAfterMs } = await post({
-        url: this.#url,
+      const { status, retryAfterMs } = await this.#poster.post({
         address,
         headers: {
           ...headers,
+          ...(trace && { traceparent: formatTraceparent(trace) }),
+          ...(trace?.state && { tracestate: trace.state }),
           "webhook-id": id,
           "webhook-timestamp": String(timestamp),
           "webhook-signature": signatures(secrets, { id, timestamp, body }),
         },
         body,
         timeoutMs: target.timeoutSeconds * 1000,
-        clock,
         signal: this.#closing.signal,
       });
       if (status >= 200 && status < 300) return { outcome: { kind: "ok" } };

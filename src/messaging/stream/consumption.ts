@@ -13,6 +13,7 @@ import type { LiveTopic } from "../delivery/topic.ts";
 import { parseReceipt } from "../ids.ts";
 import { hasFields } from "../message.ts";
 import { fieldsText, showReceived } from "../show.ts";
+import { type Tracer, traceDelivery } from "../traces.ts";
 import { creditMax } from "./control.ts";
 import { invalid, writeMessages } from "./frames.ts";
 
@@ -22,6 +23,8 @@ export interface ConsumptionOptions {
   live: LiveSubscription;
   /** Of the subscription. */
   number: number;
+  name: string;
+  tracer: Tracer;
   encoding: "json" | "binary";
   /** Messages of one frame. */
   batch: number;
@@ -127,13 +130,15 @@ export class Consumption {
   }
 
   #send(deliveries: Delivery[], expiresAt: number): Promise<void> | undefined {
-    const { channel, topic, encoding, send } = this.#options;
-    const frame =
+    const { channel, topic, name: subscription, encoding, tracer, send } = this.#options;
+    const write = () =>
       encoding === "binary"
         ? writeMessages(channel, deliveries[0]!.fence, { deliveries, expiresAt }, (i) =>
             extras(deliveries[i]!),
           )
         : textFrame(channel, showReceived(topic.spec, { deliveries, expiresAt }));
+    const outgoing = { topic: topic.spec.name, subscription, deliveries };
+    const frame = tracer.enabled ? traceDelivery(tracer, outgoing, "consumer", write) : write();
     this.#messages -= deliveries.length;
     this.unsettled += deliveries.length;
     this.#bytes -= frame.length;

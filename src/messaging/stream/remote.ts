@@ -76,7 +76,13 @@ export class Remote {
       perMessageDeflate: false,
       handshakeTimeout: handshakeMs,
     });
-    this.#socket.on("message", (data, isBinary) => this.#hear(data, isBinary));
+    this.#socket.on("message", (data, isBinary) => {
+      try {
+        this.#hear(data, isBinary);
+      } catch {
+        this.#socket.terminate(); // it speaks of what this node does not know: as if it were gone
+      }
+    });
     this.#socket.on("error", () => {}); // ends in `close`
     this.#socket.on("close", () => this.#end());
     this.#welcome.promise.catch(() => {}); // is awaited by `open`

@@ -30,6 +30,7 @@ import {
   sumOf,
   topicOfReceipt,
 } from "../settlements.ts";
+import type { Tracer } from "../traces.ts";
 import { Consumption } from "./consumption.ts";
 import { type Control, type ControlOf, creditMax, readControl } from "./control.ts";
 import {
@@ -65,6 +66,7 @@ export interface StreamLimits {
 export interface SessionParts {
   registry: Registry;
   settlements: Settlements;
+  tracer: Tracer;
   /** Undefined on a single node, which serves everything. */
   whereabouts: Whereabouts | undefined;
   clock: Clock;
@@ -387,6 +389,8 @@ export class Session {
       topic,
       live,
       number: topic.subscriptions.find((one) => one.name === subscription)!.number,
+      name: subscription,
+      tracer: this.#parts.tracer,
       encoding,
       batch: Math.min(control.batch ?? limits.message.batch, limits.message.batch),
       clock,

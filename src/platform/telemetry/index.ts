@@ -16,6 +16,7 @@ export {
   formatTraceparent,
   injectTrace,
   parseTraceparent,
+  runOutsideSpans,
   type Span,
   type SpanKind,
   type SpanOptions,

@@ -100,6 +100,11 @@ export function runInSpan<Result>(span: Span, work: () => Result): Result {
   return active.run(span, work);
 }
 
+/** For work that outlives what began it, and belongs to no trace. */
+export function runOutsideSpans<Result>(work: () => Result): Result {
+  return active.exit(work);
+}
+
 /** A span that is recorded nowhere; it carries the context on. */
 export function silentSpan(context: TraceContext): Span {
   return { context, set() {}, fail() {} };
