@@ -24,9 +24,15 @@ type Flags = ConnectionFlags & { json?: boolean };
 
 export function addGatewayRoutes(gateway: Command): void {
   const routes = gateway.command("routes").description("list, show, apply and delete routes");
-  const add = (signature: string, description: string) =>
+  const add: Add = (signature, description) =>
     addConnectionOptions(routes.command(signature).description(description)).option("--json", "print JSON");
+  addSets(add);
+  addSingle(add);
+}
 
+type Add = (signature: string, description: string) => Command;
+
+function addSingle(add: Add): void {
   add("list", "list all routes")
     .option("--labels <pairs>", "only those with all of these: team=billing,system=bss")
     .action((flags: Flags & { labels?: string }) =>
@@ -42,6 +48,28 @@ export function addGatewayRoutes(gateway: Command): void {
       else process.stdout.write(stringify(route));
     }),
   );
+  add("check", "say which routes overlap or are never reached; fails when one is").action((flags: Flags) =>
+    useServer(flags, async (client) => {
+      const analysis = await client.gateway.analysis();
+      if (flags.json) printJson(analysis);
+      else
+        process.stdout.write(
+          findingsText(analysis.findings) || `${analysis.routes} routes, nothing to report\n`,
+        );
+      if (analysis.findings.some(({ kind }) => kind === "unreachable")) throw new Exit(1);
+    }),
+  );
+  add("delete <name>", "delete a route").action((name: string, flags: Flags) =>
+    useServer(flags, async (client) => {
+      const { id } = await byName(client, name);
+      await client.gateway.deleteRoute(id);
+      if (flags.json) printJson({ deleted: name });
+      else process.stderr.write(`route ${name} deleted\n`);
+    }),
+  );
+}
+
+function addSets(add: Add): void {
   add(
     "apply <file>",
     "make the route set what a YAML or JSON file says, `-` for standard input, and show the diff",
@@ -86,25 +114,6 @@ export function addGatewayRoutes(gateway: Command): void {
         );
       }),
     );
-  add("check", "say which routes overlap or are never reached; fails when one is").action((flags: Flags) =>
-    useServer(flags, async (client) => {
-      const analysis = await client.gateway.analysis();
-      if (flags.json) printJson(analysis);
-      else
-        process.stdout.write(
-          findingsText(analysis.findings) || `${analysis.routes} routes, nothing to report\n`,
-        );
-      if (analysis.findings.some(({ kind }) => kind === "unreachable")) throw new Exit(1);
-    }),
-  );
-  add("delete <name>", "delete a route").action((name: string, flags: Flags) =>
-    useServer(flags, async (client) => {
-      const { id } = await byName(client, name);
-      await client.gateway.deleteRoute(id);
-      if (flags.json) printJson({ deleted: name });
-      else process.stderr.write(`route ${name} deleted\n`);
-    }),
-  );
 }
 
 async function byName({ gateway }: HotSwap, name: string): Promise<GatewayRoute> {

@@ -90,22 +90,8 @@ async function start(options: ServerOptions, lifecycle: Lifecycle): Promise<Runn
   const registry = openSchemas(settings, stores, platform);
   await lifecycle.start(registry);
   const usage = new ProcessUsage();
-  const broker = new messaging.Messaging({
-    sql: stores.sql,
-    log: stores.log,
-    secrets: stores.secrets,
-    audit: platform.audit,
-    clock,
-    makeId,
-    random: systemRandom,
-    metrics,
-    traces,
-    settings: { ...settings.messaging, ...settings.http },
-    kv: stores.kv,
-    nodes: nodeSettings(settings),
-    usage: () => usage.read(),
-    schemas: registry,
-    onError: onError("messaging"),
+  const broker = openMessaging(settings, stores, platform, {
+    ...{ traces, metrics, usage, schemas: registry, onError: onError("messaging") },
   });
   await lifecycle.start(broker);
   const proxy = openGateway(options, stores, platform, { listener, metrics, onError: onError("gateway") });
@@ -115,11 +101,8 @@ async function start(options: ServerOptions, lifecycle: Lifecycle): Promise<Runn
   });
   await lifecycle.start(configs);
   // Last of the rooms: each registers with the engine what it deploys, and is there when the engine goes on.
-  const deployments = openDeployment(settings, stores, platform, {
-    metrics,
-    traces,
-    onError: onError("deployment"),
-  });
+  const engineParts = { metrics, traces, onError: onError("deployment") };
+  const deployments = openDeployment(settings, stores, platform, engineParts);
   deployments.engine.register(configs.target);
   deployments.engine.register(proxy.target);
   proxy.onNews = (id) => deployments.engine.look(id);
@@ -156,6 +139,28 @@ async function start(options: ServerOptions, lifecycle: Lifecycle): Promise<Runn
     await lifecycle.stop();
   };
   return { url: http.url, gateway: listener.url, routes, issuer: platform.issuer, stop };
+}
+
+interface MessagingParts {
+  traces: Traces;
+  metrics: Metrics;
+  usage: ProcessUsage;
+  schemas: schemas.SchemaRegistry;
+  onError: (error: unknown) => void;
+}
+
+function openMessaging(
+  settings: Settings,
+  { sql, log, secrets, kv }: Stores,
+  { audit }: Platform,
+  { usage, ...parts }: MessagingParts,
+) {
+  return new messaging.Messaging({
+    ...{ sql, log, secrets, kv, audit, clock, makeId, random: systemRandom, ...parts },
+    settings: { ...settings.messaging, ...settings.http },
+    nodes: nodeSettings(settings),
+    usage: () => usage.read(),
+  });
 }
 
 function openSchemas({ schemas: settings }: Settings, { sql }: Stores, { audit, approvals }: Platform) {

@@ -3,8 +3,8 @@
  * a simulation can run every schedule of crashes (simulation.ts), and level-triggered: it says what should be, however
  * often it is asked, and doing it twice is harmless.
  *
- * What comes back is facts to be written first, then at most one effect. Rollback comes before everything else and waits
- * for nothing: no gate, no freeze, no pause.
+ * What comes back is facts to be written first, then at most one effect. Rollback comes before everything else and
+ * waits for nothing: no gate, no freeze, no pause.
  */
 import { countOfShare, SPAN } from "../core/cohort.ts";
 import type { Step } from "./plan.ts";

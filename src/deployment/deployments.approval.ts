@@ -1,6 +1,6 @@
 /**
- * What an approver of a deployment agrees to: exactly this version, to this target, in this way. Another plan or version
- * is another content, so an edit never slips through.
+ * What an approver of a deployment agrees to: exactly this version, to this target, in this way. Another plan or
+ * version is another content, so an edit never slips through.
  */
 import type { DeploymentRow, FreezeOverride } from "./tables.ts";
 

@@ -1,37 +1,21 @@
 /** /api/v1/deployments, and the same resource narrowed to one kind below another prefix. */
 import { type TSchema, Type } from "typebox";
 import { HotSwapError } from "../core/errors.ts";
-import { type Actor, actorOf, dryRunQuery } from "../platform/http/change.ts";
+import { actorOf, dryRunQuery } from "../platform/http/change.ts";
 import { decodeCursor, pageOf, pageQuery, toPage } from "../platform/http/page.ts";
 import { type Context, Reply, type Route, route } from "../platform/http/route.ts";
 import { totalsOf } from "./cohort-totals.ts";
-import {
-  bodyOf,
-  type DeployableKind,
-  type DeploymentBody,
-  deployableKinds,
-  reason,
-  targetName,
-} from "./deployments.schema.ts";
+import { bodyOf, type DeploymentBody, deployableKinds, targetName } from "./deployments.schema.ts";
 import type { Deployments } from "./deployments.ts";
 import { type EventParts, eventRoute } from "./events.routes.ts";
+import { type Narrowing, wholeResource } from "./narrowing.ts";
 import * as show from "./show.ts";
 import { statuses } from "./state.ts";
 import type { DeploymentRow } from "./tables.ts";
+import { verbRoutes } from "./verbs.routes.ts";
 
 const strict = { additionalProperties: false } as const;
 const byId = Type.Object({ id: Type.String({ format: "uuid" }) });
-
-export interface Narrowing {
-  /** Of the paths, such as `/api/v1/gateway/deployments`. */
-  prefix: string;
-  /** Of the route ids, such as `gateway.deployments`. */
-  id: string;
-  /** Undefined: all kinds. */
-  kind?: DeployableKind;
-}
-
-export const wholeResource: Narrowing = { prefix: "/api/v1/deployments", id: "deployments" };
 
 export function deploymentRoutes(
   parts: EventParts & { deployments: Deployments },
@@ -215,92 +199,4 @@ function numberOf(key: string | number | undefined): number {
   if (key === undefined) return 0;
   if (!Number.isSafeInteger(key)) throw new HotSwapError("cursor_invalid");
   return key as number;
-}
-
-const ReasonBody = Type.Object({ reason: Type.Optional(reason) }, strict);
-
-function verbRoutes(deployments: Deployments, { kind }: Narrowing): Route[] {
-  const shared = {
-    method: "POST",
-    permission: "deployments.write",
-    checksResource: true,
-    params: byId,
-    query: dryRunQuery,
-    response: show.deployment,
-    errors: ["deployment_not_found", "deployment_state_refused"],
-    idempotent: true,
-  } as const;
-  const shown = async (row: DeploymentRow) => show.toDeployment(row, await deployments.approvalOf(row));
-  type Verb = Context<{ id: string }, { dryRun: boolean }>;
-  /** A narrowed resource knows its own kind only. */
-  const actorFor = async (context: Verb): Promise<Actor> => {
-    if (kind) await deployments.get(context.principal, context.params.id, kind);
-    return actorOf(context);
-  };
-  return [
-    route({
-      ...shared,
-      id: "deployments.pause",
-      path: "/api/v1/deployments/{id}/pause",
-      summary: "Hold a deployment where it is",
-      description: "Its clock stands still. What hurts is still rolled back.",
-      audit: { action: "deployments.pause" },
-      body: ReasonBody,
-      handler: async (context) =>
-        shown(await deployments.pause(await actorFor(context), context.params.id, context.body.reason)),
-    }),
-    route({
-      ...shared,
-      id: "deployments.resume",
-      path: "/api/v1/deployments/{id}/resume",
-      summary: "Let a paused deployment go on",
-      audit: { action: "deployments.resume" },
-      body: ReasonBody,
-      handler: async (context) => shown(await deployments.resume(await actorFor(context), context.params.id)),
-    }),
-    route({
-      ...shared,
-      id: "deployments.promote",
-      path: "/api/v1/deployments/{id}/promote",
-      summary: "End the wait of this step, or with `full` expose all at once",
-      description:
-        "Ends a pause, a manual gate and an undecided judge. Freezes stay, and so does the failure budget.",
-      audit: { action: "deployments.promote" },
-      body: Type.Object({ full: Type.Boolean({ default: false }), reason: Type.Optional(reason) }, strict),
-      handler: async (context) =>
-        shown(await deployments.promote(await actorFor(context), context.params.id, context.body)),
-    }),
-    route({
-      ...shared,
-      id: "deployments.rollback",
-      path: "/api/v1/deployments/{id}/rollback",
-      summary: "Take a deployment back",
-      description:
-        "Ignores freezes, pauses and gates. What has not begun is cancelled; what has ended stays as it is, and the " +
-        "answer says how.",
-      audit: { action: "deployments.rollback" },
-      body: Type.Object({ reason }, strict),
-      handler: async (context) =>
-        shown(await deployments.rollback(await actorFor(context), context.params.id, context.body.reason)),
-    }),
-    route({
-      ...shared,
-      id: "deployments.breakGlass",
-      path: "/api/v1/deployments/{id}/break-glass",
-      summary: "Ask that a deployment may go on in spite of a freeze",
-      description:
-        "Another person must approve the request that `approvalId` names. It counts for today's freezes only.",
-      audit: { action: "deployments.breakglass" },
-      body: Type.Object({ reason }, strict),
-      handler: async (context) => {
-        const actor = await actorFor(context);
-        const { row, approvalId } = await deployments.breakGlass(
-          actor,
-          context.params.id,
-          context.body.reason,
-        );
-        return show.toDeployment(row, approvalId);
-      },
-    }),
-  ];
 }

@@ -150,7 +150,9 @@ export class Engine implements Service {
     this.#parts.kv.publish(CHANNEL, `${tenant} ${id} ${what}`).catch(() => {});
   }
 
-  /** From any node, this one included. What an engine has seen is news for watchers; what was asked for, for engines. */
+  /**
+   * From any node, this one included. What an engine has seen is news for watchers; what was asked for, for engines.
+   */
   #hear(changed: Changed, isAsked: boolean): void {
     for (const listener of this.#listeners) listener(changed);
     const held = isAsked ? this.#held.get(changed.id) : undefined;

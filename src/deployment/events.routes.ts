@@ -1,6 +1,6 @@
 /**
- * The events of a deployment as they happen, by server-sent events. `id` is the event's position, so who reconnects with
- * Last-Event-ID misses none; in between come `progress` events without an id, which are only news.
+ * The events of a deployment as they happen, by server-sent events. `id` is the event's position, so who reconnects
+ * with Last-Event-ID misses none; in between come `progress` events without an id, which are only news.
  */
 import { Type } from "typebox";
 import type { Clock } from "../core/clock.ts";
@@ -8,9 +8,10 @@ import { HotSwapError } from "../core/errors.ts";
 import { decodeCursor, pageOf, pageQuery, toPage } from "../platform/http/page.ts";
 import { type Context, handled, Reply, type Route, route } from "../platform/http/route.ts";
 import { write } from "../platform/http/write.ts";
-import type { Narrowing } from "./deployments.routes.ts";
+
 import type { Deployments } from "./deployments.ts";
 import type { Engine } from "./engine.ts";
+import type { Narrowing } from "./narrowing.ts";
 import * as show from "./show.ts";
 import { isEnded } from "./state.ts";
 import type { DeploymentRow } from "./tables.ts";

@@ -1,17 +1,20 @@
-/** The deployment engine: one way to change a running system step by step, for every kind of thing that has a target. */
+/**
+ * The deployment engine: one way to change a running system step by step, for every kind of thing that has a target.
+ */
 
 import type { Approvals } from "../platform/approvals/index.ts";
 import type { Audit } from "../platform/audit/index.ts";
 import type { Route } from "../platform/http/route.ts";
 import type { Sql } from "../stores/sql/port.ts";
-import { deploymentRoutes, type Narrowing } from "./deployments.routes.ts";
+import { deploymentRoutes } from "./deployments.routes.ts";
 import { Deployments } from "./deployments.ts";
 import { Engine, type EngineParts, type EngineSettings } from "./engine.ts";
 import { freezeRoutes } from "./freezes.routes.ts";
 import { Freezes } from "./freezes.ts";
+import type { Narrowing } from "./narrowing.ts";
 import { SqlStore } from "./store.ts";
 
-export type { Narrowing } from "./deployments.routes.ts";
+export type { Narrowing } from "./narrowing.ts";
 export * from "./target.ts";
 
 /** The folder of the room's migrations. */

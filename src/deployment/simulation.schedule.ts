@@ -1,8 +1,8 @@
 /**
- * What happens in a history of the simulation, as plain data from its seed: deployments, how their versions behave, what
- * people ask for and when, which units come and go, and the faults. Everything but the faults happens at a moment of the
- * deployment, so that the undisturbed history of the same schedule can be told; a `timed` one asks at any time instead,
- * and has no such twin.
+ * What happens in a history of the simulation, as plain data from its seed: deployments, how their versions behave,
+ * what people ask for and when, which units come and go, and the faults. Everything but the faults happens at a
+ * moment of the deployment, so that the undisturbed history of the same schedule can be told; a `timed` one asks at
+ * any time instead, and has no such twin.
  */
 import { type Random, seededRandom } from "../core/random.ts";
 import { type StrategyName, type StrategySpec, strategies } from "./plan.ts";

@@ -1,7 +1,7 @@
 /**
- * A target and its units for the simulation. A unit takes up what it should run after a while, or refuses it, ends when it
- * reads it, or says nothing; what it does depends on the version alone, so that an undisturbed history ends the same.
- * Nothing is scheduled: what units are at a moment follows from when their target last changed for them.
+ * A target and its units for the simulation. A unit takes up what it should run after a while, or refuses it, ends
+ * when it reads it, or says nothing; what it does depends on the version alone, so that an undisturbed history ends
+ * the same. Nothing is scheduled: what units are at a moment follows from when their target last changed for them.
  */
 import { boundOfCount, boundOfShare, countOfShare, isExposed, positionOf, SPAN } from "../core/cohort.ts";
 import { HotSwapError } from "../core/errors.ts";

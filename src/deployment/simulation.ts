@@ -1,9 +1,9 @@
 /**
- * Seeded histories of deployments by the product's own engine (engine.ts, run.ts, decide.ts) on one to three nodes, over
- * a store in memory with the transactions of the real one, a target with its fence, and units that apply, refuse, end or
- * say nothing. Nodes are killed and frozen before and after each call that leaves them, people ask for things, clocks
- * disagree. What must never be is checked at every write; at the end everything must have become what it becomes when
- * nobody disturbs it.
+ * Seeded histories of deployments by the product's own engine (engine.ts, run.ts, decide.ts) on one to three nodes,
+ * over a store in memory with the transactions of the real one, a target with its fence, and units that apply,
+ * refuse, end or say nothing. Nodes are killed and frozen before and after each call that leaves them, people ask for
+ * things, clocks disagree. What must never be is checked at every write; at the end everything must have become what
+ * it becomes when nobody disturbs it.
  *
  *   node src/deployment/simulation.ts                       10,000 histories from a random seed
  *   SEED=42 HISTORIES=1 node src/deployment/simulation.ts   replays one, with its events

@@ -1,4 +1,7 @@
-/** Configurations in the console from the first word to the last instance, and deployments as one watches and steers them. */
+/**
+ * Configurations in the console from the first word to the last instance, and deployments as one watches and steers
+ * them.
+ */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { options, type Page, Stage } from "./stage.ts";
