@@ -65,9 +65,16 @@ function openLoop(stream: ReturnType<HotSwap["stream"]>, topic: string) {
       if (isOver && seen.size === sent) break;
     }
   })();
-  for (const loop of [publishing, consuming]) loop.catch(() => {}); // is awaited at the end
+  let failure: unknown;
+  for (const loop of [publishing, consuming]) {
+    loop.catch((error) => {
+      failure = error;
+    });
+  }
   return {
+    /** Throws what has ended the loop. */
     get sent() {
+      if (failure) throw failure;
       return sent;
     },
     async end() {

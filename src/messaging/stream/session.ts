@@ -401,9 +401,12 @@ export class Session {
 
   /** By itself, with the reason: the topic is gone, or cannot be read. When it has moved, all are looked up anew. */
   #closed(channel: number, error: unknown): void {
+    if (hasCode(error, "topic_moved") || hasCode(error, "log_fenced")) {
+      this.#drain(moved("?")); // the channel stays: settlements of it may be on their way
+      return;
+    }
     this.#channels.delete(channel);
-    if (hasCode(error, "topic_moved") || hasCode(error, "log_fenced")) this.#drain(moved("?"));
-    else this.#say({ type: "closed", channel, error: this.#problem(error) });
+    this.#say({ type: "closed", channel, error: this.#problem(error) });
   }
 
   #close(channel: number, text: Buffer): void {
