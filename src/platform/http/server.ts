@@ -122,7 +122,8 @@ export class HttpServer implements Service {
 
   async start(): Promise<void> {
     try {
-      await this.#app.listen({ host: this.#options.host, port: this.#options.port });
+      // Thousands come back at once after a restart; in a short queue they would wait for seconds.
+      await this.#app.listen({ host: this.#options.host, port: this.#options.port, backlog: 4096 });
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
       throw new HotSwapError("port_in_use", `${this.#options.host}:${this.#options.port} is taken.`, {
