@@ -166,7 +166,7 @@ export class Documents implements SchemaUser {
     const counted = new Set<string>();
     metrics.onCollect(async () => {
       const counts = await sql.system((tx: ConfigurationTx) => countByTenant(tx));
-      const gauge = metrics.gauge("configs");
+      const gauge = metrics.gauge("config_profiles");
       for (const tenant of counted) gauge.labels({ tenant }).set(0);
       for (const { tenant_id: tenant, count } of counts) {
         counted.add(tenant);

@@ -7,7 +7,7 @@ import { seededRandom } from "../../src/core/random.ts";
 import { type Fault, Rounds } from "./rounds.ts";
 
 const seed = Number(process.env.HOTSWAP_TEST_SEED ?? Math.floor(performance.timeOrigin) % 1_000_000);
-const faults: Fault[] = ["kill", "freeze", "kill", "kill", "freeze"];
+const faults: Fault[] = ["kill", "freeze", "kill"];
 
 let rounds: Rounds;
 before(async () => {

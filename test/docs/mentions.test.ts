@@ -27,6 +27,7 @@ const otherNames = [
   ["tenant_id", "audit_hash", "audit_pending", "audit_entries", "audit_checkpoints", "messaging_garbage"], // tables, columns
   ["trace_id", "span_id", "node_modules", "npm_config", "scrape_configs", "job_name", "static_configs"],
   ["data_base64"], // of CloudEvents
+  ["sem_ver", "starts_with", "ends_with"], // of flagd
   ["credentials_file", "max_connections", "rolled_back", "rolling_back", "realm_access"],
 ].flat();
 const labels = Object.values(metricTable).flatMap((metric): readonly string[] => metric.labels);

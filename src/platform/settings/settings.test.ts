@@ -242,7 +242,12 @@ test("names, variables and flags are unique, and a unit ends the name", () => {
   ]) {
     assert.equal(new Set(list).size, list.length);
   }
-  const endings: Record<string, RegExp> = { milliseconds: /Ms$/, seconds: /Seconds$/, bytes: /Bytes(Max)?$/ };
+  const endings: Record<string, RegExp> = {
+    milliseconds: /Ms$/,
+    seconds: /Seconds$/,
+    bytes: /Bytes(Max)?$/,
+    days: /Days$/,
+  };
   for (const name of settingNames) {
     const { unit } = entryOf(name).kind;
     assert.match(name, /^[a-z]+\.[a-z][A-Za-z]+$/);

@@ -130,7 +130,7 @@ export const metricTable = {
     labels: ["tenant", "config"],
     buckets: reloadSeconds,
   },
-  configs: {
+  config_profiles: {
     type: "gauge",
     help: "Configurations that there are. On each of several nodes, all of them.",
     labels: ["tenant"],
