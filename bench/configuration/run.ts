@@ -1,7 +1,7 @@
 /**
- * Ten thousand instances on one machine: how soon all of them are told of a version, how soon what they say is counted,
- * what a connection costs, how long all of them take to come back, how long a direct deployment to all of them takes. And
- * beside it the same fan-out by watches of etcd, in the same run.
+ * Ten thousand instances on one machine: how soon all of them are told of a version, how soon what they say is
+ * counted, what a connection costs, how long all of them take to come back, how long a direct deployment to all of
+ * them takes. And beside it the same fan-out by watches of etcd, in the same run.
  *
  * All instances live in this process, over plain sockets (sockets.ts). Bounded in time.
  */
@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { connect } from "../../client/src/node.ts";
+import { connect, type HotSwap } from "../../client/src/node.ts";
 import { findProgram, freePort, startChild, stopAllChildren } from "../messaging/child.ts";
 import { describeMachine } from "../messaging/machine.ts";
 import { addressOf, Calls, requestText, Stream } from "./sockets.ts";
@@ -106,120 +106,135 @@ async function hotswap(folder: string): Promise<Figures> {
     },
     (line) => line.startsWith("{"),
   );
-  const { api, token } = JSON.parse(server.readyLine) as { api: string; token: string };
-  const client = connect({ url: new URL(api).origin, token });
-  const address = addressOf(api);
-  const headers = { authorization: `Bearer ${token}` };
-  const calls = new Calls(address, 64);
-  const post = (path: string, body: unknown) =>
-    calls.call(requestText("POST", path, headers, JSON.stringify(body)));
-  const ok = async (answer: Promise<{ status: number; body: string }>) => {
-    const { status, body } = await answer;
-    if (status >= 300) throw new Error(`answered ${status}: ${body}`);
-    return JSON.parse(body);
-  };
-  await ok(post("/api/v1/configs", { name: "bench", ...place, format: "json" }));
-  for (let version = 1; version <= rounds + 3; version++) {
-    await ok(
-      post("/api/v1/configs/bench/versions", { text: JSON.stringify({ version, limit: "x".repeat(100) }) }),
-    );
-  }
-  const ids = Array.from({ length: count }, (_, n) => `i-${n}`);
-  const registering = performance.now();
-  await Promise.all(
-    ids.map((instanceId) =>
-      ok(post("/api/v1/instances", { instanceId, ...place, labels: { bench: "yes" } })),
-    ),
-  );
-  note(`${count} registered in ${((performance.now() - registering) / 1_000).toFixed(1)} s`);
-
+  const fleet = new Fleet(JSON.parse(server.readyLine));
+  await fleet.register();
   const before = rssKiB(server.pid);
-  const streams = ids.map(() => new Stream());
-  const request = (index: number, last = "") =>
-    requestText("GET", `/api/v1/instances/${ids[index]}/stream`, {
-      ...headers,
-      ...(last && { "last-event-id": last }),
-    });
-  const connectSeconds = await openAll(streams, address, request);
+  const connectSeconds = await fleet.connect();
   await sleep(2_000);
   const kibPerConnection = (rssKiB(server.pid) - before) / count;
+  const told = quantiles(await fleet.tell());
+  const ackedSeconds = await fleet.acknowledgeOne();
+  const reconnectSeconds = await fleet.connect("1");
+  const deploySeconds = await fleet.deploy();
+  fleet.close();
+  await server.stop();
+  return { told, connectSeconds, reconnectSeconds, kibPerConnection, ackedSeconds, deploySeconds };
+}
 
-  const pin = (version: number) =>
-    ok(
-      calls.call(
-        requestText(
-          "PUT",
-          "/api/v1/configs/bench/pins",
-          headers,
-          JSON.stringify({ labels: { bench: "yes" }, version }),
-        ),
-      ),
-    );
-  const told: number[] = [];
-  for (let version = 1; version <= rounds; version++) {
-    const heard = heardBy(streams, (text) => text.includes(`"version":${version},`));
-    const began = performance.now();
-    await pin(version);
-    told.push(...(await heard).map((at) => at - began));
-    await sleep(500);
+/** All instances of one service, and the person who gives it versions. */
+class Fleet {
+  readonly #client: HotSwap;
+  readonly #address: ReturnType<typeof addressOf>;
+  readonly #headers: Record<string, string>;
+  readonly #calls: Calls;
+  readonly #ids = Array.from({ length: count }, (_, n) => `i-${n}`);
+  readonly #streams = this.#ids.map(() => new Stream());
+  #acked: Promise<unknown>[] = [];
+
+  constructor({ api, token }: { api: string; token: string }) {
+    this.#client = connect({ url: new URL(api).origin, token });
+    this.#address = addressOf(api);
+    this.#headers = { authorization: `Bearer ${token}` };
+    this.#calls = new Calls(this.#address, 64);
   }
-  note(`told ${rounds} versions`);
+
+  async register(): Promise<void> {
+    const { configs } = this.#client;
+    await configs.create({ name: "bench", ...place, format: "json" });
+    for (let version = 1; version <= rounds + 3; version++) {
+      await configs.put("bench", { text: JSON.stringify({ version, limit: "x".repeat(100) }) });
+    }
+    const began = performance.now();
+    const labels = { bench: "yes" };
+    await Promise.all(
+      this.#ids.map((instanceId) => this.#post("/api/v1/instances", { instanceId, ...place, labels })),
+    );
+    note(`${count} registered in ${((performance.now() - began) / 1_000).toFixed(1)} s`);
+  }
+
+  /** Seconds until all streams are open, those of before closed first. */
+  connect(last = ""): Promise<number> {
+    for (const stream of this.#streams) stream.close();
+    const headers = { ...this.#headers, ...(last && { "last-event-id": last }) };
+    return openAll(this.#streams, this.#address, (index) =>
+      requestText("GET", `/api/v1/instances/${this.#ids[index]}/stream`, headers),
+    );
+  }
+
+  /** Milliseconds from the change to each instance, over all rounds. */
+  async tell(): Promise<number[]> {
+    const told: number[] = [];
+    for (let version = 1; version <= rounds; version++) {
+      const heard = heardBy(this.#streams, sees(version));
+      const began = performance.now();
+      await this.#pin(version);
+      told.push(...(await heard).map((at) => at - began));
+      await sleep(500);
+    }
+    note(`told ${rounds} versions`);
+    return told;
+  }
+
+  /** Seconds until every instance has been told of a version, has said that it runs it, and is counted. */
+  async acknowledgeOne(): Promise<number> {
+    const version = rounds + 1;
+    const heard = heardBy(this.#streams, sees(version), (index) => this.#acknowledge(index, version));
+    const began = performance.now();
+    await this.#pin(version);
+    await heard;
+    await Promise.all(this.#acked);
+    // Is behind what has been written.
+    const first = await this.#client.instances.list({ config: "bench", version, limit: 1 });
+    if (first.items.length !== 1) throw new Error("no instance counts as having applied");
+    note("all acknowledged");
+    return (performance.now() - began) / 1_000;
+  }
+
+  /** Seconds of a direct deployment to all. */
+  async deploy(): Promise<number> {
+    const version = rounds + 2;
+    const { deployments, instances } = this.#client;
+    await instances.unpin("bench");
+    await sleep(1_000);
+    heardBy(this.#streams, sees(version), (index) => this.#acknowledge(index, version)).catch(() => {});
+    const began = performance.now();
+    const { id } = await deployments.create({
+      ...{ kind: "config", config: "bench", version, strategy: "direct", bakeSeconds: 0, probeSeconds: 0 },
+    });
+    for (;;) {
+      const { status, endedAt } = await deployments.get(id);
+      if (status === "succeeded") return (performance.now() - began) / 1_000;
+      if (endedAt !== null) throw new Error(`the deployment ended as ${status}`);
+      if (performance.now() - startedAt > limitMs)
+        throw new Error(`the deployment is ${status} for too long`);
+      await sleep(100);
+    }
+  }
+
+  close(): void {
+    for (const stream of this.#streams) stream.close();
+    this.#calls.close();
+    this.#client.close();
+  }
+
+  async #pin(version: number): Promise<void> {
+    await this.#client.instances.pin("bench", { labels: { bench: "yes" }, version });
+  }
 
   /** As an instance does: told, it says that it runs the version. */
-  const acked: Promise<unknown>[] = [];
-  const acknowledge = (version: number) => (index: number) => {
+  #acknowledge(index: number, version: number): void {
     const applied = [{ config: "bench", version, status: "applied" }];
-    acked.push(post(`/api/v1/instances/${ids[index]}/heartbeat`, { applied }));
-  };
-  const version = rounds + 1;
-  const heard = heardBy(streams, (text) => text.includes(`"version":${version},`), acknowledge(version));
-  const ackBegan = performance.now();
-  await pin(version);
-  await heard;
-  await Promise.all(acked);
-  const first = await client.instances.list({ config: "bench", version, limit: 1 }); // is behind what has been written
-  const ackedSeconds = (performance.now() - ackBegan) / 1_000;
-  if (first.items.length !== 1) throw new Error("no instance counts as having applied");
-  note("all acknowledged");
-
-  for (const stream of streams) stream.close();
-  const reconnectSeconds = await openAll(streams, address, (index) => request(index, "1"));
-
-  const target = rounds + 2;
-  await client.instances.unpin("bench");
-  await sleep(1_000);
-  heardBy(streams, (text) => text.includes(`"version":${target},`), acknowledge(target)).catch(() => {});
-  const deploying = performance.now();
-  const body = {
-    kind: "config",
-    config: "bench",
-    version: target,
-    strategy: "direct",
-    bakeSeconds: 0,
-    probeSeconds: 0,
-  };
-  const { id } = await ok(post("/api/v1/deployments", body));
-  for (let status = ""; status !== "succeeded"; ) {
-    ({ status } = await ok(calls.call(requestText("GET", `/api/v1/deployments/${id}`, headers))));
-    if (["failed", "rolled_back", "cancelled"].includes(status))
-      throw new Error(`the deployment ended as ${status}`);
-    if (performance.now() - startedAt > limitMs) throw new Error(`the deployment is ${status} for too long`);
-    await sleep(100);
+    this.#acked.push(this.#post(`/api/v1/instances/${this.#ids[index]}/heartbeat`, { applied }));
   }
-  const deploySeconds = (performance.now() - deploying) / 1_000;
-  for (const stream of streams) stream.close();
-  calls.close();
-  client.close();
-  await server.stop();
-  return {
-    told: quantiles(told),
-    connectSeconds,
-    reconnectSeconds,
-    kibPerConnection,
-    ackedSeconds,
-    deploySeconds,
-  };
+
+  async #post(path: string, body: unknown): Promise<void> {
+    const text = requestText("POST", path, this.#headers, JSON.stringify(body));
+    const answer = await this.#calls.call(text);
+    if (answer.status >= 300) throw new Error(`answered ${answer.status}: ${answer.body}`);
+  }
 }
+
+const sees = (version: number) => (text: string) => text.includes(`"version":${version},`);
 
 /** Over its JSON gateway, one connection for each watch: what a client without gRPC has. */
 async function etcd(folder: string): Promise<Figures> {

@@ -1,6 +1,6 @@
 /**
- * Many connections of one process, as cheap as they can be on the client's side, so that what is measured is the server:
- * plain sockets, requests written by hand, answers looked at for what is asked of them only.
+ * Many connections of one process, as cheap as they can be on the client's side, so that what is measured is the
+ * server: plain sockets, requests written by hand, answers looked at for what is asked of them only.
  */
 import { connect, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";

@@ -9,7 +9,7 @@ const time = Type.String({ format: "date-time" });
 const count = Type.Integer({ minimum: 0 });
 
 export const configName = Type.String({
-  pattern: "^(?!(?:export|import)$)[A-Za-z0-9][A-Za-z0-9._-]{0,127}$",
+  pattern: "^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$",
   description:
     "Letters, digits, dot, dash and underscore; begins with a letter or digit; at most 128. One for the whole tenant, " +
     "such as `checkout-production`. `export` and `import` are taken.",

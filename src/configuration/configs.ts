@@ -52,6 +52,9 @@ export interface ConfigsParts {
   configsMax: number;
 }
 
+/** `/configs/export` and `/configs/import` are no configurations. */
+const takenNames: readonly string[] = ["export", "import"];
+
 export class Configs {
   readonly #parts: ConfigsParts;
 
@@ -75,6 +78,12 @@ export class Configs {
     const { tenant } = actor.principal;
     const values = valuesOf(input);
     guard(actor.principal, "configs.write", values);
+    if (takenNames.includes(input.name)) {
+      const fields = [{ pointer: "/name", message: "is a path of the API already" }];
+      throw new HotSwapError("validation_failed", `No configuration can be called ${input.name}.`, {
+        fields,
+      });
+    }
     if ((await rows.countConfigs(tx, tenant)) >= configsMax) {
       const limit = `A tenant may have ${configsMax} configurations (configuration.configsMax).`;
       throw new HotSwapError("configs_full", limit);

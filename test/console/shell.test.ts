@@ -122,8 +122,8 @@ describe("console", options, () => {
         await page.keyboard.press("Control+K");
         const box = page.getByRole("combobox");
         await box.and(page.locator(":focus")).waitFor();
-        await page.getByRole("option", { name: "by.keyboard topic" }).waitFor({ state: "attached" });
         await box.fill("by.key");
+        await page.getByRole("option", { name: "by.keyboard topic" }).waitFor({ state: "attached" });
         await page.keyboard.press("Enter");
         await page.getByRole("heading", { name: "by.keyboard" }).waitFor();
         assert.equal(await page.title(), "by.keyboard · Topics · HotSwap");
