@@ -38,6 +38,8 @@ interface Known {
   /** `maybe`: an ack without an outcome, or one that a power cut may have undone. */
   done: "no" | "maybe" | "yes";
   delivered: number;
+  /** At its place in the topic, and not only by a replay. */
+  wasSeenInPlace: boolean;
   held: Held | undefined;
   /** In this life: when it may come again at the earliest. */
   notBefore: number;
@@ -98,6 +100,7 @@ export class DeliveryModel {
       partition: -1,
       done: "no",
       delivered: 0,
+      wasSeenInPlace: false,
       held: undefined,
       notBefore: 0,
       isRejected: false,
@@ -133,6 +136,7 @@ export class DeliveryModel {
       if (partition === replayPartition) continue; // has a place of its own, and no order with the topic's
       this.#put(message, partition, offset);
       this.#checkOrder(message, together);
+      message.wasSeenInPlace = true;
     }
     for (const { id, receipt, attempt } of batch) {
       const message = this.#messages[id]!;
@@ -312,7 +316,8 @@ export class DeliveryModel {
       if (other.place === undefined || !other.isWanted || together.has(other.id)) continue;
       if (ackMode === "at-most-once") {
         // An earlier one may have been settled and lost on its way out; a later one must not have come out before.
-        if (other.offset <= message.offset || other.delivered === 0) continue;
+        // A replay of it may have: it died ahead of its turn, and has no order there.
+        if (other.offset <= message.offset || !other.wasSeenInPlace) continue;
         if (message.isMortal) continue; // it had expired, until the clock was set back
       } else {
         if (other.offset >= message.offset || other.done !== "no") continue;
