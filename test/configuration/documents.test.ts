@@ -306,6 +306,6 @@ test("metrics count configurations and versions", async () => {
   await pat.ok(pat.post("/configs/one/versions", { text: "{}" }), 201);
   await pat.ok(pat.post("/configs/one/versions", { text: "{}" }), 201);
   const { text } = await ann.get("//metrics");
-  assert.match(text, /^configs\{tenant="counted"\} 1$/m);
+  assert.match(text, /^config_profiles\{tenant="counted"\} 1$/m);
   assert.match(text, /^config_versions_total\{tenant="counted",environment="qa"\} 1$/m);
 });
