@@ -5,7 +5,7 @@
  */
 import { readFile, writeFile } from "node:fs/promises";
 import { describeRoutes } from "../src/cli/route-list.ts";
-import { openApiDocument } from "../src/platform/http/openapi.ts";
+import { openApiText } from "../src/platform/http/openapi.ts";
 import type { Route } from "../src/platform/http/route.ts";
 import { loadSettings } from "../src/platform/settings/index.ts";
 import { dashboardFiles } from "./generate-dashboards.ts";
@@ -27,7 +27,7 @@ export async function generatedFiles(): Promise<Map<string, string>> {
   const routes = await defaultRoutes();
   const architecture = await readFile(fileOf("ARCHITECTURE.md"), "utf8");
   return new Map([
-    ["openapi.json", `${JSON.stringify(openApiDocument(routes, version), null, 2)}\n`],
+    ["openapi.json", openApiText(routes, version)],
     ["ARCHITECTURE.md", withEndpoints(architecture, routes)],
     ...dashboardFiles(),
   ]);

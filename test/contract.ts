@@ -45,9 +45,10 @@ export class Contract {
   readonly #validators = new Map<unknown, ValidateFunction>();
 
   constructor(document: Node) {
-    const problem = document.components.schemas.Problem;
     this.operations = Object.entries<Node>(document.paths).flatMap(([path, methods]) =>
-      Object.entries<Node>(methods).map(([method, node]) => operationOf(path, method, node, problem)),
+      Object.entries<Node>(methods).map(([method, node]) =>
+        operationOf(path, method, whole(node, document.components), document["x-permissions"]),
+      ),
     );
     this.#patterns = this.operations
       .map((operation) => {
@@ -92,11 +93,28 @@ export class Contract {
   }
 }
 
-function operationOf(path: string, method: string, node: Node, problem: Node): Operation {
+/** With what its references lead to in their place. None of them leads to itself. */
+function whole(node: Node, components: Node): Node {
+  if (Array.isArray(node)) return node.map((item) => whole(item, components));
+  if (typeof node !== "object" || node === null) return node;
+  if (typeof node.$ref === "string") {
+    const [kind, name] = node.$ref.replace("#/components/", "").split("/") as [string, string];
+    assert.ok(components[kind]?.[name], `${node.$ref} leads nowhere`);
+    return whole(components[kind][name], components);
+  }
+  return Object.fromEntries(Object.entries(node).map(([name, value]) => [name, whole(value, components)]));
+}
+
+function operationOf(
+  path: string,
+  method: string,
+  node: Node,
+  permissions: Record<string, string[]>,
+): Operation {
   const responses = Object.entries<Node>(node.responses).map(([status, response]) => {
     const types = Object.entries<Node>(response.content ?? {}).map(([type, { schema }]) => [
       type,
-      closed(schema, problem),
+      closed(schema),
     ]);
     return [status, { codes: response["x-codes"] ?? [], types: Object.fromEntries(types) }];
   });
@@ -108,18 +126,16 @@ function operationOf(path: string, method: string, node: Node, problem: Node): O
     parameters: node.parameters,
     bodies: Object.fromEntries(content.map(([type, { schema }]) => [type, schema])),
     isPublic: node["x-permission"] === undefined,
-    roles: node["x-roles"] ?? [],
+    roles: permissions[node["x-permission"]] ?? [],
     responses: Object.fromEntries(responses),
   };
 }
 
 /** An answer may have no member that is not documented, though callers must bear new ones. */
-function closed(schema: Node, problem: Node): Node {
-  const inner = (value: Node) => closed(value, problem);
-  if (Array.isArray(schema)) return schema.map(inner);
+function closed(schema: Node): Node {
+  if (Array.isArray(schema)) return schema.map(closed);
   if (typeof schema !== "object" || schema === null) return schema;
-  if (schema.$ref === "#/components/schemas/Problem") return inner(problem);
-  const members = Object.fromEntries(Object.entries(schema).map(([name, value]) => [name, inner(value)]));
+  const members = Object.fromEntries(Object.entries(schema).map(([name, value]) => [name, closed(value)]));
   return schema.properties && schema.additionalProperties === undefined
     ? { ...members, additionalProperties: false }
     : members;

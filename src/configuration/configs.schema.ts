@@ -9,6 +9,7 @@ const time = Type.String({ format: "date-time" });
 const count = Type.Integer({ minimum: 0 });
 
 export const configName = Type.String({
+  title: "ConfigName",
   pattern: "^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$",
   description:
     "Letters, digits, dot, dash and underscore; begins with a letter or digit; at most 128. One for the whole tenant, " +
@@ -212,11 +213,14 @@ export const drafts = Type.Object({
 });
 
 const exported = { ...identity, description, labels, schema: givenSchema, text: orNull(text) };
-export const exportedConfig = Type.Object({
-  ...exported,
-  version: orNull(versionNumber),
-  hash: orNull(hash),
-});
+export const exportedConfig = Type.Object(
+  {
+    ...exported,
+    version: orNull(versionNumber),
+    hash: orNull(hash),
+  },
+  { title: "ExportedConfig" },
+);
 export const importBody = Type.Object(
   {
     configs: Type.Array(

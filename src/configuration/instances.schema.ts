@@ -5,6 +5,7 @@ import { configName, environmentName, serviceName, versionNumber as version } fr
 const closed = { additionalProperties: false } as const;
 
 export const instanceId = Type.String({
+  title: "InstanceId",
   pattern: "^[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}$",
   description: "Of the caller's choice, and the same over restarts: the name of a host or a pod.",
 });
@@ -114,27 +115,30 @@ export const registered = Type.Object({
   ...answer.properties,
 });
 
-export const instance = Type.Object({
-  instanceId,
-  service: serviceName,
-  environment: environmentName,
-  labels,
-  status: Type.Enum(["live", "silent"], { description: "Silent: three heartbeats are missing." }),
-  registeredAt: Type.String({ format: "date-time" }),
-  seenAt: Type.String({ format: "date-time" }),
-  configs: Type.Array(
-    Type.Object({
-      config: configName,
-      desired: Type.Union([version, Type.Null()], { description: "What it should have." }),
-      running: Type.Union([version, Type.Null()], { description: "What it says that it runs." }),
-      appliedAt: Type.Union([Type.String({ format: "date-time" }), Type.Null()]),
-      status: Type.Enum(["applied", "pending", "rejected"]),
-      rejected: Type.Optional(
-        Type.Object({ version, reason: Type.String(), at: Type.String({ format: "date-time" }) }),
-      ),
-    }),
-  ),
-});
+export const instance = Type.Object(
+  {
+    instanceId,
+    service: serviceName,
+    environment: environmentName,
+    labels,
+    status: Type.Enum(["live", "silent"], { description: "Silent: three heartbeats are missing." }),
+    registeredAt: Type.String({ format: "date-time" }),
+    seenAt: Type.String({ format: "date-time" }),
+    configs: Type.Array(
+      Type.Object({
+        config: configName,
+        desired: Type.Union([version, Type.Null()], { description: "What it should have." }),
+        running: Type.Union([version, Type.Null()], { description: "What it says that it runs." }),
+        appliedAt: Type.Union([Type.String({ format: "date-time" }), Type.Null()]),
+        status: Type.Enum(["applied", "pending", "rejected"]),
+        rejected: Type.Optional(
+          Type.Object({ version, reason: Type.String(), at: Type.String({ format: "date-time" }) }),
+        ),
+      }),
+    ),
+  },
+  { title: "Instance" },
+);
 
 export const listQuery = {
   service: Type.Optional(serviceName),

@@ -11,18 +11,21 @@ import type { Pins } from "./pins.ts";
 const byName = Type.Object({ name: configName });
 const reason = Type.String({ maxLength: 500, default: "" });
 
-const pins = Type.Object({
-  items: Type.Array(
-    Type.Object({
-      labels,
-      version,
-      reason,
-      by: Type.String(),
-      at: Type.String({ format: "date-time" }),
-    }),
-    { description: "The most specific first: of several that fit an instance, the first counts." },
-  ),
-});
+const pins = Type.Object(
+  {
+    items: Type.Array(
+      Type.Object({
+        labels,
+        version,
+        reason,
+        by: Type.String(),
+        at: Type.String({ format: "date-time" }),
+      }),
+      { description: "The most specific first: of several that fit an instance, the first counts." },
+    ),
+  },
+  { title: "ConfigPins" },
+);
 
 export function pinRoutes(all: Pins): Route[] {
   return [

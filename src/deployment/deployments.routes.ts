@@ -118,17 +118,20 @@ function readRoutes(deployments: Deployments, { kind: only }: Narrowing): Route[
   ];
 }
 
-const cohort = Type.Object({
-  requests: Type.Number(),
-  errors: Type.Number(),
-  errorRate: Type.Union([Type.Number(), Type.Null()]),
-  slow: Type.Union([Type.Number(), Type.Null()]),
-  latencyMs: Type.Union([
-    Type.Object({ p50: Type.Number(), p95: Type.Number(), p99: Type.Number() }),
-    Type.Null(),
-  ]),
-  custom: Type.Record(Type.String(), Type.Number()),
-});
+const cohort = Type.Object(
+  {
+    requests: Type.Number(),
+    errors: Type.Number(),
+    errorRate: Type.Union([Type.Number(), Type.Null()]),
+    slow: Type.Union([Type.Number(), Type.Null()]),
+    latencyMs: Type.Union([
+      Type.Object({ p50: Type.Number(), p95: Type.Number(), p99: Type.Number() }),
+      Type.Null(),
+    ]),
+    custom: Type.Record(Type.String(), Type.Number()),
+  },
+  { title: "DeploymentCohort" },
+);
 
 const PAGE = 1_000;
 const PAGES_MAX = 20;

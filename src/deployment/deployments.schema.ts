@@ -59,17 +59,20 @@ const thingFields = {
 export type DeployableKind = keyof typeof thingFields;
 export const deployableKinds = Object.keys(thingFields) as DeployableKind[];
 
-const requirement = Type.Union([
-  Type.Object({ deployment: Type.String({ format: "uuid" }) }, strict),
-  Type.Object(
-    {
-      kind: Type.Enum(["config", "route", "plugin"]),
-      target: targetName,
-      version: Type.String({ maxLength: 64 }),
-    },
-    strict,
-  ),
-]);
+const requirement = Type.Union(
+  [
+    Type.Object({ deployment: Type.String({ format: "uuid" }) }, strict),
+    Type.Object(
+      {
+        kind: Type.Enum(["config", "route", "plugin"]),
+        target: targetName,
+        version: Type.String({ maxLength: 64 }),
+      },
+      strict,
+    ),
+  ],
+  { title: "DeploymentRequirement" },
+);
 export type Requirement = Static<typeof requirement>;
 
 const smoke = Type.Object(
@@ -77,7 +80,7 @@ const smoke = Type.Object(
     path: Type.Optional(Type.String({ maxLength: 2_048, pattern: "^/", default: "/" })),
     requests: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: 3 })),
   },
-  strict,
+  { ...strict, title: "DeploymentSmoke" },
 );
 
 const strategyFields = {

@@ -24,18 +24,21 @@ const verdict = Type.Object(
   { title: "DeploymentVerdict" },
 );
 
-const progress = Type.Object({
-  at: time,
-  units: Type.Integer({ description: "0 when they cannot be counted." }),
-  exposed: Type.Integer(),
-  applied: Type.Integer(),
-  restored: Type.Integer(),
-  failed: Type.Integer(),
-  crashed: Type.Optional(
-    Type.Integer({ description: "Of the failed, how many ended just after they took it." }),
-  ),
-  failures: Type.Array(Type.Object({ unit: text, reason: text })),
-});
+const progress = Type.Object(
+  {
+    at: time,
+    units: Type.Integer({ description: "0 when they cannot be counted." }),
+    exposed: Type.Integer(),
+    applied: Type.Integer(),
+    restored: Type.Integer(),
+    failed: Type.Integer(),
+    crashed: Type.Optional(
+      Type.Integer({ description: "Of the failed, how many ended just after they took it." }),
+    ),
+    failures: Type.Array(Type.Object({ unit: text, reason: text })),
+  },
+  { title: "DeploymentProgress" },
+);
 
 const summary = {
   id: Type.String({ format: "uuid" }),

@@ -7,28 +7,31 @@ import type { Backends, BackendView } from "./backends.ts";
 const count = Type.Integer({ minimum: 0 });
 const byId = Type.Object({ id: Type.String({ pattern: "^[0-9a-f]{1,64}$" }) });
 
-const backend = Type.Object({
-  id: Type.String(),
-  url: Type.String(),
-  protocol: Type.Enum(["h1", "h2"]),
-  routes: Type.Array(Type.String(), { description: "Names of the routes that use it." }),
-  healthy: Type.Boolean({ description: "By active checks; true as long as none has failed." }),
-  ejected: Type.Boolean({ description: "Left out for a while, as real requests failed." }),
-  breaker: Type.Enum(["closed", "open", "half-open"]),
-  inFlight: count,
-  connections: count,
-  idle: count,
-  requests: Type.Integer({ minimum: 0, description: "Since the start of this node, as all totals." }),
-  failures: count,
-  lastProblem: Type.Union([Type.String(), Type.Null()]),
-  override: Type.Union([
-    Type.Object({
-      breaker: Type.Enum(["open", "closed", "automatic"]),
-      draining: Type.Boolean(),
-    }),
-    Type.Null(),
-  ]),
-});
+const backend = Type.Object(
+  {
+    id: Type.String(),
+    url: Type.String(),
+    protocol: Type.Enum(["h1", "h2"]),
+    routes: Type.Array(Type.String(), { description: "Names of the routes that use it." }),
+    healthy: Type.Boolean({ description: "By active checks; true as long as none has failed." }),
+    ejected: Type.Boolean({ description: "Left out for a while, as real requests failed." }),
+    breaker: Type.Enum(["closed", "open", "half-open"]),
+    inFlight: count,
+    connections: count,
+    idle: count,
+    requests: Type.Integer({ minimum: 0, description: "Since the start of this node, as all totals." }),
+    failures: count,
+    lastProblem: Type.Union([Type.String(), Type.Null()]),
+    override: Type.Union([
+      Type.Object({
+        breaker: Type.Enum(["open", "closed", "automatic"]),
+        draining: Type.Boolean(),
+      }),
+      Type.Null(),
+    ]),
+  },
+  { title: "Backend" },
+);
 
 const newOverride = Type.Object(
   {

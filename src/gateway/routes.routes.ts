@@ -178,7 +178,7 @@ const importResult = Type.Object({
 
 const routeSet = Type.Object(
   { revision: Type.Optional(Type.Integer()), routes: Type.Array(routeSpec) },
-  { additionalProperties: false },
+  { title: "RouteSet", additionalProperties: false },
 );
 const exported = Type.Object({ revision: Type.Integer(), routes: Type.Array(routeSpec) });
 

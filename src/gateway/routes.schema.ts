@@ -15,6 +15,7 @@ const share = Type.Number({ minimum: 0, maximum: 1, description: "From 0 to 1." 
 const count = (maximum: number, description: string) => Type.Integer({ minimum: 1, maximum, description });
 
 export const routeName = Type.String({
+  title: "RouteName",
   pattern: "^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$",
   description: "Letters, digits, dot, dash and underscore; begins with a letter or digit; at most 128.",
 });
@@ -39,7 +40,7 @@ const condition = Type.Object(
     oneOf: Type.Optional(Type.Array(Type.String({ maxLength: 1024 }), { minItems: 1, maxItems: 100 })),
     present: Type.Optional(Type.Boolean({ description: "`false`: it must be absent." })),
   },
-  { ...strict, description: "One of `equals`, `prefix`, `oneOf` and `present`." },
+  { ...strict, title: "RouteCondition", description: "One of `equals`, `prefix`, `oneOf` and `present`." },
 );
 
 const conditions = (of: string) =>
@@ -84,7 +85,7 @@ const match = Type.Object(
     headers: Type.Optional(conditions("header fields")),
     query: Type.Optional(conditions("parameters of the query")),
   },
-  { ...strict, description: "A part that is absent fits every request." },
+  { ...strict, title: "RouteMatch", description: "A part that is absent fits every request." },
 );
 
 export const strategies = [
@@ -111,7 +112,7 @@ const dns = Type.Object(
       Type.Integer({ minimum: 1, maximum: 3600, description: "At the longest; a shorter TTL goes first." }),
     ),
   },
-  strict,
+  { ...strict, title: "RouteDns" },
 );
 
 const url = Type.String({
@@ -130,6 +131,7 @@ const backend = Type.Object(
   },
   {
     ...strict,
+    title: "RouteBackend",
     description:
       "One of: `url`; `service`, whose instances register themselves; `dns`, a name that is resolved again and again.",
   },
@@ -153,7 +155,7 @@ const healthCheck = Type.Object(
     ),
     host: Type.Optional(Type.String({ pattern: "^[\\w.:-]{1,253}$" })),
   },
-  strict,
+  { ...strict, title: "RouteHealthCheck" },
 );
 
 const outlier = Type.Object(
@@ -165,7 +167,7 @@ const outlier = Type.Object(
     ),
     ejectShareMax: Type.Optional(share),
   },
-  strict,
+  { ...strict, title: "RouteOutlier" },
 );
 
 const breaker = Type.Object(
@@ -175,7 +177,7 @@ const breaker = Type.Object(
     openMs: Type.Optional(milliseconds(3_600_000, "Until it lets a request try again; default 30,000.")),
     halfOpenRequests: Type.Optional(count(100, "Let through while half-open; default 1.")),
   },
-  strict,
+  { ...strict, title: "RouteBreaker" },
 );
 
 const pem = Type.String({ maxLength: 65_536, pattern: "^\\s*-----BEGIN [A-Z ]+-----" });
@@ -202,7 +204,7 @@ const connection = Type.Object(
       ),
     ),
   },
-  { ...strict, description: "How the gateway speaks to the backends." },
+  { ...strict, title: "RouteConnection", description: "How the gateway speaks to the backends." },
 );
 
 const timeouts = Type.Object(
@@ -214,7 +216,7 @@ const timeouts = Type.Object(
     idleMs: Type.Optional(milliseconds(86_400_000, "Without a byte in either direction; default 60,000.")),
     totalMs: Type.Optional(milliseconds(86_400_000, "Of all attempts together; default 0, which is none.")),
   },
-  strict,
+  { ...strict, title: "RouteTimeouts" },
 );
 
 const retry = Type.Object(
@@ -244,7 +246,7 @@ const retry = Type.Object(
       }),
     ),
   },
-  strict,
+  { ...strict, title: "RouteRetry" },
 );
 
 const headerChange = Type.Object(
@@ -253,7 +255,7 @@ const headerChange = Type.Object(
     add: Type.Optional(Type.Record(Type.String({ pattern: token }), headerValue, { maxProperties: 64 })),
     remove: Type.Optional(Type.Array(headerName, { maxItems: 64 })),
   },
-  strict,
+  { ...strict, title: "RouteHeaderChange" },
 );
 
 const requestTransform = Type.Object(
@@ -277,7 +279,7 @@ const requestTransform = Type.Object(
       Type.Enum(["preserve", "backend"], { description: "Which Host the backend sees; default preserve." }),
     ),
   },
-  strict,
+  { ...strict, title: "RouteRequestTransform" },
 );
 
 const redirect = Type.Object(
@@ -289,7 +291,11 @@ const redirect = Type.Object(
       description: "Absolute or a path; `{path}` and `{query}`, with its `?`, are filled in.",
     }),
   },
-  { ...strict, description: "The gateway answers by itself; the route has no backends then." },
+  {
+    ...strict,
+    title: "RouteRedirect",
+    description: "The gateway answers by itself; the route has no backends then.",
+  },
 );
 
 const mirror = Type.Object(
@@ -300,7 +306,7 @@ const mirror = Type.Object(
       Type.Integer({ minimum: 0, maximum: 1_048_576, description: "Larger bodies are not mirrored." }),
     ),
   },
-  { ...strict, description: "A copy goes there; its answer is thrown away." },
+  { ...strict, title: "RouteMirror", description: "A copy goes there; its answer is thrown away." },
 );
 
 const limits = Type.Object(
@@ -330,7 +336,7 @@ const limits = Type.Object(
       ),
     ),
   },
-  strict,
+  { ...strict, title: "RouteLimits" },
 );
 
 const jwt = Type.Object(
@@ -377,7 +383,7 @@ const jwt = Type.Object(
       }),
     ),
   },
-  strict,
+  { ...strict, title: "RouteJwt" },
 );
 
 const auth = Type.Object(
@@ -398,7 +404,7 @@ const auth = Type.Object(
       ),
     ),
   },
-  { ...strict, description: "With both, both are needed." },
+  { ...strict, title: "RouteAuth", description: "With both, both are needed." },
 );
 
 const cors = Type.Object(
@@ -413,7 +419,7 @@ const cors = Type.Object(
     credentials: Type.Optional(Type.Boolean()),
     maxAgeSeconds: Type.Optional(Type.Integer({ minimum: 0, maximum: 86_400 })),
   },
-  strict,
+  { ...strict, title: "RouteCors" },
 );
 
 const addresses = Type.Array(Type.String({ pattern: "^[0-9A-Fa-f.:]{2,45}(/\\d{1,3})?$" }), {
@@ -479,7 +485,7 @@ const members = {
   upgrades: Type.Optional(Type.Boolean({ description: "WebSocket and other upgrades; default true." })),
 };
 
-export const routeSpec = Type.Object(members, strict);
+export const routeSpec = Type.Object(members, { ...strict, title: "RouteSpec" });
 export type RouteSpec = Static<typeof routeSpec>;
 export type BackendSpec = Static<typeof backend>;
 export type DnsSpec = Static<typeof dns>;
@@ -487,32 +493,41 @@ export type ConditionSpec = Static<typeof condition>;
 
 export const findingKinds = ["unreachable", "ambiguous", "overlap", "settings-differ"] as const;
 
-export const finding = Type.Object({
-  kind: Type.Enum([...findingKinds], {
-    description:
-      "`unreachable`: another route takes all that it matches. `ambiguous`: both match some requests and only the " +
-      "smaller id decides. `overlap`: both match some requests; the first one named wins. `settings-differ`: both " +
-      "name a backend with other settings for it; those of the first one named count.",
-  }),
-  route: routeName,
-  other: routeName,
-  message: Type.String(),
-});
+export const finding = Type.Object(
+  {
+    kind: Type.Enum([...findingKinds], {
+      description:
+        "`unreachable`: another route takes all that it matches. `ambiguous`: both match some requests and only the " +
+        "smaller id decides. `overlap`: both match some requests; the first one named wins. `settings-differ`: both " +
+        "name a backend with other settings for it; those of the first one named count.",
+    }),
+    route: routeName,
+    other: routeName,
+    message: Type.String(),
+  },
+  { title: "RouteFinding" },
+);
 export type Finding = Static<typeof finding>;
 
-export const route = Type.Object({
-  id: Type.String(),
-  ...members,
-  version: Type.Integer({ description: "Of this route; its ETag." }),
-  revision: Type.Integer({ description: "Of the route set that this version came with." }),
-  createdAt: Type.String({ format: "date-time" }),
-  updatedAt: Type.String({ format: "date-time" }),
-});
+export const route = Type.Object(
+  {
+    id: Type.String(),
+    ...members,
+    version: Type.Integer({ description: "Of this route; its ETag." }),
+    revision: Type.Integer({ description: "Of the route set that this version came with." }),
+    createdAt: Type.String({ format: "date-time" }),
+    updatedAt: Type.String({ format: "date-time" }),
+  },
+  { title: "Route" },
+);
 
-export const changedRoute = Type.Object({
-  ...route.properties,
-  warnings: Type.Array(finding),
-});
+export const changedRoute = Type.Object(
+  {
+    ...route.properties,
+    warnings: Type.Array(finding),
+  },
+  { title: "ChangedRoute" },
+);
 
 export const analysis = Type.Object({
   revision: Type.Integer(),

@@ -34,13 +34,16 @@ const newInstance = Type.Object(
   { additionalProperties: false },
 );
 
-const instance = Type.Object({
-  id: instanceId,
-  service: serviceName,
-  ...values,
-  expiresAt: Type.String({ format: "date-time" }),
-  registeredAt: Type.String({ format: "date-time" }),
-});
+const instance = Type.Object(
+  {
+    id: instanceId,
+    service: serviceName,
+    ...values,
+    expiresAt: Type.String({ format: "date-time" }),
+    registeredAt: Type.String({ format: "date-time" }),
+  },
+  { title: "ServiceInstance" },
+);
 
 export function serviceRoutes(services: Services): Route[] {
   return [

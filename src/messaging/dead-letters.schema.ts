@@ -72,23 +72,26 @@ export const newReplay = Type.Object(
   strict,
 );
 
-export const replay = Type.Object({
-  id: Type.String(),
-  topic: topicName,
-  action,
-  status: Type.Enum(["running", "done", "cancelled", "failed"]),
-  selection: Type.Unknown({ description: "As it was asked for." }),
-  ratePerSecond: Type.Union([Type.Integer(), Type.Null()]),
-  matched: Type.Integer({ description: "When it began." }),
-  processed: Type.Integer({ description: "Dealt with so far." }),
-  failed: Type.Integer({
-    description: "Still in the queue: their subscription is gone, or a consumer holds them.",
-  }),
-  error: Type.Union([Type.String(), Type.Null()]),
-  sample: Type.Optional(Type.Array(messageId, { description: "The first that fit, when it is created." })),
-  createdBy: Type.String(),
-  createdAt: timestamp,
-  updatedAt: timestamp,
-});
+export const replay = Type.Object(
+  {
+    id: Type.String(),
+    topic: topicName,
+    action,
+    status: Type.Enum(["running", "done", "cancelled", "failed"]),
+    selection: Type.Unknown({ description: "As it was asked for." }),
+    ratePerSecond: Type.Union([Type.Integer(), Type.Null()]),
+    matched: Type.Integer({ description: "When it began." }),
+    processed: Type.Integer({ description: "Dealt with so far." }),
+    failed: Type.Integer({
+      description: "Still in the queue: their subscription is gone, or a consumer holds them.",
+    }),
+    error: Type.Union([Type.String(), Type.Null()]),
+    sample: Type.Optional(Type.Array(messageId, { description: "The first that fit, when it is created." })),
+    createdBy: Type.String(),
+    createdAt: timestamp,
+    updatedAt: timestamp,
+  },
+  { title: "Replay" },
+);
 
 export const replayedMessage = Type.Object({ messageId, subscription: topicName });

@@ -20,26 +20,29 @@ export const receipt = Type.String({
 });
 
 /** Where a dead letter comes from. */
-export const origin = Type.Object({
-  deadLetterId: Type.String({ description: "The same however often its move was begun." }),
-  messageId,
-  topic: topicName,
-  partition: Type.Integer({ minimum: 0 }),
-  offset: Type.Integer({ minimum: 0 }),
-  subscription: topicName,
-  cause: Type.Enum([...causes], {
-    description:
-      "`attempts`: tried as often as allowed. `rejected`: by a nack with `deadLetter`. `expired`: its time ended.",
-  }),
-  reason: Type.String({
-    description: "What the last consumer said, that its lease expired, or `expired` for its time.",
-  }),
-  attempts: Type.Integer({ minimum: 0 }),
-  publishedAt: timestamp,
-  firstFailedAt: timestamp,
-  lastFailedAt: timestamp,
-  deadLetteredAt: timestamp,
-});
+export const origin = Type.Object(
+  {
+    deadLetterId: Type.String({ description: "The same however often its move was begun." }),
+    messageId,
+    topic: topicName,
+    partition: Type.Integer({ minimum: 0 }),
+    offset: Type.Integer({ minimum: 0 }),
+    subscription: topicName,
+    cause: Type.Enum([...causes], {
+      description:
+        "`attempts`: tried as often as allowed. `rejected`: by a nack with `deadLetter`. `expired`: its time ended.",
+    }),
+    reason: Type.String({
+      description: "What the last consumer said, that its lease expired, or `expired` for its time.",
+    }),
+    attempts: Type.Integer({ minimum: 0 }),
+    publishedAt: timestamp,
+    firstFailedAt: timestamp,
+    lastFailedAt: timestamp,
+    deadLetteredAt: timestamp,
+  },
+  { title: "DeadLetterOrigin" },
+);
 
 const place = { messageId, topic: topicName, partition: Type.Integer(), offset: Type.Integer() };
 const content = {
@@ -60,34 +63,43 @@ const content = {
   origin: Type.Optional(origin),
 };
 
-export const publishReceipt = Type.Object({
-  ...place,
-  durability: Type.Enum([...durabilities], { description: "The level that was reached." }),
-  duplicate: Type.Optional(
-    Type.Literal(true, { description: "The idempotency key was published before; this is its message." }),
-  ),
-});
+export const publishReceipt = Type.Object(
+  {
+    ...place,
+    durability: Type.Enum([...durabilities], { description: "The level that was reached." }),
+    duplicate: Type.Optional(
+      Type.Literal(true, { description: "The idempotency key was published before; this is its message." }),
+    ),
+  },
+  { title: "PublishReceipt" },
+);
 /** Of a message that waits for its time: it has a place in the topic only then. */
-export const scheduledReceipt = Type.Object({
-  messageId,
-  topic: topicName,
-  scheduledFor: Type.Optional(timestamp),
-  durability: publishReceipt.properties.durability,
-  duplicate: publishReceipt.properties.duplicate,
-});
+export const scheduledReceipt = Type.Object(
+  {
+    messageId,
+    topic: topicName,
+    scheduledFor: Type.Optional(timestamp),
+    durability: publishReceipt.properties.durability,
+    duplicate: publishReceipt.properties.duplicate,
+  },
+  { title: "ScheduledReceipt" },
+);
 /** Of a stream: what became of the line in the same place. */
 export const publishedLine = Type.Union([
   publishReceipt,
   scheduledReceipt,
   Type.Object({ error: Type.Unsafe(problemReference) }),
 ]);
-export const storedMessage = Type.Object({ ...place, ...content });
-export const scheduledMessage = Type.Object({
-  messageId,
-  topic: topicName,
-  ...content,
-  scheduledFor: timestamp,
-});
+export const storedMessage = Type.Object({ ...place, ...content }, { title: "StoredMessage" });
+export const scheduledMessage = Type.Object(
+  {
+    messageId,
+    topic: topicName,
+    ...content,
+    scheduledFor: timestamp,
+  },
+  { title: "ScheduledMessage" },
+);
 export const receivedMessages = Type.Object({
   messages: Type.Array(
     Type.Object({
@@ -133,8 +145,11 @@ export const nackMany = Type.Object(
 );
 export const extendMany = Type.Object({ receipts, seconds }, strict);
 
-export const settled = Type.Object({
-  settled: Type.Integer({ description: "How many receipts counted." }),
-  alreadySettled: Type.Integer({ description: "Messages that were settled before; nothing changed." }),
-  failed: Type.Array(Type.Object({ receipt, code: Type.String(), detail: Type.String() })),
-});
+export const settled = Type.Object(
+  {
+    settled: Type.Integer({ description: "How many receipts counted." }),
+    alreadySettled: Type.Integer({ description: "Messages that were settled before; nothing changed." }),
+    failed: Type.Array(Type.Object({ receipt, code: Type.String(), detail: Type.String() })),
+  },
+  { title: "Settled" },
+);

@@ -92,7 +92,7 @@ const withPayload = {
 } as const;
 
 export const messageFields = Type.Object(fields, strict);
-export const messageLine = Type.Object(content, withPayload);
+export const messageLine = Type.Object(content, { ...withPayload, title: "NewMessage" });
 const single = Type.Object({ topic: topicName, ...content }, withPayload);
 const batch = Type.Object(
   { topic: topicName, messages: Type.Array(messageLine, { minItems: 1, maxItems: 10_000 }) },

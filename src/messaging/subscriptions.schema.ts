@@ -25,6 +25,7 @@ const backoff = Type.Union(
     Type.Object({ baseMs: Type.Integer({ minimum: 1, maximum: delayMaxMs }), maxMs: delayMs }, strict),
   ],
   {
+    title: "Backoff",
     description:
       "Until the next delivery of a message that failed: the delay after each attempt, of which the last repeats " +
       "(`[0]` is at once); or a base that doubles up to a maximum. Default 2, 4, 8, 16 and 32 s.",
@@ -89,33 +90,39 @@ export const newSubscription = Type.Object(
       }),
     ),
   },
-  strict,
+  { ...strict, title: "NewSubscription" },
 );
 
-export const subscriptionUpdate = Type.Object(subscriptionSettings, strict);
-
-export const subscription = Type.Object({
-  id: Type.String(),
-  name: subscriptionName,
-  topic: topicName,
-  ackDeadlineSeconds,
-  ackMode: Type.Enum([...ackModes]),
-  maxAttempts: Type.Integer(),
-  backoff,
-  blockKeyOnDeadLetter: Type.Boolean(),
-  deadLetterExpired: Type.Boolean(),
-  schemaVersion,
-  filter: Type.Optional(filter),
-  preview: Type.Optional(
-    Type.Object(
-      { looked: Type.Integer(), matched: Type.Integer(), messageIds: Type.Array(Type.String()) },
-      { description: "With ?dryRun=true and a filter: which of the newest messages would fit." },
-    ),
-  ),
-  version: Type.Integer(),
-  createdAt: Type.String({ format: "date-time" }),
-  updatedAt: Type.String({ format: "date-time" }),
+export const subscriptionUpdate = Type.Object(subscriptionSettings, {
+  ...strict,
+  title: "SubscriptionUpdate",
 });
+
+export const subscription = Type.Object(
+  {
+    id: Type.String(),
+    name: subscriptionName,
+    topic: topicName,
+    ackDeadlineSeconds,
+    ackMode: Type.Enum([...ackModes]),
+    maxAttempts: Type.Integer(),
+    backoff,
+    blockKeyOnDeadLetter: Type.Boolean(),
+    deadLetterExpired: Type.Boolean(),
+    schemaVersion,
+    filter: Type.Optional(filter),
+    preview: Type.Optional(
+      Type.Object(
+        { looked: Type.Integer(), matched: Type.Integer(), messageIds: Type.Array(Type.String()) },
+        { description: "With ?dryRun=true and a filter: which of the newest messages would fit." },
+      ),
+    ),
+    version: Type.Integer(),
+    createdAt: Type.String({ format: "date-time" }),
+    updatedAt: Type.String({ format: "date-time" }),
+  },
+  { title: "Subscription" },
+);
 
 const offset = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 const partition = Type.Integer({ minimum: 0, maximum: 255 });
@@ -150,48 +157,54 @@ export const seekResult = Type.Object({
 const timestamp = Type.String({ format: "date-time" });
 const count = Type.Integer({ minimum: 0 });
 
-export const subscriptionExplanation = Type.Object({
-  subscription: subscriptionName,
-  topic: topicName,
-  depth: count,
-  inFlight: count,
-  delayed: count,
-  reasons: Type.Array(
-    Type.Object({ code: Type.Enum([...reasonCodes]), messages: count, detail: Type.String() }),
-    {
-      description: "What keeps messages back, and how many.",
-    },
-  ),
-  consumers: Type.Array(
-    Type.Object({
-      name: Type.String(),
-      via: Type.Enum([...consumerKinds]),
-      state: Type.Enum(["active", "standby", "stalled", "gone"], {
-        description:
-          "`stalled`: its leases run out and it settles nothing. `standby`: another one has the topic's `direct`.",
+export const subscriptionExplanation = Type.Object(
+  {
+    subscription: subscriptionName,
+    topic: topicName,
+    depth: count,
+    inFlight: count,
+    delayed: count,
+    reasons: Type.Array(
+      Type.Object({ code: Type.Enum([...reasonCodes]), messages: count, detail: Type.String() }),
+      {
+        description: "What keeps messages back, and how many.",
+      },
+    ),
+    consumers: Type.Array(
+      Type.Object({
+        name: Type.String(),
+        via: Type.Enum([...consumerKinds]),
+        state: Type.Enum(["active", "standby", "stalled", "gone"], {
+          description:
+            "`stalled`: its leases run out and it settles nothing. `standby`: another one has the topic's `direct`.",
+        }),
+        priority: Type.Integer(),
+        inFlight: count,
+        waiting: count,
+        delivered: count,
+        acked: count,
+        lastSeen: timestamp,
       }),
-      priority: Type.Integer(),
-      inFlight: count,
-      waiting: count,
-      delivered: count,
-      acked: count,
-      lastSeen: timestamp,
-    }),
-  ),
-});
+    ),
+  },
+  { title: "SubscriptionExplanation" },
+);
 
-export const messageExplanation = Type.Object({
-  messageId: Type.String(),
-  topic: topicName,
-  subscription: subscriptionName,
-  state: Type.Enum([...messageStates, "dead-lettered"]),
-  detail: Type.String(),
-  attempts: count,
-  consumer: Type.Optional(Type.String()),
-  until: Type.Optional(timestamp),
-  blockedBy: Type.Optional(Type.Object({ messageId: Type.String(), state: Type.String() })),
-  mismatch: Type.Optional(Type.Object({ pointer: Type.String(), condition: Type.String() })),
-  lastReason: Type.Optional(Type.String()),
-  deadLetterId: Type.Optional(Type.String()),
-  deadLetter: Type.Optional(Type.String({ description: "Its id in the dead-letter queue." })),
-});
+export const messageExplanation = Type.Object(
+  {
+    messageId: Type.String(),
+    topic: topicName,
+    subscription: subscriptionName,
+    state: Type.Enum([...messageStates, "dead-lettered"]),
+    detail: Type.String(),
+    attempts: count,
+    consumer: Type.Optional(Type.String()),
+    until: Type.Optional(timestamp),
+    blockedBy: Type.Optional(Type.Object({ messageId: Type.String(), state: Type.String() })),
+    mismatch: Type.Optional(Type.Object({ pointer: Type.String(), condition: Type.String() })),
+    lastReason: Type.Optional(Type.String()),
+    deadLetterId: Type.Optional(Type.String()),
+    deadLetter: Type.Optional(Type.String({ description: "Its id in the dead-letter queue." })),
+  },
+  { title: "MessageExplanation" },
+);

@@ -4,6 +4,7 @@ import { durabilities } from "../stores/log/port.ts";
 import { balancings, strategies } from "./delivery/routing.ts";
 
 export const topicName = Type.String({
+  title: "TopicName",
   pattern: "^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$",
   description: "Letters, digits, dot, dash and underscore; begins with a letter or digit; at most 128.",
 });
@@ -105,7 +106,7 @@ export const newTopic = Type.Object(
     ...optionalPolicies,
     description: Type.Optional(description),
   },
-  { additionalProperties: false },
+  { title: "NewTopic", additionalProperties: false },
 );
 
 export const topicUpdate = Type.Object(
@@ -117,45 +118,51 @@ export const topicUpdate = Type.Object(
     ...optionalPolicies,
     description: Type.Optional(description),
   },
-  { additionalProperties: false },
+  { title: "TopicUpdate", additionalProperties: false },
 );
 
-export const topic = Type.Object({
-  name: topicName,
-  type,
-  partitions,
-  durability,
-  ...policies,
-  description,
-  deadLettersOf: Type.Optional(
-    Type.String({ description: "The topic whose dead letters it holds; made by HotSwap itself." }),
-  ),
-  version: Type.Integer(),
-  createdAt: Type.String({ format: "date-time" }),
-  updatedAt: Type.String({ format: "date-time" }),
-});
+export const topic = Type.Object(
+  {
+    name: topicName,
+    type,
+    partitions,
+    durability,
+    ...policies,
+    description,
+    deadLettersOf: Type.Optional(
+      Type.String({ description: "The topic whose dead letters it holds; made by HotSwap itself." }),
+    ),
+    version: Type.Integer(),
+    createdAt: Type.String({ format: "date-time" }),
+    updatedAt: Type.String({ format: "date-time" }),
+  },
+  { title: "Topic" },
+);
 
 const count = Type.Integer({ minimum: 0 });
 
-export const topicStats = Type.Object({
-  name: topicName,
-  messages: count,
-  bytes: count,
-  publishedTotal: count,
-  partitions: Type.Array(Type.Object({ partition: count, start: count, end: count, bytes: count })),
-  subscriptions: Type.Array(
-    Type.Object({
-      id: Type.String(),
-      name: topicName,
-      depth: count,
-      inFlight: count,
-      lag: Type.Integer({ minimum: 0, description: "Not delivered yet: depth without what is in flight." }),
-      delayed: count,
-      oldestUnackedAgeMs: Type.Union([Type.Number(), Type.Null()]),
-      deliveredTotal: count,
-      ackedTotal: count,
-      redeliveredTotal: count,
-      deadLetteredTotal: count,
-    }),
-  ),
-});
+export const topicStats = Type.Object(
+  {
+    name: topicName,
+    messages: count,
+    bytes: count,
+    publishedTotal: count,
+    partitions: Type.Array(Type.Object({ partition: count, start: count, end: count, bytes: count })),
+    subscriptions: Type.Array(
+      Type.Object({
+        id: Type.String(),
+        name: topicName,
+        depth: count,
+        inFlight: count,
+        lag: Type.Integer({ minimum: 0, description: "Not delivered yet: depth without what is in flight." }),
+        delayed: count,
+        oldestUnackedAgeMs: Type.Union([Type.Number(), Type.Null()]),
+        deliveredTotal: count,
+        ackedTotal: count,
+        redeliveredTotal: count,
+        deadLetteredTotal: count,
+      }),
+    ),
+  },
+  { title: "TopicStats" },
+);

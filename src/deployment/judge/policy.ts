@@ -147,7 +147,7 @@ export const analysis = Type.Object(
       }),
     ),
   },
-  strict,
+  { ...strict, title: "DeploymentAnalysis" },
 );
 
 /** As a caller writes it. */

@@ -5,6 +5,7 @@
 import type { TSchema } from "typebox";
 import { catalogue, type ErrorCode } from "../../core/catalogue.ts";
 import { permissions } from "../access/permissions.ts";
+import { Components, type Parameter } from "./components.ts";
 import { problemType, statusOfKind } from "./problem.ts";
 import type { Route } from "./route.ts";
 
@@ -33,12 +34,19 @@ function commonErrors(route: Route): ErrorCode[] {
   return codes;
 }
 
+/** As it is committed and served: one space deep, as most of such a document is depth. */
+export function openApiText(routes: readonly Route[], version: string): string {
+  return `${JSON.stringify(openApiDocument(routes, version), null, 1)}\n`;
+}
+
 export function openApiDocument(routes: readonly Route[], version: string): Node {
   const paths: Record<string, Node> = {};
+  const components = new Components({ Problem: problemSchema });
   const sorted = routes.toSorted((a, b) => order(a).localeCompare(order(b)));
-  for (const route of sorted) {
+  const parameters = components.parameters(sorted.map((route) => parametersOf(route, components)));
+  for (const [index, route] of sorted.entries()) {
     paths[route.path] ??= {};
-    paths[route.path]![route.method.toLowerCase()] = operation(route);
+    paths[route.path]![route.method.toLowerCase()] = operation(route, parameters[index]!, components);
   }
   return {
     openapi: "3.1.0",
@@ -52,10 +60,13 @@ export function openApiDocument(routes: readonly Route[], version: string): Node
     servers: [{ url: "/" }],
     security: [{ bearer: [] }],
     tags: [...new Set(sorted.map(tagOf))].map((name) => ({ name })),
+    "x-permissions": Object.fromEntries(
+      Object.entries(permissions).map(([permission, roles]) => [permission, ["admin", ...roles]]),
+    ),
     paths,
     components: {
       securitySchemes: { bearer: { type: "http", scheme: "bearer", bearerFormat: "JWT" } },
-      schemas: { Problem: problemSchema },
+      ...components.document,
     },
   };
 }
@@ -63,21 +74,19 @@ export function openApiDocument(routes: readonly Route[], version: string): Node
 const order = (route: Route) => `${route.path} ${route.method}`;
 const tagOf = (route: Route) => route.id.split(".", 1)[0]!;
 
-function operation(route: Route): Node {
+function operation(route: Route, parameters: Node[], components: Components): Node {
   return {
     operationId: route.id,
     tags: [tagOf(route)],
     summary: route.summary,
     ...(route.description && { description: route.description }),
-    ...(route.permission === "public"
-      ? { security: [] }
-      : { "x-permission": route.permission, "x-roles": ["admin", ...permissions[route.permission]] }),
-    parameters: parametersOf(route),
-    ...(route.body && { requestBody: { required: true, content: bodyContent(route) } }),
+    ...(route.permission === "public" ? { security: [] } : { "x-permission": route.permission }),
+    parameters,
+    ...(route.body && { requestBody: { required: true, content: bodyContent(route, components) } }),
     responses: {
-      [successStatus(route)]: success(route),
+      [successStatus(route)]: success(route, components),
       ...(route.conditional && { 304: { description: "It is as If-None-Match names it." } }),
-      ...problems(errorsOf(route)),
+      ...problems(errorsOf(route), components),
     },
   };
 }
@@ -87,7 +96,7 @@ function successStatus(route: Route): number {
   return route.status ?? (route.response || route.responseType ? 200 : 204);
 }
 
-function success(route: Route): Node {
+function success(route: Route, components: Components): Node {
   if (route.upgrade)
     return { description: `The connection speaks \`${route.upgrade.protocol}\` from now on.` };
   if (!route.response && !route.responseType) return { description: "Done." };
@@ -95,43 +104,44 @@ function success(route: Route): Node {
   return {
     description: "Success.",
     content: {
-      [type]: { schema: plain(route.response ?? { type: "string" }) },
-      ...contentOf(route.responseContent),
+      ...contentOf({ [type]: route.response ?? { type: "string" } }, components),
+      ...contentOf(route.responseContent, components),
     },
   };
 }
 
-function bodyContent(route: Route): Node {
-  if (typeof route.body === "object") return { "application/json": { schema: plain(route.body) } };
-  return contentOf(route.bodyContent);
+function bodyContent(route: Route, components: Components): Node {
+  const json = typeof route.body === "object" && { "application/json": route.body };
+  return contentOf(json || route.bodyContent, components);
 }
 
-function contentOf(schemas: Record<string, TSchema> = {}): Node {
+function contentOf(schemas: Record<string, TSchema> = {}, components: Components): Node {
   const content = Object.entries(schemas);
-  return Object.fromEntries(content.map(([type, schema]) => [type, { schema: plain(schema) }]));
+  return Object.fromEntries(
+    content.map(([type, schema]) => [type, { schema: components.schema(plain(schema)) }]),
+  );
 }
 
-function parametersOf(route: Route): Node[] {
-  const parameters = [...members(route.params, "path"), ...members(route.query, "query")];
+function parametersOf(route: Route, components: Components): Parameter[] {
+  const parameters = [
+    ...members(route.params, "path", components),
+    ...members(route.query, "query", components),
+  ];
+  const header = (name: string, required: boolean, description: string, pattern?: string) => {
+    const schema = { type: "string", ...(pattern ? { pattern } : { minLength: 1 }) };
+    parameters.push({ name, in: "header", required, description, schema });
+  };
   if (route.idempotent) {
-    const schema = { type: "string", pattern: "^[ -~]{1,255}$" };
-    const description = "Repeating the request with the same key gives the first answer again.";
-    parameters.push({ name: "Idempotency-Key", in: "header", required: false, description, schema });
+    const meaning = "Repeating the request with the same key gives the first answer again.";
+    header("Idempotency-Key", false, meaning, "^[ -~]{1,255}$");
   }
-  if (route.conditional) {
-    const schema = { type: "string", minLength: 1 };
-    const description = "The ETag of what the caller has.";
-    parameters.push({ name: "If-None-Match", in: "header", required: false, description, schema });
-  }
-  if (route.errors?.includes("if_match_required")) {
-    const schema = { type: "string", minLength: 1 };
-    const description = "The ETag that was read, or `*`.";
-    parameters.push({ name: "If-Match", in: "header", required: true, description, schema });
-  }
+  if (route.conditional) header("If-None-Match", false, "The ETag of what the caller has.");
+  if (route.errors?.includes("if_match_required"))
+    header("If-Match", true, "The ETag that was read, or `*`.");
   return parameters;
 }
 
-function members(schema: TSchema | undefined, place: "path" | "query"): Node[] {
+function members(schema: TSchema | undefined, place: "path" | "query", components: Components): Parameter[] {
   if (!schema) return [];
   const { properties = {}, required = [] } = plain(schema) as {
     properties?: Record<string, Node>;
@@ -141,26 +151,30 @@ function members(schema: TSchema | undefined, place: "path" | "query"): Node[] {
     name,
     in: place,
     required: place === "path" || (required.includes(name) && property.default === undefined),
-    ...(property.description !== undefined && { description: property.description }),
-    schema: property,
+    // What has a title is described where it is shared.
+    ...(property.description !== undefined &&
+      property.title === undefined && { description: property.description }),
+    schema: components.schema(property),
   }));
 }
 
 /** One entry per status, naming the codes that come with it, for people and for programs. */
-function problems(codes: ErrorCode[]): Node {
+function problems(codes: ErrorCode[], components: Components): Node {
   const byStatus = Map.groupBy(codes, (code) => statusOfKind[catalogue[code].kind]);
   const sorted = [...byStatus].sort(([a], [b]) => a - b);
   return Object.fromEntries(
     sorted.map(([status, group]) => [
       String(status),
-      {
-        description: group.map((code) => `\`${code}\`: ${catalogue[code].title}.`).join("\n"),
-        "x-codes": group,
-        content: { [problemType]: { schema: problemReference } },
-      },
+      components.response(group.toSorted().join("."), problem(group.toSorted())),
     ]),
   );
 }
+
+const problem = (codes: ErrorCode[]): Node => ({
+  description: codes.map((code) => `\`${code}\`: ${catalogue[code].title}.`).join("\n"),
+  "x-codes": codes,
+  content: { [problemType]: { schema: problemReference } },
+});
 
 /** TypeBox marks its schemas with symbols and hidden members; the document holds plain JSON only. */
 function plain(schema: unknown): Node {

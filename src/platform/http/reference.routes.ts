@@ -5,7 +5,7 @@
 import { createHash } from "node:crypto";
 import { Type } from "typebox";
 import { catalogue, type ErrorCode } from "../../core/catalogue.ts";
-import { openApiDocument } from "./openapi.ts";
+import { openApiText } from "./openapi.ts";
 import { problemType, statusOfKind } from "./problem.ts";
 import { Reply, type Route, route } from "./route.ts";
 
@@ -22,7 +22,7 @@ export function referenceRoutes(routes: readonly Route[], version: string): Rout
   // Built at the first request: start-up need not wait for what few ask for.
   const reference = () => {
     if (!shown) {
-      const json = JSON.stringify(openApiDocument(all, version), null, 2);
+      const json = openApiText(all, version);
       const etag = `"${createHash("sha256").update(json).digest("base64url").slice(0, 22)}"`;
       shown = { json, etag, html: page("API reference", apiBody(all)) };
     }
