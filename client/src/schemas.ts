@@ -85,7 +85,7 @@ export interface SchemaSubject {
 export interface SchemaUser {
   kind: string;
   name: string;
-  /** The topic of a subscription or consumer. */
+  /** The topic of a subscription; `topic/subscription` of a consumer. */
   of: string | null;
   /** As it is named there; null is the latest. */
   version: number | null;

@@ -8,6 +8,7 @@ import type {
   SchemaState,
   SchemaSummary,
   SchemaTrial,
+  SchemaUser,
   SchemaVerdict,
 } from "../../client/src/index.ts";
 import { HotSwapError } from "../core/errors.ts";
@@ -108,9 +109,20 @@ function addSteps(add: (signature: string, description: string) => Command): voi
         useServer(flags, async (client) => {
           const { reason, force } = flags;
           const body = { ...(reason && { reason }), ...(force && { force }) };
-          show(await client.schemas[step]((await find(client, name)).id, body), flags);
+          const { id } = await find(client, name);
+          const users = await client.schemas.usage(id);
+          if (users.length > 0 && !flags.json) showUsers(users);
+          show(await client.schemas[step](id, body), flags);
         }),
       );
+  add("usage <version>", "list the topics, subscriptions and consumers that use a version").action(
+    (name: string, flags: Flags) =>
+      useServer(flags, async (client) => {
+        const users = await client.schemas.usage((await find(client, name)).id);
+        if (flags.json) printJson(users);
+        else showUsers(users);
+      }),
+  );
   end("deprecate", "tell everybody to move on; it stays in force");
   end("retire", "take a deprecated version, or a draft, out of force");
 }
@@ -170,6 +182,11 @@ function showAll(list: readonly SchemaSummary[], { json }: Flags): void {
     description,
   ]);
   printTable(["SUBJECT", "VERSION", "ID", "STATE", "COMPATIBLE", "AUTHOR", "DESCRIPTION"], rows);
+}
+
+function showUsers(users: readonly SchemaUser[]): void {
+  const rows = users.map(({ kind, name, of, version }) => [kind, name, of ?? "", version ?? "latest"]);
+  printTable(["USED BY", "NAME", "OF", "VERSION"], rows);
 }
 
 function showVerdict({ checks }: SchemaVerdict): void {

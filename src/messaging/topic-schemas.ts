@@ -76,14 +76,21 @@ export class TopicSchemas implements SchemaUser {
     return this.#judge(spec, snapshot.inForce, messages);
   }
 
+  /** Topics of the subject, what subscribes to them, and who was heard of lately; a consumer at the node it is at. */
   usesOf(tenant: string, subject: string): SchemaUse[] {
     const uses: SchemaUse[] = [];
-    for (const { spec, subscriptions } of this.#registry?.all() ?? []) {
+    for (const topic of this.#registry?.all() ?? []) {
+      const { spec, subscriptions } = topic;
       if (spec.tenant !== tenant || spec.schema?.subject !== subject) continue;
       uses.push({ kind: "topic", name: spec.name, of: null, version: spec.schema.version });
-      for (const { name, policy } of subscriptions)
-        if (typeof policy.schemaVersion === "number")
-          uses.push({ kind: "subscription", name, of: spec.name, version: policy.schemaVersion });
+      const open = new Map([...topic.openSubscriptions()].map(({ name, live }) => [name, live]));
+      for (const { name, policy } of subscriptions) {
+        const version = policy.schemaVersion ?? spec.schema.version;
+        uses.push({ kind: "subscription", name, of: spec.name, version });
+        const of = `${spec.name}/${name}`;
+        for (const consumer of open.get(name)?.view.consumers.all ?? [])
+          uses.push({ kind: "consumer", name: consumer.name, of, version });
+      }
     }
     return uses;
   }

@@ -5,6 +5,7 @@ import { Checker } from "./checker.ts";
 import { WorkerPool } from "./compile/pool.ts";
 import type { Validator } from "./compile/validator.ts";
 import { configRoutes } from "./confluent/config.routes.ts";
+import { deletionRoutes } from "./confluent/deletion.routes.ts";
 import { subjectRoutes as registryRoutes } from "./confluent/subjects.routes.ts";
 import { subjectRoutes } from "./schema-subjects.routes.ts";
 import { schemaRoutes } from "./schemas.routes.ts";
@@ -54,6 +55,7 @@ export class SchemaRegistry implements Service {
       ...schemaRoutes(this.#schemas, checker),
       ...subjectRoutes(this.#schemas),
       ...registryRoutes(this.#schemas, checker),
+      ...deletionRoutes(this.#schemas),
       ...configRoutes(this.#schemas),
     ];
   }

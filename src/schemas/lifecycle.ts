@@ -6,14 +6,15 @@
  *       └──────────retire──────┴──────────────────────────────────────────────→ retired
  *
  * Approved and deprecated versions are in force: documents may be written and read under them, and new versions
- * are compared with them. Nothing goes back.
+ * are compared with them. Nothing goes back. `withdraw` takes an approved version out of force without the time between:
+ * that is what clients of the Confluent registry mean when they delete one.
  */
 import { HotSwapError } from "../core/errors.ts";
 
 export const schemaStates = ["draft", "in_review", "approved", "deprecated", "retired"] as const;
 export type SchemaState = (typeof schemaStates)[number];
 
-export type Step = "submit" | "approve" | "deprecate" | "retire";
+export type Step = "submit" | "approve" | "deprecate" | "retire" | "withdraw";
 
 const steps: Record<Step, Partial<Record<SchemaState, SchemaState>>> = {
   // Again from in_review: when the request for approval has expired, was rejected, or became void.
@@ -21,6 +22,7 @@ const steps: Record<Step, Partial<Record<SchemaState, SchemaState>>> = {
   approve: { draft: "approved", in_review: "approved" },
   deprecate: { approved: "deprecated" },
   retire: { draft: "retired", in_review: "retired", deprecated: "retired" },
+  withdraw: { approved: "retired", deprecated: "retired" },
 };
 
 /** The state after the step; throws `schema_state_refused`. */

@@ -19,6 +19,8 @@ const strict = { additionalProperties: false } as const;
 const byId = Type.Object({ id: Type.String({ format: "uuid" }) });
 const shared = { method: "POST", params: byId, query: dryRunQuery, response: shapes.schemaVersion } as const;
 const replayLimit = 1_000;
+/** Of uses of a version; the number of all is told beside them. */
+const usesMax = 1_000;
 
 export function schemaRoutes(schemas: Schemas, checker: Checker): Route[] {
   return [
@@ -76,14 +78,18 @@ function readRoutes(schemas: Schemas): Route[] {
       method: "GET",
       path: "/api/v1/schemas/{id}/usage",
       summary: "Which topics, subscriptions and consumers use this version",
+      description:
+        "A subscription reads by the version that it names, or else by that of its topic, and so do its consumers: those " +
+        "that this node has heard of in the last five minutes.",
       permission: "schemas.read",
       audit: { none: "reads only" },
       params: byId,
       response: shapes.usage,
       errors: ["schema_not_found"],
-      handler: async ({ principal, params }) => ({
-        items: await schemas.usage(await schemas.get(principal.tenant, params.id)),
-      }),
+      handler: async ({ principal, params }) => {
+        const uses = await schemas.usage(await schemas.get(principal.tenant, params.id));
+        return { items: uses.slice(0, usesMax), total: uses.length };
+      },
     }),
   ];
 }

@@ -6,6 +6,7 @@ import { modes } from "./modes.ts";
 const strict = { additionalProperties: false } as const;
 
 export const subjectName = Type.String({
+  title: "SubjectName",
   pattern: "^[A-Za-z0-9_:][A-Za-z0-9._:-]{0,254}$",
   description: "What the schema describes, such as `orders-value`; letters, digits, `.`, `_`, `:` and `-`.",
 });
@@ -33,11 +34,16 @@ const comparison = {
   ),
   reason: Type.Optional(Type.String({ description: "Why it could not be proven." })),
 };
-export const verdict = Type.Object({
-  mode,
-  compatible: Type.Boolean(),
-  checks: Type.Array(Type.Object({ version, direction: Type.Enum(["backward", "forward"]), ...comparison })),
-});
+export const verdict = Type.Object(
+  {
+    mode,
+    compatible: Type.Boolean(),
+    checks: Type.Array(
+      Type.Object({ version, direction: Type.Enum(["backward", "forward"]), ...comparison }),
+    ),
+  },
+  { title: "CompatibilityVerdict" },
+);
 
 const about = {
   id: Type.String({ format: "uuid" }),
@@ -124,10 +130,14 @@ export const usage = Type.Object({
     Type.Object({
       kind: Type.String({ description: "`topic`, `subscription` or `consumer`." }),
       name: Type.String(),
-      of: orNull(Type.String({ description: "The topic of a subscription or consumer." })),
+      of: orNull(
+        Type.String({ description: "The topic of a subscription; `topic/subscription` of a consumer." }),
+      ),
       version: orNull(Type.Integer({ description: "As it is named there; null is the latest." })),
     }),
+    { description: "The first 1,000." },
   ),
+  total: count,
 });
 
 export const diffed = Type.Object({
@@ -146,14 +156,17 @@ export const diffed = Type.Object({
   forward: Type.Object(comparison),
 });
 
-export const subject = Type.Object({
-  name: subjectName,
-  compatibility: orNull(mode),
-  effective: mode,
-  lastVersion: count,
-  createdAt: time,
-  updatedAt: time,
-});
+export const subject = Type.Object(
+  {
+    name: subjectName,
+    compatibility: orNull(mode),
+    effective: mode,
+    lastVersion: count,
+    createdAt: time,
+    updatedAt: time,
+  },
+  { title: "Subject" },
+);
 export const subjectChange = Type.Object(
   { compatibility: Type.Union([mode, Type.Null()], { description: "null: as the default has it." }) },
   strict,

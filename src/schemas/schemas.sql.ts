@@ -3,7 +3,7 @@ import { sql } from "kysely";
 import type { Draft } from "./document.ts";
 import type { SchemaState } from "./lifecycle.ts";
 import type { Mode } from "./modes.ts";
-import type { SchemaTx, SubjectRow, VersionRow } from "./tables.ts";
+import type { SchemaTx, Source, SubjectRow, VersionRow } from "./tables.ts";
 
 export interface VersionFilter {
   subject?: string | undefined;
@@ -19,7 +19,7 @@ function versions(tx: SchemaTx, tenant: string) {
       join.onRef("t.tenant_id", "=", "v.tenant_id").onRef("t.number", "=", "v.number"),
     )
     .selectAll("v")
-    .select(["t.text", "t.hash", "t.draft"])
+    .select(["t.text", "t.hash", "t.draft", "t.source", "t.source_references"])
     .where("v.tenant_id", "=", tenant);
 }
 
@@ -76,16 +76,78 @@ export function selectText(tx: SchemaTx, tenant: string, number: number) {
     .executeTakeFirst();
 }
 
+/** Versions that are not retired and refer to this one, by name. */
+export function selectReferring(
+  tx: SchemaTx,
+  tenant: string,
+  { subject, version }: { subject: string; version: number },
+): Promise<VersionRow[]> {
+  const reference = JSON.stringify([{ subject, version }]);
+  return versions(tx, tenant)
+    .where("v.state", "!=", "retired")
+    .where(sql<boolean>`t.source_references @> ${reference}::jsonb`)
+    .orderBy("v.subject")
+    .orderBy("v.version")
+    .execute();
+}
+
+/** Names of subjects that have a version in one of these states. */
+export async function selectNames(
+  tx: SchemaTx,
+  tenant: string,
+  states: readonly SchemaState[],
+  limit: number,
+): Promise<string[]> {
+  const found = await tx
+    .selectFrom("schema_versions")
+    .select("subject")
+    .distinct()
+    .where("tenant_id", "=", tenant)
+    .where("state", "in", states)
+    .orderBy("subject")
+    .limit(limit)
+    .execute();
+  return found.map(({ subject }) => subject);
+}
+
+/** Takes the version away, and its text when no other version has it. Its number is not used again. */
+export async function deleteVersion(
+  tx: SchemaTx,
+  { tenant_id: tenant, id, number }: VersionRow,
+): Promise<void> {
+  await tx.deleteFrom("schema_versions").where("tenant_id", "=", tenant).where("id", "=", id).execute();
+  await tx
+    .deleteFrom("schema_texts as t")
+    .where("t.tenant_id", "=", tenant)
+    .where("t.number", "=", number)
+    .where(({ not, exists, selectFrom }) =>
+      not(
+        exists(
+          selectFrom("schema_versions as v")
+            .select("v.id")
+            .where("v.tenant_id", "=", tenant)
+            .where("v.number", "=", number),
+        ),
+      ),
+    )
+    .execute();
+}
+
 /** The number of this text, which is made when it is new. */
 export async function keepText(
   tx: SchemaTx,
   tenant: string,
   { text, hash, draft }: { text: string; hash: string; draft: Draft },
+  source: Source | undefined,
   now: Date,
 ): Promise<number> {
+  const sent = {
+    source: source?.text ?? null,
+    source_references: source ? JSON.stringify(source.references) : null,
+  };
   const inserted = await tx
     .insertInto("schema_texts")
-    .values({ tenant_id: tenant, text, hash, draft, created_at: now })
+    .values({ tenant_id: tenant, text, hash, draft, ...sent, created_at: now })
     .onConflict((conflict) => conflict.columns(["tenant_id", "hash"]).doNothing())
     .returning("number")
     .executeTakeFirst();
@@ -158,7 +220,7 @@ export function updateSubject(
 
 export async function insertVersion(
   tx: SchemaTx,
-  row: Omit<VersionRow, "text" | "hash" | "draft">,
+  row: Omit<VersionRow, "text" | "hash" | "draft" | "source" | "source_references">,
 ): Promise<void> {
   await tx.insertInto("schema_versions").values(row).execute();
 }

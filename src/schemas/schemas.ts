@@ -14,10 +14,10 @@ import type { Audit } from "../platform/audit/index.ts";
 import { type Actor, change } from "../platform/http/change.ts";
 import type { Sql } from "../stores/sql/port.ts";
 import type { Candidate, Checker } from "./checker.ts";
-import { isInForce, nextState, type Step } from "./lifecycle.ts";
+import { isInForce, nextState, type SchemaState, type Step } from "./lifecycle.ts";
 import { defaultMode, type Mode, type Verdict, verdictText } from "./modes.ts";
 import * as rows from "./schemas.sql.ts";
-import type { SchemaTx, SubjectRow, VersionRow } from "./tables.ts";
+import type { SchemaTx, Source, SubjectRow, VersionRow } from "./tables.ts";
 import type { SchemaUse, SchemaUser } from "./users.ts";
 
 export interface SchemaParts {
@@ -35,6 +35,8 @@ export interface NewSchema {
   subject: string;
   /** JSON text. */
   text: string;
+  /** As it was sent, when references were copied into `text`. */
+  source?: Source | undefined;
   description?: string | undefined;
   /** Asks for approval at once. */
   submit?: boolean | undefined;
@@ -49,6 +51,8 @@ export interface Registered {
 }
 
 const attempts = 5;
+/** Users of a version that a refusal names. */
+const usageTold = 100;
 
 export class Schemas {
   readonly #parts: SchemaParts;
@@ -133,7 +137,7 @@ export class Schemas {
     const work = async (tx: SchemaTx): Promise<Registered | undefined> => {
       const subject = await rows.lockSubject(tx, tenant, input.subject, now);
       if (subject.revision !== revision) return undefined;
-      const number = await rows.keepText(tx, tenant, candidate, now);
+      const number = await rows.keepText(tx, tenant, candidate, input.source, now);
       const version = subject.last_version + 1;
       await rows.updateSubject(tx, tenant, subject.name, { last_version: version }, now);
       const id = makeId();
@@ -232,11 +236,11 @@ export class Schemas {
     return { isNew: false, ...done };
   }
 
-  /** Deprecates or retires. Throws `schema_in_use` when something uses the version, unless `force`. */
+  /** Deprecates, retires or withdraws. Throws `schema_in_use` when something uses the version, unless `force`. */
   async end(
     actor: Actor,
     id: string,
-    step: "deprecate" | "retire",
+    step: "deprecate" | "retire" | "withdraw",
     { force = false, reason }: { force?: boolean | undefined; reason?: string | undefined },
   ): Promise<VersionRow> {
     const { principal } = actor;
@@ -246,7 +250,7 @@ export class Schemas {
     const usage = isInForce(row.state) ? await this.usage(row) : [];
     if (usage.length > 0 && !force) {
       const detail = `${row.subject} version ${row.version} is used by ${usage.length} others.`;
-      throw new HotSwapError("schema_in_use", detail, { data: { usage } });
+      throw new HotSwapError("schema_in_use", detail, { data: { usage: usage.slice(0, usageTold) } });
     }
     const work = async (tx: SchemaTx) => {
       const locked = found(await rows.lockVersion(tx, tenant, id), id);
@@ -259,6 +263,29 @@ export class Schemas {
       return ended;
     };
     return change(sql, actor, work, (ended) => this.#tell(ended));
+  }
+
+  /** Takes a retired version away for good. Throws `schema_state_refused` while it is anything else. */
+  async delete(actor: Actor, id: string): Promise<void> {
+    const { tenant } = actor.principal;
+    const work = async (tx: SchemaTx) => {
+      const row = found(await rows.lockVersion(tx, tenant, id), id);
+      if (row.state !== "retired")
+        throw new HotSwapError("schema_state_refused", `The version is ${row.state}; retire it first.`);
+      await rows.deleteVersion(tx, row);
+      await this.#record(tx, actor, "schema.delete", row, { number: row.number, hash: row.hash });
+    };
+    await change(this.#parts.sql, actor, work, () => {});
+  }
+
+  /** Versions that refer to this one (Confluent registry). */
+  referring(tenant: string, row: { subject: string; version: number }): Promise<VersionRow[]> {
+    return this.#read(tenant, (tx) => rows.selectReferring(tx, tenant, row));
+  }
+
+  /** Names of subjects that have a version in one of these states. */
+  names(tenant: string, states: readonly SchemaState[], limit: number): Promise<string[]> {
+    return this.#read(tenant, (tx) => rows.selectNames(tx, tenant, states, limit));
   }
 
   /** What uses this version: by its number, or as the latest of its subject when it is that. */

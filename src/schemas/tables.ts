@@ -1,5 +1,5 @@
 /** The tables of the registry as Kysely sees them; migrations/ is the truth. */
-import type { Generated, Selectable } from "kysely";
+import type { ColumnType, Generated, Selectable } from "kysely";
 import type { Tx } from "../stores/sql/port.ts";
 import type { Draft } from "./document.ts";
 import type { SchemaState } from "./lifecycle.ts";
@@ -11,7 +11,22 @@ interface TextsTable {
   hash: string;
   draft: Draft;
   text: string;
+  /** Of a schema with references: as it was sent, before they were copied into `text`. */
+  source: string | null;
+  source_references: ColumnType<readonly SourceReference[] | null, string | null>;
   created_at: Date;
+}
+
+/** A version of another subject, by the name that `$ref` calls it. */
+export interface SourceReference {
+  name: string;
+  subject: string;
+  version: number;
+}
+
+export interface Source {
+  text: string;
+  references: readonly SourceReference[];
 }
 
 interface SubjectsTable {
@@ -49,4 +64,5 @@ export interface SchemaTables {
 export type SchemaTx = Tx<SchemaTables>;
 export type SubjectRow = Selectable<SubjectsTable>;
 /** A version with its text. */
-export type VersionRow = Selectable<VersionsTable> & { text: string; hash: string; draft: Draft };
+export type VersionRow = Selectable<VersionsTable> &
+  Pick<Selectable<TextsTable>, "text" | "hash" | "draft" | "source" | "source_references">;

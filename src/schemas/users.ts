@@ -6,7 +6,7 @@ export interface SchemaUse {
   /** `topic`, `subscription`, `consumer` and the like. */
   kind: string;
   name: string;
-  /** The topic of a subscription or consumer. */
+  /** The topic of a subscription, or the `topic/subscription` of a consumer. */
   of: string | null;
   /** The version that is named, or null for the latest in force. */
   version: number | null;

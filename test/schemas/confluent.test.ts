@@ -8,6 +8,7 @@ import {
   Compatibility,
   JsonDeserializer,
   JsonSerializer,
+  type Reference,
   RestError,
   SchemaRegistryClient,
   SerdeType,
@@ -94,6 +95,89 @@ test("compatibility and its levels", async () => {
   assert.equal(await registry.getDefaultCompatibility(), "BACKWARD");
   assert.equal(await registry.updateDefaultCompatibility(Compatibility.FULL_TRANSITIVE), "FULL_TRANSITIVE");
   assert.equal(await registry.updateDefaultCompatibility(Compatibility.BACKWARD), "BACKWARD");
+});
+
+test("what is deleted goes out of force, and for good only when it is deleted already", async () => {
+  const registry = client();
+  const id = await registry.register("gone-value", order());
+  const second = await registry.register("gone-value", order({ gone: { type: "string" } }));
+  await assert.rejects(registry.deleteSubjectVersion("gone-value", 1, true), failsWith(40407, 404));
+  await assert.rejects(registry.deleteSubject("gone-value", true), failsWith(40405, 404));
+  assert.equal(await registry.deleteSubjectVersion("gone-value", 1), 1);
+  await assert.rejects(client().deleteSubjectVersion("gone-value", 1), failsWith(40406, 404));
+  await assert.rejects(client().getSchemaMetadata("gone-value", 1), failsWith(40402, 404));
+  assert.equal((await client().getSchemaMetadata("gone-value", 1, true)).id, id);
+  assert.equal(
+    (await client().getBySubjectAndId("gone-value", id)).schema,
+    order().schema,
+    "messages stay readable",
+  );
+  assert.deepEqual(await client().getAllVersions("gone-value"), [2]);
+  assert.deepEqual(await registry.deleteSubject("gone-value"), [2]);
+  await assert.rejects(client().getLatestSchemaMetadata("gone-value"), failsWith(40404, 404));
+  const names = async (query: string) => (await dev.ok(dev.get(`//subjects?${query}`))) as string[];
+  assert.ok(!(await names("")).includes("gone-value"));
+  assert.ok((await names("deleted=true")).includes("gone-value"));
+  assert.deepEqual(await names("deletedOnly=true"), ["gone-value"]);
+  assert.deepEqual(await client().deleteSubject("gone-value", true), [1, 2]);
+  await assert.rejects(client().getLatestSchemaMetadata("gone-value"), failsWith(40401, 404));
+  await assert.rejects(client().getBySubjectAndId("gone-value", second), failsWith(40403, 404));
+  assert.equal(
+    await registry.register("gone-value", order()).then(() => client().getVersion("gone-value", order())),
+    3,
+  );
+});
+
+test("what a topic uses is not deleted", async () => {
+  await client().register("kept-value", order());
+  await dev.ok(dev.post("/topics", { name: "kept", schema: { subject: "kept-value" } }), 201);
+  await assert.rejects(client().deleteSubject("kept-value"), failsWith(42206, 409));
+  assert.deepEqual(await client().getAllVersions("kept-value"), [1]);
+});
+
+const draft7 = "http://json-schema.org/draft-07/schema#";
+const schemaOf = (document: object, references: Reference[] = []) => ({
+  schemaType: "JSON",
+  schema: JSON.stringify({ $schema: draft7, type: "object", ...document }),
+  ...(references.length > 0 && { references }),
+});
+
+test("a schema refers to versions of other subjects, and keeps its meaning", async () => {
+  const registry = client();
+  await registry.register("country", schemaOf({ type: "string", minLength: 2, maxLength: 2 }));
+  const toCountry = { name: "country.json", subject: "country", version: 1 };
+  const address = { properties: { country: { $ref: "country.json" } }, required: ["country"] };
+  await registry.register("address", schemaOf(address, [toCountry]));
+  const toAddress = { name: "address.json", subject: "address", version: -1 };
+  const customer = schemaOf(
+    { properties: { home: { $ref: "address.json" }, born: { $ref: "country.json" } } },
+    [toAddress, toCountry],
+  );
+  const id = await registry.register("customer-value", customer);
+  assert.equal(await client().getId("customer-value", customer), id);
+  const shown = await client().getBySubjectAndId("customer-value", id);
+  assert.equal(shown.schema, customer.schema);
+  assert.deepEqual(shown.references, [{ ...toAddress, version: 1 }, toCountry]);
+  const referring = await dev.ok(dev.get("//subjects/address/versions/1/referencedby"));
+  assert.deepEqual(referring, [id]);
+  await assert.rejects(client().deleteSubject("address"), failsWith(42206, 409));
+  const lost = schemaOf({}, [{ name: "x.json", subject: "address", version: 7 }]);
+  await assert.rejects(client().register("lost", lost), failsWith(42201, 422));
+
+  await dev.ok(dev.post("/topics", { name: "customers", schema: { subject: "customer-value" } }), 201);
+  const publish = (payload: object) => dev.post("/messages/publish", { topic: "customers", payload });
+  assert.equal((await publish({ home: { country: "DE" } })).status, 201);
+  const refused = await publish({ home: { country: "Germany" } });
+  assert.deepEqual([refused.status, refused.json.errors[0].pointer], [422, "/payload/home/country"]);
+
+  const serializer = new JsonSerializer(client(), SerdeType.VALUE, {
+    useLatestVersion: true,
+    validate: true,
+  });
+  const bytes = await serializer.serialize("customer", { home: { country: "DE" } });
+  const deserializer = new JsonDeserializer(client(), SerdeType.VALUE, { validate: true });
+  assert.deepEqual(await deserializer.deserialize("customer", bytes), { home: { country: "DE" } });
+  await assert.rejects(serializer.serialize("customer", { home: { country: "Germany" } }));
 });
 
 test("messages go through its JSON serializer and deserializer", async () => {

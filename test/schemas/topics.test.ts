@@ -94,16 +94,21 @@ test("who uses a version is known, and kept from losing it by mistake", async ()
   await dev.ok(dev.post("/topics", { name: "used", type: "pubsub", schema: { subject: "used" } }), 201);
   const subscription = { topic: "used", name: "billing", schemaVersion: 1 };
   assert.equal((await dev.ok(dev.post("/subscriptions", subscription), 201)).schemaVersion, 1);
+  await dev.ok(dev.post("/subscriptions", { topic: "used", name: "audit" }), 201);
+  const as = "subscription=billing&consumer=bill-1";
+  await dev.ok(dev.get(`/messages/consume/used?${as}`));
   const users = [
     { kind: "topic", name: "used", of: null, version: null },
     { kind: "subscription", name: "billing", of: "used", version: 1 },
+    { kind: "consumer", name: "bill-1", of: "used/billing", version: 1 },
+    { kind: "subscription", name: "audit", of: "used", version: null },
   ];
   assert.deepEqual((await dev.ok(dev.get(`/schemas/${first.id}/usage`))).items, users);
   const refused = await dev.post(`/schemas/${first.id}/deprecate`, {});
   assert.deepEqual([refused.status, refused.json.code], [409, "schema_in_use"]);
   assert.deepEqual(refused.json.data.usage, users);
   await approved("used", order({ note: {} }));
-  assert.deepEqual((await dev.ok(dev.get(`/schemas/${first.id}/usage`))).items, users.slice(1));
+  assert.deepEqual((await dev.ok(dev.get(`/schemas/${first.id}/usage`))).items, users.slice(1, 3));
   assert.equal(
     (await dev.ok(dev.post(`/schemas/${first.id}/deprecate`, { force: true }))).state,
     "deprecated",

@@ -1,6 +1,6 @@
 /**
  * The Confluent registry's surface, so that existing serializers work unchanged: subjects, versions, schemas by
- * id, compatibility. Only versions in force are shown. What is registered here is submitted at once, and refused
+ * id, compatibility. Only versions in force are shown, and with `deleted` those that are retired. What is registered here is submitted at once, and refused
  * when it breaks something: for a change that has to break, there is /api/v1/schemas with its approvals.
  */
 import { type Static, Type } from "typebox";
@@ -11,12 +11,12 @@ import { isInForce } from "../lifecycle.ts";
 import { type Verdict, verdictText } from "../modes.ts";
 import { subjectName } from "../schemas.schema.ts";
 import type { Schemas } from "../schemas.ts";
-import type { VersionRow } from "../tables.ts";
+import { bundle, sourceOf } from "./references.ts";
+import { one, statesOf, visible } from "./visible.ts";
 import * as wire from "./wire.ts";
 
-const version = Type.String({ maxLength: 20, description: "A number, or `latest`." });
 const bySubject = Type.Object({ subject: subjectName });
-const byVersion = Type.Object({ subject: subjectName, version });
+const byVersion = Type.Object({ subject: subjectName, version: wire.version });
 const byNumber = Type.Object({ id: Type.Integer({ minimum: 1, maximum: 2_147_483_647 }) });
 const numbers = Type.Array(Type.Integer());
 const names = Type.Array(Type.String());
@@ -49,10 +49,9 @@ function listRoutes(schemas: Schemas): Route[] {
       summary: "Names of subjects (Confluent registry)",
       response: names,
       handler: async ({ principal, query }) => {
-        const rows = await schemas.subjects(principal.tenant, undefined, subjectsMax);
+        const names = await schemas.names(principal.tenant, statesOf(query), subjectsMax);
         const prefix = query.subjectPrefix ?? "";
-        const found = rows.filter(({ name, last_version }) => last_version > 0 && name.startsWith(prefix));
-        return wire.reply(found.map(({ name }) => name));
+        return wire.reply(names.filter((name) => name.startsWith(prefix)));
       },
     }),
     route({
@@ -64,8 +63,8 @@ function listRoutes(schemas: Schemas): Route[] {
       params: bySubject,
       response: numbers,
       errors: ["schema_not_found"],
-      handler: async ({ principal, params }) => {
-        const rows = await visible(schemas, principal.tenant, params.subject);
+      handler: async ({ principal, params, query }) => {
+        const rows = await visible(schemas, principal.tenant, params.subject, query);
         return wire.reply(rows.map((row) => row.version));
       },
     }),
@@ -83,8 +82,8 @@ function versionRoutes(schemas: Schemas): Route[] {
       params: byVersion,
       response: wire.shownVersion,
       errors: ["schema_not_found"],
-      handler: async ({ principal, params }) => {
-        const row = await one(schemas, principal.tenant, params.subject, params.version);
+      handler: async ({ principal, params, query }) => {
+        const row = await one(schemas, principal.tenant, params.subject, params.version, query);
         return wire.reply(wire.toShown(row));
       },
     }),
@@ -97,9 +96,24 @@ function versionRoutes(schemas: Schemas): Route[] {
       params: byVersion,
       response: Type.Unknown(),
       errors: ["schema_not_found"],
+      handler: async ({ principal, params, query }) => {
+        const row = await one(schemas, principal.tenant, params.subject, params.version, query);
+        return wire.reply(JSON.parse(sourceOf(row).schema));
+      },
+    }),
+    route({
+      ...read,
+      id: "schemas.registry.referencedBy",
+      method: "GET",
+      path: "/subjects/{subject}/versions/{version}/referencedby",
+      summary: "Ids of the schemas that refer to a version (Confluent registry)",
+      params: byVersion,
+      response: numbers,
+      errors: ["schema_not_found"],
       handler: async ({ principal, params }) => {
-        const { text } = await one(schemas, principal.tenant, params.subject, params.version);
-        return wire.reply(JSON.parse(text));
+        const row = await one(schemas, principal.tenant, params.subject, params.version);
+        const rows = await schemas.referring(principal.tenant, row);
+        return wire.reply([...new Set(rows.map(({ number }) => number))]);
       },
     }),
   ];
@@ -124,6 +138,7 @@ function registerRoutes(schemas: Schemas, checker: Checker): Route[] {
         version: Type.Integer(),
         schemaType: Type.String(),
         schema: Type.String(),
+        references: wire.shownVersion.properties.references,
       }),
       errors: ["schema_invalid", "schema_too_costly", "schema_incompatible", "overloaded"],
       handler: (context) => register(schemas, context),
@@ -139,9 +154,10 @@ function registerRoutes(schemas: Schemas, checker: Checker): Route[] {
       params: bySubject,
       response: wire.shownVersion,
       errors: ["schema_not_found", "schema_invalid", "schema_too_costly", "overloaded"],
-      handler: async ({ principal, params, body }) => {
-        const { hash } = await checker.examine(wire.textOf(readBody(body)), "/schema");
-        const rows = await visible(schemas, principal.tenant, params.subject);
+      handler: async ({ principal: { tenant }, params, query, body }) => {
+        const { text } = await bundled(schemas, tenant, body);
+        const { hash } = await checker.examine(text, "/schema");
+        const rows = await visible(schemas, tenant, params.subject, query);
         const row = rows.findLast((candidate) => candidate.hash === hash);
         if (!row) throw wire.failure("schema_not_found", wire.schemaNotFound, "Schema not found.");
         return wire.reply(wire.toShown(row));
@@ -156,10 +172,16 @@ async function register(
 ): Promise<Reply> {
   const actor = { principal, requestId };
   const { subject } = params;
-  const text = wire.textOf(readBody(body));
-  const done = await schemas.register(actor, { subject, text, submit: true, refuseBreaking: true });
+  const wanted = await bundled(schemas, principal.tenant, body);
+  const done = await schemas.register(actor, { subject, ...wanted, submit: true, refuseBreaking: true });
   const { row } = done.row.state === "draft" ? await schemas.submit(actor, done.row.id) : done;
-  return wire.reply({ id: row.number, version: row.version, schemaType: "JSON", schema: row.text });
+  return wire.reply({ id: row.number, version: row.version, schemaType: "JSON", ...sourceOf(row) });
+}
+
+/** The schema of a body, with what it refers to copied in. */
+function bundled(schemas: Schemas, tenant: string, bytes: Buffer) {
+  const body = readBody(bytes);
+  return bundle(schemas, tenant, wire.textOf(body), body.references ?? []);
 }
 
 function schemaRoutes(schemas: Schemas): Route[] {
@@ -177,12 +199,12 @@ function schemaRoutes(schemas: Schemas): Route[] {
       path: "/schemas/ids/{id}",
       summary: "A schema by the id that serializers use (Confluent registry)",
       params: byNumber,
-      response: Type.Object({ schema: Type.String(), schemaType: Type.String() }),
+      response: wire.shownText,
       errors: ["schema_not_found"],
       handler: async ({ principal, params: { id } }) => {
         const row = await schemas.text(principal.tenant, id);
         if (!row) throw wire.failure("schema_not_found", wire.schemaNotFound, `Schema ${id} not found.`);
-        return wire.reply({ schema: row.text, schemaType: "JSON" });
+        return wire.reply({ schemaType: "JSON", ...sourceOf(row) });
       },
     }),
     route({
@@ -249,7 +271,7 @@ function compatibilityRoutes(schemas: Schemas): Route[] {
       handler: async ({ principal, params, query, body }) => {
         const { tenant } = principal;
         const row = await one(schemas, tenant, params.subject, params.version);
-        const text = wire.textOf(readBody(body));
+        const { text } = await bundled(schemas, tenant, body);
         return answer(
           await schemas.check(tenant, params.subject, text, undefined, row.version),
           query.verbose,
@@ -263,28 +285,11 @@ function compatibilityRoutes(schemas: Schemas): Route[] {
       summary: "Whether a schema could be the next version (Confluent registry)",
       params: bySubject,
       handler: async ({ principal, params, query, body }) => {
-        await visible(schemas, principal.tenant, params.subject);
-        const text = wire.textOf(readBody(body));
-        return answer(await schemas.check(principal.tenant, params.subject, text), query.verbose);
+        const { tenant } = principal;
+        await visible(schemas, tenant, params.subject);
+        const { text } = await bundled(schemas, tenant, body);
+        return answer(await schemas.check(tenant, params.subject, text), query.verbose);
       },
     }),
   ];
-}
-
-/** Versions in force; error 40401 when there is none. */
-async function visible(schemas: Schemas, tenant: string, subject: string): Promise<VersionRow[]> {
-  const rows = (await schemas.versionsOf(tenant, subject)).filter(({ state }) => isInForce(state));
-  if (rows.length > 0) return rows;
-  throw wire.failure("schema_not_found", wire.subjectNotFound, `Subject '${subject}' not found.`);
-}
-
-async function one(schemas: Schemas, tenant: string, subject: string, wanted: string): Promise<VersionRow> {
-  const rows = await visible(schemas, tenant, subject);
-  if (wanted === "latest" || wanted === "-1")
-    return rows.findLast(({ state }) => state === "approved") ?? rows.at(-1)!;
-  if (!/^[1-9]\d{0,9}$/.test(wanted))
-    throw wire.failure("validation_failed", wire.invalidVersion, "The version must be a number or `latest`.");
-  const row = rows.find((candidate) => candidate.version === Number(wanted));
-  if (row) return row;
-  throw wire.failure("schema_not_found", wire.versionNotFound, `Version ${wanted} not found.`);
 }

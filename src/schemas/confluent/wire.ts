@@ -10,16 +10,23 @@ import type { Problem } from "../../platform/http/problem.ts";
 import { Reply } from "../../platform/http/route.ts";
 import { validator } from "../../platform/http/validation.ts";
 import { type Mode, modes } from "../modes.ts";
+import { subjectName } from "../schemas.schema.ts";
 import type { VersionRow } from "../tables.ts";
+import { type GivenReference, referencesMax, sourceOf } from "./references.ts";
 
 export const mediaType = "application/vnd.schemaregistry.v1+json";
 
 export const subjectNotFound = 40401;
 export const versionNotFound = 40402;
 export const schemaNotFound = 40403;
+export const subjectSoftDeleted = 40404;
+export const subjectNotSoftDeleted = 40405;
+export const versionSoftDeleted = 40406;
+export const versionNotSoftDeleted = 40407;
 const invalidSchema = 42201;
 export const invalidVersion = 42202;
 export const invalidLevel = 42203;
+const referenceExists = 42206;
 
 export function failure(code: "schema_not_found" | "validation_failed", errorCode: number, detail: string) {
   return new HotSwapError(code, detail, { data: { errorCode } });
@@ -32,10 +39,13 @@ export function withErrorCode(problem: Problem): Record<string, unknown> {
     schema_invalid: invalidSchema,
     schema_incompatible: 409,
     schema_not_found: schemaNotFound,
+    schema_in_use: referenceExists,
   };
   const error_code = typeof named === "number" ? named : (usual[problem.code] ?? problem.status);
   return { error_code, message: problem.detail };
 }
+
+export const version = Type.String({ maxLength: 20, description: "A number, or `latest`." });
 
 /** What every route of the surface has. */
 export const surface = { responseType: mediaType, problem: withErrorCode } as const;
@@ -57,7 +67,9 @@ export function reply(body: unknown): Reply {
 /** Query parameters that its clients send; those that ask for what we do not have change nothing. */
 export const options = {
   normalize: Type.Optional(Type.Boolean()),
-  deleted: Type.Optional(Type.Boolean()),
+  deleted: Type.Optional(Type.Boolean({ description: "Those that are deleted and not for good, too." })),
+  deletedOnly: Type.Optional(Type.Boolean({ description: "Only those." })),
+  permanent: Type.Optional(Type.Boolean({ description: "For good what is deleted already." })),
   verbose: Type.Optional(Type.Boolean()),
   fetchMaxId: Type.Optional(Type.Boolean()),
   defaultToGlobal: Type.Optional(Type.Boolean()),
@@ -71,24 +83,33 @@ export const options = {
 export const query = Type.Object(options, { additionalProperties: false });
 
 const nothing = Type.Union([Type.Null(), Type.Object({}, { additionalProperties: true })]);
+const reference = Type.Object(
+  {
+    name: Type.String({ minLength: 1, maxLength: 1024, description: "What `$ref` calls it." }),
+    subject: subjectName,
+    version: Type.Integer({ minimum: -1, maximum: 2_147_483_647, description: "-1 for the latest." }),
+  },
+  { title: "RegistryReference" },
+);
 /** A schema as it is registered, looked up or compared. */
 export const schemaBody = Type.Object(
   {
     schema: Type.String({ description: "JSON text." }),
     schemaType: Type.Optional(Type.String({ description: "JSON; there is no other." })),
-    references: Type.Optional(Type.Union([Type.Null(), Type.Array(Type.Unknown(), { maxItems: 0 })])),
+    references: Type.Optional(Type.Union([Type.Null(), Type.Array(reference, { maxItems: referencesMax })])),
     id: Type.Optional(Type.Integer()),
     version: Type.Optional(Type.Integer()),
     metadata: Type.Optional(nothing),
     ruleSet: Type.Optional(nothing),
     schemaTags: Type.Optional(Type.Unknown()),
   },
-  { additionalProperties: false },
+  { additionalProperties: false, title: "RegistrySchema" },
 );
 
 export interface SchemaBody {
   schema: string;
   schemaType?: string;
+  references?: readonly GivenReference[] | null;
 }
 
 /** The text of the schema; its meaning is looked at in a worker. */
@@ -127,12 +148,19 @@ export const shownVersion = Type.Object({
   version: Type.Integer(),
   schemaType: Type.String(),
   schema: Type.String(),
+  references: Type.Optional(Type.Array(reference)),
+});
+/** A schema by its id. */
+export const shownText = Type.Object({
+  schema: Type.String(),
+  schemaType: Type.String(),
+  references: Type.Optional(Type.Array(reference)),
 });
 
-export const toShown = ({ subject, number, version, text }: VersionRow) => ({
-  subject,
-  id: number,
-  version,
+export const toShown = (row: VersionRow) => ({
+  subject: row.subject,
+  id: row.number,
+  version: row.version,
   schemaType: "JSON",
-  schema: text,
+  ...sourceOf(row),
 });
