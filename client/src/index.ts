@@ -17,6 +17,7 @@ import { Deployments } from "./deployments.ts";
 import { Gateway } from "./gateway.ts";
 import { Instances } from "./instances.ts";
 import { Messages } from "./messages.ts";
+import { Pushes } from "./pushes.ts";
 import { Scheduled } from "./scheduled.ts";
 import { Schemas } from "./schemas.ts";
 import { Secrets } from "./secrets.ts";
@@ -30,6 +31,7 @@ import { type StandardSchema, TypedTopic } from "./typed-topic.ts";
 export class HotSwap {
   readonly topics: Topics;
   readonly subscriptions: Subscriptions;
+  readonly pushes: Pushes;
   readonly messages: Messages;
   readonly scheduled: Scheduled;
   readonly schemas: Schemas;
@@ -48,6 +50,7 @@ export class HotSwap {
     this.#transport = new Transport(options);
     this.topics = new Topics(this.#transport);
     this.subscriptions = new Subscriptions(this.#transport);
+    this.pushes = new Pushes(this.#transport);
     this.messages = new Messages(this.#transport);
     this.scheduled = new Scheduled(this.#transport);
     this.schemas = new Schemas(this.#transport);
@@ -110,6 +113,7 @@ export {
   HotSwapProblem,
 } from "./problem.ts";
 export type { Publisher, PublisherOptions } from "./publisher.ts";
+export type * from "./pushes.ts";
 export type * from "./scheduled.ts";
 export type * from "./schemas.ts";
 export type * from "./secrets.ts";

@@ -39,6 +39,8 @@ export interface SubscriptionSettings {
   blockKeyOnDeadLetter: boolean;
   /** Whether what expires becomes a dead letter, instead of being passed over. */
   deadLetterExpired: boolean;
+  /** The version of the topic's schema that its consumers read by; null, the default: as the topic has it. */
+  schemaVersion: number | null;
   /** Which messages it wants; all without one. Null takes it away. */
   filter?: Filter | null;
 }

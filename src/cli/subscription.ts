@@ -1,17 +1,20 @@
-/** `hotswap subscription …`: create, list and delete the subscriptions of topics. */
+/** `hotswap subscription …`: create, list, change, explain and delete the subscriptions of topics. */
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type {
-  HotSwap,
   NewSubscription,
   SeekTarget,
   Subscription,
   SubscriptionExplanation,
 } from "../../client/src/index.ts";
-import { HotSwapError } from "../core/errors.ts";
-import { boolean, integer } from "../platform/settings/kind.ts";
 import { addConnectionOptions, type ConnectionFlags, useServer } from "./connection.ts";
-import { read } from "./option-values.ts";
 import { printJson, printTable } from "./print.ts";
+import { findSubscription } from "./subscription-names.ts";
+import { addPush } from "./subscription-push.ts";
+import {
+  addSubscriptionSettings,
+  type SubscriptionFlags,
+  subscriptionSettings,
+} from "./subscription-settings.ts";
 
 type Flags = ConnectionFlags & { json?: boolean };
 
@@ -20,25 +23,26 @@ export function addSubscription(program: Command): void {
   const add = (signature: string, description: string) =>
     addConnectionOptions(group.command(signature).description(description)).option("--json", "print JSON");
 
-  add("create <topic> <name>", "create a subscription of a pubsub topic")
-    .option(
-      "--ack-deadline <time>",
-      "how long a consumer has for a message before another gets it, such as 30s",
-      read(integer(1, 43_200, "seconds")),
-    )
+  addSubscriptionSettings(add("create <topic> <name>", "create a subscription of a pubsub topic"))
     .addOption(
       new Option("--from <where>", "what it begins with: all that is stored, or what comes from now on")
         .choices(["earliest", "latest"])
         .default("latest"),
     )
-    .action((topic: string, name: string, flags: Flags & CreateFlags) =>
+    .action((topic: string, name: string, flags: Flags & SubscriptionFlags & Beginning) =>
       useServer(flags, async ({ subscriptions }) => {
-        const { ackDeadline, from } = flags;
-        const given = ackDeadline === undefined ? {} : { ackDeadlineSeconds: ackDeadline };
-        show([await subscriptions.create({ topic, name, from, ...given })], flags.json);
+        const { from } = flags;
+        const made = await subscriptions.create({ topic, name, from, ...subscriptionSettings(flags) });
+        show([made], flags.json);
       }),
     );
-  addUpdate(add("update <topic> <name>", "change what a subscription promises"));
+  addSubscriptionSettings(add("update <topic> <name>", "change what a subscription promises")).action(
+    (topic: string, name: string, flags: Flags & SubscriptionFlags) =>
+      useServer(flags, async (client) => {
+        const { id, version } = await findSubscription(client, topic, name);
+        show([await client.subscriptions.update(id, version, subscriptionSettings(flags))], flags.json);
+      }),
+  );
   add("list [topic]", "list the subscriptions of a topic, or all").action(
     (topic: string | undefined, flags: Flags) =>
       useServer(flags, async ({ subscriptions }) =>
@@ -53,13 +57,29 @@ export function addSubscription(program: Command): void {
     )
     .action((topic: string, name: string, { from, ...flags }: Flags & { from: SeekTarget }) =>
       useServer(flags, async (client) => {
-        const result = await client.subscriptions.seek(await idOf(client, topic, name), from);
+        const { id } = await findSubscription(client, topic, name);
+        const result = await client.subscriptions.seek(id, from);
         if (flags.json) return printJson(result);
         const places = result.partitions.map(({ partition, offset }) => `${partition}:${offset}`);
         process.stderr.write(`subscription ${name} of ${topic} goes on from ${places.join(" ")}\n`);
       }),
     );
-  add("explain <topic> [name]", "say why messages are not with consumers, and who the consumers are")
+  addExplain(
+    add("explain <topic> [name]", "say why messages are not with consumers, and who the consumers are"),
+  );
+  add("delete <topic> <name>", "delete a subscription; its messages stay in the topic").action(
+    (topic: string, name: string, flags: Flags) =>
+      useServer(flags, async (client) => {
+        await client.subscriptions.delete((await findSubscription(client, topic, name)).id);
+        if (flags.json) printJson({ deleted: name, topic });
+        else process.stderr.write(`subscription ${name} of ${topic} deleted\n`);
+      }),
+  );
+  addPush(group);
+}
+
+function addExplain(command: Command): void {
+  command
     .option("--message <id>", "say it of this message")
     .action((topic: string, name = "default", flags: Flags & { message?: string }) =>
       useServer(flags, async (client) => {
@@ -70,44 +90,9 @@ export function addSubscription(program: Command): void {
           else process.stdout.write(`${found.state}: ${found.detail}\n`);
           return;
         }
-        const found = await subscriptions.explain(await idOf(client, topic, name));
+        const found = await subscriptions.explain((await findSubscription(client, topic, name)).id);
         if (flags.json) printJson(found);
         else showExplanation(found);
-      }),
-    );
-  add("delete <topic> <name>", "delete a subscription; its messages stay in the topic").action(
-    (topic: string, name: string, flags: Flags) =>
-      useServer(flags, async (client) => {
-        await client.subscriptions.delete(await idOf(client, topic, name));
-        if (flags.json) printJson({ deleted: name, topic });
-        else process.stderr.write(`subscription ${name} of ${topic} deleted\n`);
-      }),
-  );
-}
-
-function addUpdate(command: Command): void {
-  command
-    .option(
-      "--ack-deadline <time>",
-      "how long a consumer has for a message before another gets it, such as 30s",
-      read(integer(1, 43_200, "seconds")),
-    )
-    .option("--max-attempts <count>", "deliveries before a dead letter; 0: no limit", read(integer(0, 1000)))
-    .option(
-      "--dead-letter-expired <yes>",
-      "whether what expires becomes a dead letter: true or false",
-      read(boolean()),
-    )
-    .action((topic: string, name: string, flags: Flags & UpdateFlags) =>
-      useServer(flags, async (client) => {
-        const { id, version } = await found(client, topic, name);
-        const { ackDeadline, maxAttempts, deadLetterExpired } = flags;
-        const change = {
-          ...(ackDeadline !== undefined && { ackDeadlineSeconds: ackDeadline }),
-          ...(maxAttempts !== undefined && { maxAttempts }),
-          ...(deadLetterExpired !== undefined && { deadLetterExpired }),
-        };
-        show([await client.subscriptions.update(id, version, change)], flags.json);
       }),
     );
 }
@@ -137,26 +122,8 @@ function showExplanation({ depth, inFlight, reasons, consumers }: SubscriptionEx
   printTable(["CONSUMER", "VIA", "STATE", "IN FLIGHT", "DELIVERED", "ACKED", "LAST SEEN (UTC)"], rows);
 }
 
-interface CreateFlags {
-  ackDeadline?: number;
+interface Beginning {
   from: NonNullable<NewSubscription["from"]>;
-}
-
-interface UpdateFlags {
-  ackDeadline?: number;
-  maxAttempts?: number;
-  deadLetterExpired?: boolean;
-}
-
-async function idOf(client: HotSwap, topic: string, name: string): Promise<string> {
-  return (await found(client, topic, name)).id;
-}
-
-async function found({ subscriptions }: HotSwap, topic: string, name: string): Promise<Subscription> {
-  for await (const subscription of subscriptions.all({ topic })) {
-    if (subscription.name === name) return subscription;
-  }
-  throw new HotSwapError("subscription_not_found", `The topic ${topic} has no subscription ${name}.`);
 }
 
 function show(subscriptions: Subscription[], json: boolean | undefined): void {

@@ -41,23 +41,28 @@ const newPush = Type.Object(
 
 const nullable = <T extends ReturnType<typeof Type.String> | ReturnType<typeof Type.Integer>>(schema: T) =>
   Type.Union([schema, Type.Null()]);
-const push = Type.Object({
-  subscriptionId: Type.String(),
-  url: Type.String(),
-  format: Type.Enum([...pushFormats]),
-  batch: Type.Integer(),
-  concurrency: Type.Integer(),
-  timeoutSeconds: Type.Integer(),
-  status: Type.Enum(["active", "paused", "probing", "disabled"]),
-  failures: Type.Integer({ description: "Failed requests in a row." }),
-  reason: nullable(Type.String({ description: "Of the last failure." })),
-  resumesAt: nullable(Type.String({ description: "When a pause ends by itself." })),
-  secret: Type.Optional(
-    Type.String({ description: "Only where it was made by this request; it is not shown again." }),
-  ),
-  createdAt: Type.String({ format: "date-time" }),
-  updatedAt: Type.String({ format: "date-time" }),
-});
+const push = Type.Object(
+  {
+    subscriptionId: Type.String(),
+    url: Type.String(),
+    format: Type.Enum([...pushFormats]),
+    batch: Type.Integer(),
+    concurrency: Type.Integer(),
+    timeoutSeconds: Type.Integer(),
+    status: Type.Enum(["active", "paused", "probing", "disabled"]),
+    failures: Type.Integer({ description: "Failed requests in a row." }),
+    reason: nullable(Type.String({ description: "Of the last failure." })),
+    resumesAt: nullable(
+      Type.String({ description: "When a pause ends by itself; null of one that a person made." }),
+    ),
+    secret: Type.Optional(
+      Type.String({ description: "Only where it was made by this request; it is not shown again." }),
+    ),
+    createdAt: Type.String({ format: "date-time" }),
+    updatedAt: Type.String({ format: "date-time" }),
+  },
+  { title: "Push" },
+);
 
 const usual = { format: "json", batch: 1, concurrency: 4, timeoutSeconds: 15 } as const;
 
@@ -118,6 +123,20 @@ function targetRoutes(pushes: Pushes): Route[] {
 
 function verbRoutes(pushes: Pushes): Route[] {
   return [
+    route({
+      id: "messaging.subscriptions.pausePush",
+      method: "POST",
+      path: "/api/v1/subscriptions/{id}/push/pause",
+      summary: "Push nothing until it is resumed",
+      description: "Messages wait, and other consumers of the subscription may have them.",
+      permission: "subscriptions.write",
+      audit: { action: "push.pause" },
+      params: byId,
+      query: dryRunQuery,
+      response: push,
+      errors: ["subscription_not_found", "push_not_found"],
+      handler: async (context) => toPush(await pushes.pause(actorOf(context), context.params.id)),
+    }),
     route({
       id: "messaging.subscriptions.resumePush",
       method: "POST",

@@ -6,8 +6,8 @@
  *       └──────────retire──────┴──────────────────────────────────────────────→ retired
  *
  * Approved and deprecated versions are in force: documents may be written and read under them, and new versions
- * are compared with them. Nothing goes back. `withdraw` takes an approved version out of force without the time between:
- * that is what clients of the Confluent registry mean when they delete one.
+ * are compared with them. Nothing goes back. `withdraw` takes an approved version out of force without the time
+ * between: that is what clients of the Confluent registry mean when they delete one.
  */
 import { HotSwapError } from "../core/errors.ts";
 

@@ -137,6 +137,11 @@ const changes: Record<string, { resource: RegExp; also?: string[]; change: Chang
         options,
       ),
   },
+  "messaging.subscriptions.pausePush": {
+    resource: /^topics\/one\/subscriptions\/s$/,
+    change: async (caller, options) =>
+      caller.post(`/subscriptions/${await subscriptionOf(caller)}/push/pause`, undefined, options),
+  },
   "messaging.subscriptions.resumePush": {
     resource: /^topics\/one\/subscriptions\/s$/,
     change: async (caller, options) =>
@@ -245,6 +250,18 @@ const changes: Record<string, { resource: RegExp; also?: string[]; change: Chang
     resource: /^schemas\/registry\/1$/,
     change: (caller, options) =>
       caller.post("//subjects/registry/versions", { schema: "{}", schemaType: "JSON" }, options),
+  },
+  "schemas.registry.deleteVersion": {
+    resource: /^schemas\/registry\/1$/,
+    change: (caller, options) => caller.delete("//subjects/registry/versions/1", options),
+  },
+  "schemas.registry.deleteSubject": {
+    resource: /^schemas\/registry\/2$/,
+    change: async (caller, options) => {
+      const other = await server.as({ subject: "bob" });
+      await other.ok(other.post("//subjects/registry/versions", { schema: "{}", schemaType: "JSON" }));
+      return caller.delete("//subjects/registry", options);
+    },
   },
   "schemas.registry.setLevel": {
     resource: /^schema-subjects$/,

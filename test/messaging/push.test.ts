@@ -160,6 +160,25 @@ describe("a webhook", { timeout: 60_000 }, () => {
     await isDone("paused");
   });
 
+  test("is paused by a person until one resumes it, also over a restart", async () => {
+    const { url, calls } = await receiver();
+    const { path } = await pushed("held", { url });
+    const tried = await ann.ok(ann.post(`${path}/pause?dryRun=true`));
+    assert.deepEqual([tried.status, (await ann.ok(ann.get(path))).status], ["paused", "active"]);
+    const { status, reason, resumesAt } = await ann.ok(ann.post(`${path}/pause`));
+    assert.deepEqual([status, resumesAt], ["paused", null]);
+    assert.match(reason, /^paused by /);
+    await publish("held", { payload: 1 });
+    await server.restart();
+    ann = await server.as();
+    assert.equal((await ann.ok(ann.get(path))).status, "paused");
+    const { reasons } = await ann.ok(ann.get(path.replace("/push", "/explain")));
+    assert.deepEqual([reasons[0].code, calls.length], ["no-consumer", 0]);
+    await ann.ok(ann.post(`${path}/resume`));
+    await isDone("held");
+    assert.equal(calls.length, 1);
+  });
+
   test("that answers 410 is not asked again, and says so over a restart", async () => {
     const gone = await receiver(() => ({ status: 410 }));
     const { path } = await pushed("gone", { url: gone.url, concurrency: 1 });

@@ -35,6 +35,7 @@ export function SubscriptionSettingsForm({ subscription, onSaved }: SettingsProp
     backoff: parsed ?? subscription.backoff,
     blockKeyOnDeadLetter: isBlocking.value,
     deadLetterExpired: isBuryingExpired.value,
+    schemaVersion: subscription.schemaVersion,
   });
   const isChanged = Object.keys(change).length > 0;
   const submit = (event: Event) => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { after, freshPace, type Outcome, type Pace, probe } from "./pace.ts";
+import { after, freshPace, type Outcome, type Pace, pausedBy, probe } from "./pace.ts";
 
 const patience = { failuresMax: 3, firstPauseMs: 1_000 };
 const failed: Outcome = { kind: "failed", reason: "no" };
@@ -18,6 +18,13 @@ describe("the pace of a webhook", () => {
     pace = after(probe(pace), failed, 5_000, patience);
     assert.deepEqual([pace.status, pace.resumesAt], ["paused", 7_000]);
     assert.deepEqual(after(probe(pace), { kind: "ok" }, 0, patience), freshPace);
+  });
+
+  test("stays paused by a person, whatever a request that was under way comes to", () => {
+    const pace = pausedBy("ann");
+    assert.deepEqual([pace.status, pace.resumesAt, pace.reason], ["paused", null, "paused by ann"]);
+    for (const event of [{ kind: "ok" }, { kind: "gone" }, failed] as const)
+      assert.equal(after(pace, event, 0, patience), pace);
   });
 
   test("holds, whatever happens: a pause has an end and a reason, disabled is for good, a success clears all", () => {

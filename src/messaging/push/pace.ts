@@ -3,6 +3,8 @@
  * one request tries whether the receiver is back. A receiver that says 410 Gone is not asked again until somebody
  * says so.
  *
+ * Whoever manages it can pause it too: such a pause has no end of its own.
+ *
  *   active ──`failuresMax` in a row──▶ paused ──time, resume──▶ probing ──2xx──▶ active
  *     │                                  ▲                        │
  *     │                                  └───────failure──────────┘
@@ -15,11 +17,18 @@ export interface Pace {
   /** Pauses in a row, which make the next one longer. */
   pauses: number;
   reason: string | null;
-  /** Wall-clock milliseconds at which a pause ends by itself. */
+  /** Wall-clock milliseconds at which a pause ends by itself; null when a person must end it. */
   resumesAt: number | null;
 }
 
 export const freshPace: Pace = { status: "active", failures: 0, pauses: 0, reason: null, resumesAt: null };
+
+/** By a person, until one resumes it. */
+export const pausedBy = (subject: string): Pace => ({
+  ...freshPace,
+  status: "paused",
+  reason: `paused by ${subject}`,
+});
 
 export interface Patience {
   /** Failures in a row after which it pauses. */

@@ -17,7 +17,7 @@ import { selectSubscription } from "../subscriptions.sql.ts";
 import type { MessagingTables } from "../tables.ts";
 import type { Tracer } from "../traces.ts";
 import { checkTarget, type Resolve } from "./address.ts";
-import { freshPace, type Pace, type Patience } from "./pace.ts";
+import { freshPace, type Pace, type Patience, pausedBy } from "./pace.ts";
 import * as rows from "./push.sql.ts";
 import { Pusher, type PushTarget } from "./pusher.ts";
 import { makeSecret, secretsMax } from "./signature.ts";
@@ -168,21 +168,40 @@ export class Pushes {
     });
   }
 
+  /** Asks the receiver nothing until somebody says so; what waits is kept, and other consumers may have it. */
+  pause(actor: Actor, id: string): Promise<ShownPush> {
+    return this.#setPace(actor, id, "push.pause", pausedBy(actor.principal.subject));
+  }
+
   /** Goes on at once, whatever it was paused or disabled for. */
-  async resume(actor: Actor, id: string): Promise<ShownPush> {
+  resume(actor: Actor, id: string): Promise<ShownPush> {
+    return this.#setPace(actor, id, "push.resume", freshPace);
+  }
+
+  async #setPace(actor: Actor, id: string, action: string, pace: Pace): Promise<ShownPush> {
     const { sql, audit } = this.#parts;
     const { principal, requestId } = actor;
     const { tenant } = principal;
+    let ended: rows.PushRow | undefined;
     const work = async (tx: MessagingTx) => {
       const { topic, name } = await foundSubscription(tx, tenant, id);
       const row = found(await rows.selectPush(tx, tenant, id));
-      await rows.updatePace(tx, tenant, id, freshPace);
+      if (!actor.dryRun) {
+        ended = { ...row, pace: this.#paceOf(row) };
+        await this.#end(id); // first, as what it has to keep of its own pace must not come after this
+      }
+      await rows.updatePace(tx, tenant, id, pace);
       const resource = `topics/${topic}/subscriptions/${name}`;
-      await audit.record(tx, { principal, action: "push.resume", resource, requestId });
-      return { ...row, pace: freshPace };
+      await audit.record(tx, { principal, action, resource, requestId });
+      return { ...row, pace };
     };
-    const row = await change(sql, actor, work, (row) => this.#run(row));
-    return this.#show(row);
+    try {
+      const row = await change(sql, actor, work, (row) => this.#run(row));
+      return this.#show(row, actor.dryRun ? pace : undefined);
+    } catch (error) {
+      if (ended) await this.#run(ended).catch(this.#parts.onError);
+      throw error;
+    }
   }
 
   /** A new secret beside the former ones, so that the receiver can change over; resolves to it. */
@@ -249,11 +268,11 @@ export class Pushes {
     return this.#pushers.get(row.subscription_id)?.pace ?? row.pace;
   }
 
-  #show(row: rows.PushRow): ShownPush {
+  #show(row: rows.PushRow, pace = this.#paceOf(row)): ShownPush {
     return {
       subscriptionId: row.subscription_id,
       ...targetOf(row),
-      pace: this.#paceOf(row),
+      pace,
       createdAt: row.created_at.toISOString(),
       updatedAt: row.updated_at.toISOString(),
     };

@@ -19,7 +19,7 @@ import { formatMessageId, parseReceipt } from "../ids.ts";
 import { type Tracer, traceDelivery } from "../traces.ts";
 import { type Address, checkTarget, pin, type Resolve } from "./address.ts";
 import { contentOf, type PushFormat } from "./content.ts";
-import { after, freshPace, type Outcome, type Pace, type Patience, probe } from "./pace.ts";
+import { after, type Outcome, type Pace, type Patience, probe } from "./pace.ts";
 import { Poster } from "./post.ts";
 import { signatures } from "./signature.ts";
 
@@ -93,11 +93,6 @@ export class Pusher {
       Array.from({ length: concurrency }, (_, index) => this.#work(index)),
     );
     this.#workers = Promise.all(workers).then(() => {});
-  }
-
-  /** Goes on at once, whatever was wrong. */
-  resume(): void {
-    this.#setPace(freshPace);
   }
 
   /** Resolves when no request is under way; what was has been given back. */

@@ -1,7 +1,8 @@
 /**
  * The Confluent registry's surface, so that existing serializers work unchanged: subjects, versions, schemas by
- * id, compatibility. Only versions in force are shown, and with `deleted` those that are retired. What is registered here is submitted at once, and refused
- * when it breaks something: for a change that has to break, there is /api/v1/schemas with its approvals.
+ * id, compatibility. Only versions in force are shown, and with `deleted` those that are retired. What is registered
+ * here is submitted at once, and refused when it breaks something: for a change that has to break, there is
+ * /api/v1/schemas with its approvals.
  */
 import { type Static, Type } from "typebox";
 import type { Context } from "../../platform/http/route.ts";
