@@ -57,6 +57,9 @@ function testArguments() {
   // One more than there are cores: every file waits for some time for a disk, a lease or a start.
   runner.push(`--test-concurrency=${availableParallelism() + 1}`);
   runner.push(`--test-timeout=${TEST_TIMEOUT_MS}`, `--test-reporter=${join(root, "scripts", "reporter.js")}`);
+  if (chosen.some((file) => file.startsWith("test/console/"))) {
+    runner.push(`--test-global-setup=${join(root, "test", "console", "house.ts")}`);
+  }
   return [...runner, ...flags, ...chosen];
 }
 

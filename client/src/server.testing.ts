@@ -12,7 +12,7 @@ export interface TestServer {
   console: string;
   token: string;
   data: string;
-  /** Drains and waits for the end; the data stays for another start. */
+  /** Drains and waits for the end; the data stays for another start. Rejects when it had ended unasked. */
   stop(): Promise<void>;
   /** Stops and removes the data. */
   remove(): Promise<void>;
@@ -45,14 +45,15 @@ export async function startServer({
     if (data === undefined) await rm(folder, { recursive: true, force: true });
     throw new Error(`The server ended before it was ready:\n${errors}`);
   }
+  let isAsked = false;
   const stop = async () => {
-    if (child.exitCode === null) child.kill("SIGTERM");
+    const isOver = child.exitCode !== null || child.signalCode !== null;
+    if (isOver && !isAsked) throw new Error(`The server ended before it was told to:\n${errors}`);
+    isAsked = true;
+    if (!isOver) child.kill("SIGTERM");
     await ended;
   };
-  const remove = async () => {
-    await stop();
-    await rm(folder, { recursive: true, force: true });
-  };
+  const remove = () => stop().finally(() => rm(folder, { recursive: true, force: true }));
   return {
     ...(JSON.parse(first[0]) as Pick<TestServer, "api" | "console" | "token">),
     data: folder,

@@ -18,8 +18,8 @@ describe("approvals in the console", options, () => {
   /** Somebody else than the person at the console: nobody approves what they asked for. */
   let author: ReturnType<typeof connect>;
   before(async () => {
-    stage = await Stage.open();
-    author = connect({ url: stage.server.api, token: await stage.token("ada", "developer") });
+    stage = await Stage.open("approvals");
+    author = connect({ url: stage.api, token: await stage.tokenOf("ada", "developer") });
   });
   after(async () => {
     author?.close();

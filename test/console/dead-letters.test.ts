@@ -6,7 +6,7 @@ import { options, Stage } from "./stage.ts";
 describe("dead letters in the console", options, () => {
   let stage: Stage;
   before(async () => {
-    stage = await Stage.open();
+    stage = await Stage.open("dead-letters");
   });
   after(() => stage?.close());
 

@@ -22,7 +22,7 @@ const schema = {
 describe("configurations and deployments in the console", options, () => {
   let stage: Stage;
   before(async () => {
-    stage = await Stage.open();
+    stage = await Stage.open("deployments");
   });
   after(() => stage?.close());
 

@@ -4,17 +4,18 @@ import { after, before, describe, it } from "node:test";
 import type { RouteSpec } from "../../client/src/index.ts";
 import { options, Stage } from "./stage.ts";
 
+// With a host: who has routes for any host has them alone of all tenants.
 const route = (name: string, prefix: string): RouteSpec => ({
   name,
   description: `Everything below ${prefix}`,
-  match: { path: { prefix }, methods: ["GET", "POST"] },
+  match: { host: "console.test", path: { prefix }, methods: ["GET", "POST"] },
   backends: [{ url: "http://127.0.0.1:3001" }, { url: "http://127.0.0.1:3002", weight: 2 }],
 });
 
 describe("routes in the console", options, () => {
   let stage: Stage;
   before(async () => {
-    stage = await Stage.open();
+    stage = await Stage.open("gateway");
   });
   after(() => stage?.close());
 

@@ -5,7 +5,7 @@ import { options, Stage } from "./stage.ts";
 describe("nodes in the console", options, () => {
   let stage: Stage;
   before(async () => {
-    stage = await Stage.open();
+    stage = await Stage.open("nodes");
   });
   after(() => stage?.close());
 

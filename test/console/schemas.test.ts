@@ -15,8 +15,8 @@ describe("schemas in the console", options, () => {
   let stage: Stage;
   let approver: ReturnType<typeof connect>;
   before(async () => {
-    stage = await Stage.open();
-    approver = connect({ url: stage.server.api, token: await stage.token("ada", "approver") });
+    stage = await Stage.open("schemas");
+    approver = connect({ url: stage.api, token: await stage.tokenOf("ada", "approver") });
   });
   after(async () => {
     approver?.close();

@@ -7,7 +7,7 @@ import { options, type Page, Stage } from "./stage.ts";
 describe("console", options, () => {
   let stage: Stage;
   before(async () => {
-    stage = await Stage.open();
+    stage = await Stage.open("shell");
   });
   after(() => stage?.close());
 
@@ -30,7 +30,7 @@ describe("console", options, () => {
     stage.visit(async (page) => {
       await page.getByRole("heading", { name: "Overview" }).waitFor();
       assert.equal(new URL(page.url()).hash, "");
-      assert.equal(await page.evaluate("sessionStorage.getItem('hotswap.token')"), stage.server.token);
+      assert.equal(await page.evaluate("sessionStorage.getItem('hotswap.token')"), stage.token);
       await page.reload();
       await page.getByRole("heading", { name: "Overview" }).waitFor();
       await page.getByRole("button", { name: "Sign out" }).click();
@@ -46,11 +46,11 @@ describe("console", options, () => {
         await page.getByRole("button", { name: "Sign in" }).click();
         await page.getByRole("link", { name: "token_invalid" }).waitFor();
         await page.getByText(/^request/).waitFor();
-        await page.getByLabel("Token").fill(stage.server.token);
+        await page.getByLabel("Token").fill(stage.token);
         await page.getByRole("button", { name: "Sign in" }).click();
         await page.getByRole("heading", { name: "Overview" }).waitFor();
       },
-      { url: stage.server.api, mayComplain: true }, // browsers log every 401
+      { url: stage.api, mayComplain: true }, // browsers log every 401
     ));
 
   it("shows numbers that move with the traffic", () =>

@@ -1,43 +1,26 @@
 /**
- * A real server and headless Chromium, for tests of the console's pages. `visit` is what a person does in a
- * new window; it fails when the page complained on its console. `look` holds every scene of a page to the
+ * A tenant of a real server and headless Chromium, for tests of the console's pages. `visit` is what a person does
+ * in a new window; it fails when the page complained on its console. `look` holds every scene of a page to the
  * audit, in both themes and at both sizes; with SCREENSHOTS set to a folder it leaves a picture of each.
  */
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { accessSync, constants } from "node:fs";
 import { mkdir } from "node:fs/promises";
-import { delimiter, join } from "node:path";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 import type { HotSwap } from "../../client/src/index.ts";
 import { connect } from "../../client/src/node.ts";
-import { startServer, type TestServer } from "../../client/src/server.testing.ts";
 import { unknownWords } from "./commands.ts";
+import { browserPath, type House, openHouse, sharedHouse } from "./house.ts";
 
 export type { Page };
 
-const browserPath = (process.env.PATH ?? "")
-  .split(delimiter)
-  .concat("/usr/bin")
-  .map((folder) => join(folder, "chromium"))
-  .find((path) => {
-    try {
-      accessSync(path, constants.X_OK);
-      return true;
-    } catch {
-      return false; // not in this folder
-    }
-  });
-
 /** For `describe`. */
-export const options = { timeout: 180_000, skip: browserPath ? false : "chromium is not installed" };
+export const options = { timeout: 230_000, skip: browserPath ? false : "chromium is not installed" };
 
-const quiet = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"].concat(
-  ["background-networking", "component-update", "sync"].map((name) => `--disable-${name}`),
-);
 const execute = promisify(execFile);
 const audit = fileURLToPath(new URL("./audit.js", import.meta.url));
 const launcher = fileURLToPath(new URL("../../bin/hotswap.js", import.meta.url));
@@ -53,30 +36,42 @@ type VisitOptions = BrowserContextOptions & {
 };
 
 export class Stage {
-  readonly server: TestServer;
+  /** Of the API and of this tenant's console, its token in the fragment. */
+  readonly api: string;
+  readonly console: string;
+  /** Of the person at the console. */
+  readonly token: string;
   readonly hotswap: HotSwap;
+  readonly #tenant: string;
+  readonly #house: House;
   readonly #browser: Browser;
 
-  static async open(): Promise<Stage> {
-    const server = await startServer();
-    return new Stage(server, await chromium.launch({ executablePath: browserPath!, args: quiet }));
+  /** The tenant is this file's own: what other files do on the same server is not seen in it. */
+  static async open(tenant: string): Promise<Stage> {
+    const house = sharedHouse() ?? (await openHouse());
+    const browser = await chromium.connect(house.browser);
+    return new Stage(tenant, house, browser, await makeToken(house, tenant, "owner", "admin"));
   }
 
-  private constructor(server: TestServer, browser: Browser) {
-    this.server = server;
-    this.hotswap = connect({ url: server.api, token: server.token });
+  private constructor(tenant: string, house: House, browser: Browser, token: string) {
+    this.#tenant = tenant;
+    this.#house = house;
     this.#browser = browser;
+    this.token = token;
+    this.api = house.api;
+    this.console = `${house.api}/#token=${token}`;
+    this.hotswap = connect({ url: house.api, token });
   }
 
   async close(): Promise<void> {
     this.hotswap.close();
     await this.#browser.close();
-    await this.server.remove();
+    await this.#house.close?.();
   }
 
   /** A new window of somebody who has never been here. */
   async visit(use: (page: Page) => Promise<unknown>, options: VisitOptions = {}): Promise<void> {
-    const { url = this.server.console, mayComplain = false, ...rest } = options;
+    const { url = this.console, mayComplain = false, ...rest } = options;
     const context = await this.#browser.newContext({ viewport: sizes.desktop, ...rest });
     await context.addInitScript({ path: audit });
     const page = await context.newPage();
@@ -97,18 +92,17 @@ export class Stage {
 
   /** Goes to a page by its address, such as `/topics/orders`. */
   at(page: Page, path: string): Promise<unknown> {
-    return page.goto(`${this.server.api}/#${path}`);
+    return page.goto(`${this.api}/#${path}`);
   }
 
-  /** A token of somebody else than the person at the console. */
-  async token(subject: string, role: string): Promise<string> {
-    const args = [launcher, "token", "--data", this.server.data, "--subject", subject, "--role", role];
-    return (await execute(process.execPath, args)).stdout.trim();
+  /** A token of somebody else of the tenant than the person at the console. */
+  tokenOf(subject: string, role: string): Promise<string> {
+    return makeToken(this.#house, this.#tenant, subject, role);
   }
 
   /** What somebody does who pastes a command into a terminal. */
   async run(command: string): Promise<void> {
-    const env = { ...process.env, HOTSWAP_TOKEN: this.server.token, HOTSWAP_URL: this.server.api };
+    const env = { ...process.env, HOTSWAP_TOKEN: this.token, HOTSWAP_URL: this.api };
     const text = command.replace(/(?<=^|\| )hotswap(?= )/, `"${process.execPath}" "${launcher}"`);
     const shell = spawn("sh", ["-c", text], { env, stdio: ["ignore", "pipe", "pipe"] });
     const [code] = await once(shell, "exit");
@@ -147,4 +141,10 @@ export class Stage {
     assert.deepEqual(found, []);
     for (const text of commands) assert.deepEqual(unknownWords(text), [], text);
   }
+}
+
+async function makeToken({ data }: House, tenant: string, subject: string, role: string): Promise<string> {
+  const whose = ["--tenant", tenant, "--subject", subject, "--role", role];
+  const args = [launcher, "token", "--data", data, ...whose];
+  return (await execute(process.execPath, args)).stdout.trim();
 }

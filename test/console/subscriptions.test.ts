@@ -7,7 +7,7 @@ import { options, Stage } from "./stage.ts";
 describe("subscriptions in the console", options, () => {
   let stage: Stage;
   before(async () => {
-    stage = await Stage.open();
+    stage = await Stage.open("subscriptions");
   });
   after(() => stage?.close());
 

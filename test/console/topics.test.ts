@@ -7,7 +7,7 @@ import { options, Stage } from "./stage.ts";
 describe("topics in the console", options, () => {
   let stage: Stage;
   before(async () => {
-    stage = await Stage.open();
+    stage = await Stage.open("topics");
   });
   after(() => stage?.close());
 

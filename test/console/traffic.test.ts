@@ -16,7 +16,7 @@ describe("traffic in the console", options, () => {
       response.end("done");
     });
     await once(backend.listen(0, "127.0.0.1"), "listening");
-    stage = await Stage.open();
+    stage = await Stage.open("traffic");
     const { port } = backend.address() as AddressInfo;
     await stage.hotswap.gateway.createRoute({
       name: "shop",
