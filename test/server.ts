@@ -11,8 +11,8 @@ import { openApiDocument } from "../src/platform/http/openapi.ts";
 import type { Route } from "../src/platform/http/route.ts";
 import { loadSettings } from "../src/platform/settings/index.ts";
 import { createLog } from "../src/platform/telemetry/index.ts";
-import { dataFolder } from "../src/stores/sql/testing.ts";
 import { type Answer, Contract } from "./contract.ts";
+import { serverFolder } from "./server-folder.ts";
 
 export interface CallOptions {
   /** Sent as JSON; a string or Buffer is sent as it is. */
@@ -38,7 +38,7 @@ export class TestServer {
 
   /** `flags` are settings by flag, without the dashes. */
   static async start(flags: Record<string, string> = {}): Promise<TestServer> {
-    const data = await dataFolder("hotswap-server-");
+    const data = await serverFolder("hotswap-server-");
     try {
       return new TestServer(data, flags, await run(data, flags));
     } catch (error) {

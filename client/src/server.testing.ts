@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { rm } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { dataFolder } from "../../src/stores/sql/testing.ts";
+import { serverFolder } from "../../test/server-folder.ts";
 
 export interface TestServer {
   api: string;
@@ -28,7 +28,7 @@ export async function startServer({
   data?: string;
   port?: number;
 } = {}): Promise<TestServer> {
-  const folder = data ?? (await dataFolder("hotswap-client-"));
+  const folder = data ?? (await serverFolder("hotswap-client-"));
   const args = [launcher, "dev", "--data", folder, "--port", String(port), "--json"];
   // Settings of the machine that runs the test have no say.
   const settings = Object.entries(process.env).filter(([name]) => !name.startsWith("HOTSWAP_"));

@@ -9,7 +9,7 @@ import { once } from "node:events";
 import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
-import { dataFolder } from "../../src/stores/sql/testing.ts";
+import { serverFolder } from "../server-folder.ts";
 import { root } from "./pages.ts";
 
 const separator = "\u001e";
@@ -43,7 +43,7 @@ export class Session {
   }
 
   static async open(): Promise<Session> {
-    return new Session(await dataFolder("hotswap-docs-"));
+    return new Session(await serverFolder("hotswap-docs-"));
   }
 
   /** Runs the block as the server of the first terminal; resolves to what it prints once it is ready. */

@@ -8,7 +8,8 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { after } from "node:test";
 import { fileURLToPath } from "node:url";
-import { dataFolder, fastFolder } from "../../src/stores/sql/testing.ts";
+import { fastFolder } from "../../src/stores/sql/testing.ts";
+import * as templates from "../server-folder.ts";
 
 const launcher = fileURLToPath(new URL("../../bin/hotswap.js", import.meta.url));
 
@@ -143,7 +144,7 @@ export async function temporaryFolder(): Promise<Folder> {
 
 /** For a server whose first start is not what is tested. */
 export async function serverFolder(): Promise<Folder> {
-  return removed(await dataFolder("hotswap-e2e-"));
+  return removed(await templates.serverFolder("hotswap-e2e-"));
 }
 
 function removed(path: string): Folder {

@@ -34,7 +34,7 @@ export async function testDatabase(migrations: readonly Migration[] = []): Promi
   const { connection } = await server;
   const database = `test_${++databases}`;
   await ensureApplication(connection, database);
-  const url = `postgres://hotswap@localhost:${connection.port}/${database}?host=${encodeURIComponent(connection.host)}`;
+  const url = urlOf(connection, database);
   const sql = openSql({ sql: url, data: "" });
   await sql.start();
   if (migrations.length > 0) await sql.migrate(migrations);
@@ -46,6 +46,10 @@ export async function testDatabase(migrations: readonly Migration[] = []): Promi
       await asSuperuser(connection, `drop database if exists ${database} with (force)`);
     },
   };
+}
+
+function urlOf({ host, port }: Connection, database: string): string {
+  return `postgres://hotswap@localhost:${port}/${database}?host=${encodeURIComponent(host)}`;
 }
 
 /** For what the application's role may not do, such as ending a backend from outside. */
@@ -79,13 +83,22 @@ async function serverOptions(home: string): Promise<Omit<ServerOptions, "folder"
   return { binaries, unprivileged, clock: systemClock, settings: withoutSync };
 }
 
+/** What the application's database holds from the start. */
+export interface Schema {
+  /** Another one for other migrations. */
+  name: string;
+  migrations(): Promise<readonly Migration[]>;
+}
+
+const empty: Schema = { name: "application", migrations: async () => [] };
+
 /**
  * A new data folder as a first start leaves it, for servers whose first start is not what is tested: it takes
  * longer than all that follows.
  */
-export async function dataFolder(prefix: string): Promise<string> {
+export async function dataFolder(prefix: string, schema = empty): Promise<string> {
   const home = await mkdtemp(join(await fastFolder(), prefix));
-  await promisify(execFile)("cp", ["-R", await template(), join(home, "postgres")]);
+  await promisify(execFile)("cp", ["-R", await template(schema), join(home, "postgres")]);
   return home;
 }
 
@@ -96,12 +109,12 @@ export async function fastFolder(): Promise<string> {
   return free > 2 ** 31 ? "/dev/shm" : tmpdir();
 }
 
-/** A cluster with the application's role and database: made once per checkout and version, and copied ever after. */
-async function template(): Promise<string> {
+/** A cluster with the application's role and database: made once per checkout and schema, and copied ever after. */
+async function template({ name, migrations }: Schema): Promise<string> {
   const cache = fileURLToPath(new URL("../../../node_modules/.cache/hotswap/", import.meta.url));
   await mkdir(cache, { recursive: true });
   const options = await serverOptions(cache);
-  const folder = join(cache, `postgres-${options.binaries.version}-application`);
+  const folder = join(cache, `postgres-${options.binaries.version}-${name}`);
   const exists = await stat(folder).then(
     () => true,
     () => false,
@@ -110,11 +123,19 @@ async function template(): Promise<string> {
   const draft = await mkdtemp(join(await fastFolder(), "hotswap-template-"));
   const made = new PostgresServer({ ...options, folder: join(draft, "postgres") });
   await made.start();
-  await ensureApplication(made.connection).finally(() => made.stop());
+  await prepare(made.connection, await migrations()).finally(() => made.stop());
   const near = await mkdtemp(join(cache, "draft-"));
   await promisify(execFile)("cp", ["-R", join(draft, "postgres"), near]);
   // Another test process may have been quicker; its folder is as good.
   await rename(join(near, "postgres"), folder).catch(() => {});
   for (const left of [near, draft]) await rm(left, { recursive: true });
   return folder;
+}
+
+async function prepare(connection: Connection, migrations: readonly Migration[]): Promise<void> {
+  await ensureApplication(connection);
+  if (migrations.length === 0) return;
+  const sql = openSql({ sql: urlOf(connection, "hotswap"), data: "" });
+  await sql.start();
+  await sql.migrate(migrations).finally(() => sql.stop());
 }
