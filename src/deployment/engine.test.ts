@@ -248,7 +248,7 @@ describe("the engine", { concurrency: 6 }, () => {
     const { id } = await deploy({
       version: 1,
       ...quick,
-      startAt: new Date(Date.now() + 1_500).toISOString(),
+      startAt: new Date(Date.now() + 3_000).toISOString(),
     });
     const { holds } = await until(id, ({ holdReasons }) => holdReasons.includes("schedule"));
     assert.equal(holds[0].reason, "schedule");
