@@ -94,6 +94,8 @@ export interface SubscriptionExplanation {
     acked: number;
     lastSeen: string;
   }[];
+  /** Of its webhook, when its status last changed; null without one. */
+  push: { status: string; reason: string | null } | null;
 }
 
 /** Where a message stands for a subscription, and why. */

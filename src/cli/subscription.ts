@@ -105,10 +105,12 @@ function readTarget(raw: string): SeekTarget {
   throw new InvalidArgumentError("It is earliest, latest, a time, or partition:offset.");
 }
 
-function showExplanation({ depth, inFlight, reasons, consumers }: SubscriptionExplanation): void {
+function showExplanation({ depth, inFlight, reasons, consumers, push }: SubscriptionExplanation): void {
   process.stdout.write(`${depth} not done, ${inFlight} of them with consumers\n`);
   for (const { code, messages, detail } of reasons)
     process.stdout.write(`${code}: ${messages} messages. ${detail}\n`);
+  if (push && push.status !== "active")
+    process.stdout.write(`webhook ${push.status}${push.reason === null ? "" : `: ${push.reason}`}\n`);
   if (consumers.length === 0) return;
   const rows = consumers.map(({ name, via, state, inFlight, delivered, acked, lastSeen }) => [
     name,

@@ -6,6 +6,7 @@ import { type Consumer, consumerGraceMs } from "./delivery/consumers.ts";
 import { explainMessage, explainSubscription } from "./delivery/explain.ts";
 import type { Registry } from "./delivery/registry.ts";
 import { parseMessageId } from "./ids.ts";
+import { selectPush } from "./push/push.sql.ts";
 import { selectSubscription } from "./subscriptions.sql.ts";
 import type { MessagingTables } from "./tables.ts";
 import { queueSubscription } from "./topics.ts";
@@ -23,9 +24,10 @@ export class Explanations {
 
   /** Throws `subscription_not_found`. */
   async subscription(tenant: string, id: string) {
-    const row = await this.#sql.tenant(tenant, (tx: Tx<MessagingTables>) =>
-      selectSubscription(tx, tenant, id),
-    );
+    const { row, push } = await this.#sql.tenant(tenant, async (tx: Tx<MessagingTables>) => ({
+      row: await selectSubscription(tx, tenant, id),
+      push: await selectPush(tx, tenant, id),
+    }));
     if (!row) throw new HotSwapError("subscription_not_found", "There is no subscription with this id.");
     const live = await this.#registry.subscription(tenant, row.topic, row.name);
     const { view, state } = live;
@@ -48,6 +50,7 @@ export class Explanations {
       ...state,
       reasons: explainSubscription(view),
       consumers,
+      push: push ? { status: push.pace.status, reason: push.pace.reason } : null,
     };
   }
 

@@ -186,6 +186,10 @@ export const subscriptionExplanation = Type.Object(
         lastSeen: timestamp,
       }),
     ),
+    push: Type.Union(
+      [Type.Object({ status: Type.String(), reason: Type.Union([Type.String(), Type.Null()]) }), Type.Null()],
+      { description: "Of its webhook, when its status last changed; null without one." },
+    ),
   },
   { title: "SubscriptionExplanation" },
 );

@@ -64,8 +64,38 @@ describe("subscriptions in the console", options, () => {
       })
       .then(() => stage.hotswap.topics.delete("jobs")));
 
+  it("sets a webhook, shows its secret once, pauses and resumes it", () =>
+    stage
+      .visit(async (page) => {
+        await stage.hotswap.topics.create({ name: "hooked" });
+        const [subscription] = (await stage.hotswap.subscriptions.list({ topic: "hooked" })).items;
+        const { id } = subscription!;
+        await stage.at(page, `/subscriptions/${id}/webhook`);
+        await page.getByLabel("Address").fill("https://hooks.example/in");
+        await page.getByText("push set hooked default https://hooks.example/in").waitFor();
+        await page.getByRole("button", { name: "Set webhook" }).click();
+        await page.locator(".secret", { hasText: /^whsec_/ }).waitFor();
+        await page.getByRole("button", { name: "Pause…" }).click();
+        const dialog = page.getByRole("dialog");
+        await dialog.getByText("hotswap subscription push pause hooked default").waitFor();
+        await dialog.getByRole("button", { name: "Pause", exact: true }).click();
+        await page.getByText(/^paused by /).waitFor();
+        await page.getByRole("link", { name: "Delivery" }).click();
+        await page.getByText("webhook paused").waitFor();
+        await page.getByRole("link", { name: "See the webhook" }).click();
+        await page.getByRole("button", { name: "Resume…" }).click();
+        await page.getByRole("dialog").getByRole("button", { name: "Resume", exact: true }).click();
+        await page.locator(".state", { hasText: "active" }).waitFor();
+        assert.equal(await page.locator(".secret").count(), 0, "the secret is not shown again");
+        assert.equal((await stage.hotswap.pushes.get(id)).status, "active");
+      })
+      .then(() => stage.hotswap.topics.delete("hooked")));
+
   it("is fit to be read", async () => {
     await openShop(stage.hotswap);
+    const [queue] = (await stage.hotswap.subscriptions.list({ topic: "orders" })).items;
+    await stage.hotswap.pushes.set(queue!.id, { url: "https://hooks.example/orders" });
+    await stage.hotswap.pushes.pause(queue!.id);
     await stage.look({
       subscriptions: async (page) => {
         await stage.at(page, "/subscriptions");
@@ -75,12 +105,22 @@ describe("subscriptions in the console", options, () => {
       "subscription-create": async (page) => {
         await page.getByRole("button", { name: "Create subscription" }).click();
         await page.getByLabel("Name").fill("billing");
+        await page.getByText("Filter, failures and more").click();
       },
       subscription: async (page) => {
         await page.reload();
         await page.getByRole("link", { name: "default" }).click();
         await page.locator(".uplot").first().waitFor();
         await page.waitForResponse(/orders\/stats/);
+      },
+      "subscription-delivery": async (page) => {
+        await page.getByRole("link", { name: "Delivery" }).click();
+        await page.getByText("webhook paused").waitFor();
+      },
+      "subscription-webhook": async (page) => {
+        await page.getByRole("link", { name: "Webhook", exact: true }).click();
+        await page.getByRole("button", { name: "Change…" }).click();
+        await page.getByLabel("Address").waitFor();
       },
       "subscription-settings": async (page) => {
         await page.getByRole("link", { name: "Settings" }).click();

@@ -66,6 +66,8 @@ describe("topics in the console", options, () => {
         await page.getByLabel("Partitions").fill("3");
         await page.getByLabel("Messages expire after").fill("3600");
         await page.getByLabel("Durability").selectOption("os");
+        await page.getByLabel("Messages are kept").selectOption("forever");
+        await page.getByText("hotswap topic update kept --partitions 3").waitFor();
         await save.click();
         await page.locator(".traits", { hasText: /3 partitions.*os/ }).waitFor();
         const { partitions, durability, messageTtlSeconds } = await stage.hotswap.topics.get("kept");
@@ -129,6 +131,8 @@ describe("topics in the console", options, () => {
       "topic-create": async (page) => {
         await page.getByRole("button", { name: "Create topic" }).click();
         await page.getByLabel("Name").fill("orders.created");
+        await page.getByText("Routing, retention, schema and more").click();
+        await page.getByLabel("Schema").fill("orders");
       },
       "topic-activity": async (page) => {
         await page.reload();
@@ -145,6 +149,7 @@ describe("topics in the console", options, () => {
         await page.locator(".message-detail a").first().click();
         await page.getByRole("heading", { name: "Message", exact: true }).waitFor();
         await page.locator(".json").waitFor();
+        await page.getByRole("heading", { name: "Where it stands" }).waitFor();
       },
       "topic-scheduled": async (page) => {
         await stage.at(page, "/topics/orders/scheduled");

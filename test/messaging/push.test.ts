@@ -172,8 +172,9 @@ describe("a webhook", { timeout: 60_000 }, () => {
     await server.restart();
     ann = await server.as();
     assert.equal((await ann.ok(ann.get(path))).status, "paused");
-    const { reasons } = await ann.ok(ann.get(path.replace("/push", "/explain")));
-    assert.deepEqual([reasons[0].code, calls.length], ["no-consumer", 0]);
+    const { reasons, push } = await ann.ok(ann.get(path.replace("/push", "/explain")));
+    assert.deepEqual([reasons[0].code, push], ["no-consumer", { status, reason }]);
+    assert.equal(calls.length, 0);
     await ann.ok(ann.post(`${path}/resume`));
     await isDone("held");
     assert.equal(calls.length, 1);

@@ -7,6 +7,7 @@ import { useLive } from "../poll.ts";
 import { href, hrefWith } from "../route.ts";
 import { hotswap } from "../session.ts";
 import { MessageDetail } from "./message-detail.tsx";
+import { MessageExplanations } from "./message-explanations.tsx";
 
 export function MessagePage({ id }: { id: string }) {
   const { answer, error } = useLive((signal) => hotswap().messages.get(id, { signal }), { intervalMs: 5000 });
@@ -50,6 +51,7 @@ export function MessagePage({ id }: { id: string }) {
           <section class="panel message-page">
             <MessageDetail message={message} isPage />
           </section>
+          <MessageExplanations message={message} />
           <TwinPanel
             twin={{ cli: undefined, curl: curl("GET", `/api/v1/messages/${encodeURIComponent(id)}`) }}
           />

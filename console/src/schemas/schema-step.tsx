@@ -3,8 +3,9 @@ import { useSignal } from "@preact/signals";
 import type { SchemaStep, SchemaVersion } from "../../../client/src/index.ts";
 import { Confirm } from "../parts/confirm.tsx";
 import { Field } from "../parts/field.tsx";
-import { curl } from "../parts/twin.tsx";
+import { curl, shellWord } from "../parts/twin.tsx";
 import { hotswap } from "../session.ts";
+import { SchemaUsers } from "./schema-users.tsx";
 
 const meanings: Record<SchemaStep, { verb: string; text: string; isDanger?: boolean }> = {
   submit: {
@@ -41,6 +42,10 @@ export function TakeStep({ schema, step, onDone, onClose }: TakeStepProps) {
   const said = reason.value.trim();
   const isEnd = step === "deprecate" || step === "retire";
   const body = { ...(said && { reason: said }), ...(isEnd && isForced.value && { force: true }) };
+  const flags = [
+    ...(said && step !== "submit" ? [`--reason ${shellWord(said)}`] : []),
+    ...(isEnd && isForced.value ? ["--force"] : []),
+  ];
   const work = () => {
     const { schemas } = hotswap();
     if (step === "submit") return schemas.submit(id);
@@ -53,7 +58,7 @@ export function TakeStep({ schema, step, onDone, onClose }: TakeStepProps) {
       verb={verb}
       isDanger={isDanger}
       twin={{
-        cli: undefined,
+        cli: [`hotswap schema ${step} ${shellWord(`${subject}@${version}`)}`, ...flags].join(" "),
         curl: curl("POST", `/api/v1/schemas/${id}/${step}`, step === "submit" ? undefined : body),
       }}
       work={work}
@@ -61,6 +66,7 @@ export function TakeStep({ schema, step, onDone, onClose }: TakeStepProps) {
       onClose={onClose}
     >
       <p>{text}</p>
+      {isEnd && <SchemaUsers id={id} />}
       {step !== "submit" && (
         <Field id="step-reason" label="Reason" hint="Optional; kept in the audit.">
           <input

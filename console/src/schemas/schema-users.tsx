@@ -4,6 +4,7 @@ import { Dash } from "../parts/number.tsx";
 import { ProblemPanel } from "../parts/problem.tsx";
 import { type Column, Table } from "../parts/table.tsx";
 import { useLive } from "../poll.ts";
+import { href } from "../route.ts";
 import { hotswap } from "../session.ts";
 
 export function SchemaUsers({ id }: { id: string }) {
@@ -27,8 +28,14 @@ export function SchemaUsers({ id }: { id: string }) {
 }
 
 const columns: readonly Column<SchemaUser>[] = [
-  { head: "Name", cell: ({ name }) => name },
+  { head: "Name", cell: (user) => <NameOf user={user} /> },
   { head: "Kind", cell: ({ kind }) => kind },
   { head: "Of", cell: ({ of }) => of ?? <Dash /> },
   { head: "As", cell: ({ version }) => (version === null ? "the newest version" : `version ${version}`) },
 ];
+
+/** Where there is a page for it, a link. */
+function NameOf({ user: { kind, name, of } }: { user: SchemaUser }) {
+  const topic = kind === "topic" ? name : of?.split("/", 1)[0];
+  return topic === undefined ? name : <a href={href("topics", topic)}>{name}</a>;
+}

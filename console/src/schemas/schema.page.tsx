@@ -10,7 +10,7 @@ import { Page } from "../parts/page.tsx";
 import { Rows } from "../parts/rows.tsx";
 import { State } from "../parts/state.tsx";
 import { type Column, Table } from "../parts/table.tsx";
-import { curl, TwinPanel } from "../parts/twin.tsx";
+import { curl, shellWord, TwinPanel } from "../parts/twin.tsx";
 import { useLive } from "../poll.ts";
 import { href, hrefWith } from "../route.ts";
 import { hotswap } from "../session.ts";
@@ -101,7 +101,12 @@ export function SchemaPage({ id }: { id: string }) {
             </>
           )}
           <SchemaUsers id={id} />
-          <TwinPanel twin={{ cli: undefined, curl: curl("GET", `/api/v1/schemas/${id}`) }} />
+          <TwinPanel
+            twin={{
+              cli: `hotswap schema usage ${shellWord(`${schema.subject}@${schema.version}`)}`,
+              curl: curl("GET", `/api/v1/schemas/${id}/usage`),
+            }}
+          />
         </>
       )}
       {schema && step.value && (

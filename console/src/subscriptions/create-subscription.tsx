@@ -1,45 +1,43 @@
 /** The dialog that creates a subscription. */
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import type { NewSubscription } from "../../../client/src/index.ts";
+import type { NewSubscription, SubscriptionSettings } from "../../../client/src/index.ts";
 import { useAction } from "../action.ts";
 import { Dialog } from "../parts/dialog.tsx";
-import { Field, Select } from "../parts/field.tsx";
+import { Choice, differences, Input, useDraft } from "../parts/input.tsx";
 import { ProblemPanel } from "../parts/problem.tsx";
 import { curl, shellWord, type Twin, TwinPanel } from "../parts/twin.tsx";
 import { go } from "../route.ts";
 import { hotswap } from "../session.ts";
+import {
+  ContentFields,
+  DeadlineField,
+  FailureFields,
+  freshSubscription,
+  settingsOf,
+  subscriptionOptions,
+} from "./subscription-fields.tsx";
 
 const places = [
   ["latest", "latest: what comes from now on"],
   ["earliest", "earliest: everything that is stored"],
 ] as const;
-const deadlineDefault = 30;
+
+const fresh = settingsOf(freshSubscription)!;
 
 export function CreateSubscription({ onClose }: { onClose(): void }) {
-  const name = useSignal("");
-  const topic = useSignal("");
-  const from = useSignal<"latest" | "earliest">("latest");
-  const deadline = useSignal(deadlineDefault);
-  const topics = useSignal<readonly string[]>([]);
+  const names = useDraft({ name: "", topic: "", from: "latest" as "latest" | "earliest" });
+  const draft = useDraft(freshSubscription);
+  const topics = usePubsubTopics();
   const { isBusy, error, run } = useAction();
-  useEffect(() => {
-    // A list to choose from is a help; without it the name can be typed.
-    hotswap()
-      .topics.list({ limit: 100 })
-      .then(
-        ({ items }) => {
-          topics.value = items.filter(({ type }) => type === "pubsub").map((one) => one.name);
-        },
-        () => {},
-      );
-  }, []);
+  const settings = settingsOf(draft.now);
   const subscription: NewSubscription = {
-    name: name.value.trim(),
-    topic: topic.value.trim(),
-    from: from.value,
-    ackDeadlineSeconds: deadline.value,
+    name: names.now.name.trim(),
+    topic: names.now.topic.trim(),
+    from: names.now.from,
+    ...(settings && differences<SubscriptionSettings>(fresh, settings)),
   };
+  const isReady = settings !== undefined && subscription.name !== "" && subscription.topic !== "";
   const submit = (event: Event) => {
     event.preventDefault();
     void run(async () => {
@@ -50,75 +48,43 @@ export function CreateSubscription({ onClose }: { onClose(): void }) {
   return (
     <Dialog title="Create a subscription" onClose={onClose}>
       <form onSubmit={submit}>
-        <Field id="subscription-name" label="Name" hint="Who consumes, such as billing">
-          <input
-            id="subscription-name"
-            value={name.value}
-            autocomplete="off"
-            spellcheck={false}
-            aria-describedby="subscription-name-hint"
-            onInput={(event) => {
-              name.value = event.currentTarget.value;
-            }}
-          />
-        </Field>
-        <Field
+        <Input
+          id="subscription-name"
+          label="Name"
+          hint="Who consumes, such as billing"
+          value={names.now.name}
+          onChange={(name) => names.set({ name })}
+        />
+        <Input
           id="subscription-topic"
           label="Topic"
           hint="Of type pubsub; a queue has one subscription of its own."
-        >
-          <input
-            id="subscription-topic"
-            list="subscription-topics"
-            value={topic.value}
-            autocomplete="off"
-            spellcheck={false}
-            aria-describedby="subscription-topic-hint"
-            onInput={(event) => {
-              topic.value = event.currentTarget.value;
-            }}
-          />
-          <datalist id="subscription-topics">
-            {topics.value.map((one) => (
-              <option key={one} value={one} />
-            ))}
-          </datalist>
-        </Field>
-        <Field id="subscription-from" label="Begins at">
-          <Select
-            id="subscription-from"
-            value={from.value}
-            options={places}
-            onChange={(value) => {
-              from.value = value;
-            }}
-          />
-        </Field>
-        <Field
-          id="subscription-deadline"
-          label="Ack deadline, in seconds"
-          hint="A message that is not acknowledged within it is delivered again. 1 to 43,200."
-        >
-          <input
-            id="subscription-deadline"
-            type="number"
-            min={1}
-            max={43_200}
-            value={deadline.value}
-            aria-describedby="subscription-deadline-hint"
-            onInput={(event) => {
-              deadline.value = event.currentTarget.valueAsNumber || deadlineDefault;
-            }}
-          />
-        </Field>
+          list="subscription-topics"
+          value={names.now.topic}
+          onChange={(topic) => names.set({ topic })}
+        />
+        <datalist id="subscription-topics">
+          {topics.map((one) => (
+            <option key={one} value={one} />
+          ))}
+        </datalist>
+        <Choice
+          id="subscription-from"
+          label="Begins at"
+          value={names.now.from}
+          options={places}
+          onChange={(from) => names.set({ from })}
+        />
+        <DeadlineField draft={draft} />
+        <details class="more">
+          <summary>Filter, failures and more</summary>
+          <ContentFields draft={draft} />
+          <FailureFields draft={draft} />
+        </details>
         <ProblemPanel error={error.value} />
         <TwinPanel twin={twinOf(subscription)} />
         <footer>
-          <button
-            type="submit"
-            class="button primary"
-            disabled={subscription.name === "" || subscription.topic === "" || isBusy.value}
-          >
+          <button type="submit" class="button primary" disabled={!isReady || isBusy.value}>
             Create subscription
           </button>
         </footer>
@@ -127,18 +93,29 @@ export function CreateSubscription({ onClose }: { onClose(): void }) {
   );
 }
 
-function twinOf(subscription: NewSubscription): Twin {
-  const name = subscription.name || "billing";
-  const topic = subscription.topic || "events";
-  const { from, ackDeadlineSeconds } = subscription;
-  const options = [
-    from !== "latest" && `--from ${from}`,
-    ackDeadlineSeconds !== deadlineDefault && `--ack-deadline ${ackDeadlineSeconds}s`,
-  ];
+/** A list to choose from is a help; without it the name can be typed. */
+function usePubsubTopics(): readonly string[] {
+  const topics = useSignal<readonly string[]>([]);
+  useEffect(() => {
+    hotswap()
+      .topics.list({ limit: 100 })
+      .then(
+        ({ items }) => {
+          topics.value = items.filter(({ type }) => type === "pubsub").map((one) => one.name);
+        },
+        () => {},
+      );
+  }, []);
+  return topics.value;
+}
+
+function twinOf({ name: given, topic: of, from, ...settings }: NewSubscription): Twin {
+  const name = given || "billing";
+  const topic = of || "events";
+  const begins = from === "earliest" ? " --from earliest" : "";
+  const options = `${begins}${subscriptionOptions(settings)}`;
   return {
-    cli: ["hotswap subscription create", shellWord(topic), shellWord(name), ...options.filter(Boolean)].join(
-      " ",
-    ),
-    curl: curl("POST", "/api/v1/subscriptions", { ...subscription, name, topic }),
+    cli: `hotswap subscription create ${shellWord(topic)} ${shellWord(name)}${options}`,
+    curl: curl("POST", "/api/v1/subscriptions", { name, topic, from, ...settings }),
   };
 }

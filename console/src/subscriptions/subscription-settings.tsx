@@ -3,15 +3,19 @@ import { useSignal } from "@preact/signals";
 import type { Backoff, Subscription, SubscriptionSettings } from "../../../client/src/index.ts";
 import { useAction } from "../action.ts";
 import { duration } from "../format.ts";
-import { Field, Select } from "../parts/field.tsx";
+import { differences, useDraft } from "../parts/input.tsx";
 import { ProblemPanel } from "../parts/problem.tsx";
-import { curl, TwinPanel } from "../parts/twin.tsx";
+import { curl, shellWord, TwinPanel } from "../parts/twin.tsx";
 import { hotswap } from "../session.ts";
-
-const ackModes = [
-  ["at-least-once", "at least once: delivered until acknowledged"],
-  ["at-most-once", "at most once: settled before it is handed out"],
-] as const;
+import {
+  backoffOf,
+  ContentFields,
+  DeadlineField,
+  draftOf,
+  FailureFields,
+  settingsOf,
+  subscriptionOptions,
+} from "./subscription-fields.tsx";
 
 interface SettingsProps {
   subscription: Subscription;
@@ -19,29 +23,20 @@ interface SettingsProps {
 }
 
 export function SubscriptionSettingsForm({ subscription, onSaved }: SettingsProps) {
-  const deadline = useSignal(subscription.ackDeadlineSeconds);
-  const ackMode = useSignal(subscription.ackMode);
-  const attempts = useSignal(subscription.maxAttempts);
-  const backoff = useSignal(textOf(subscription.backoff));
-  const isBlocking = useSignal(subscription.blockKeyOnDeadLetter);
-  const isBuryingExpired = useSignal(subscription.deadLetterExpired);
+  const draft = useDraft(draftOf(subscription));
   const isSaved = useSignal(false);
   const { isBusy, error, run } = useAction();
-  const parsed = backoffOf(backoff.value);
-  const change = changeOf(subscription, {
-    ackDeadlineSeconds: deadline.value,
-    ackMode: ackMode.value,
-    maxAttempts: attempts.value,
-    backoff: parsed ?? subscription.backoff,
-    blockKeyOnDeadLetter: isBlocking.value,
-    deadLetterExpired: isBuryingExpired.value,
-    schemaVersion: subscription.schemaVersion,
-  });
+  const { topic, name, id, version } = subscription;
+  const wanted = settingsOf(draft.now);
+  const backoff = backoffOf(draft.now.backoff);
+  const change = wanted
+    ? differences<SubscriptionSettings>(settingsOf(draftOf(subscription)) ?? {}, wanted)
+    : {};
   const isChanged = Object.keys(change).length > 0;
   const submit = (event: Event) => {
     event.preventDefault();
     void run(async () => {
-      await hotswap().subscriptions.update(subscription.id, subscription.version, change);
+      await hotswap().subscriptions.update(id, version, change);
       await onSaved();
       isSaved.value = true;
     });
@@ -49,112 +44,25 @@ export function SubscriptionSettingsForm({ subscription, onSaved }: SettingsProp
   return (
     <div class="columns">
       <form class="panel" onSubmit={submit} onInput={() => (isSaved.value = false)}>
-        <Field
-          id="setting-deadline"
-          label="Ack deadline, in seconds"
-          hint="A consumer that needs longer can extend its lease."
-        >
-          <input
-            id="setting-deadline"
-            type="number"
-            min={1}
-            max={43_200}
-            value={deadline.value}
-            aria-describedby="setting-deadline-hint"
-            onInput={(event) => {
-              deadline.value = event.currentTarget.valueAsNumber || 1;
-            }}
-          />
-        </Field>
-        <Field id="setting-mode" label="Delivery">
-          <Select
-            id="setting-mode"
-            value={ackMode.value}
-            options={ackModes}
-            onChange={(value) => {
-              ackMode.value = value;
-            }}
-          />
-        </Field>
-        <Field
-          id="setting-attempts"
-          label="Attempts"
-          hint="Deliveries until a message that fails becomes a dead letter; 0 sets no limit."
-        >
-          <input
-            id="setting-attempts"
-            type="number"
-            min={0}
-            max={1000}
-            value={attempts.value}
-            aria-describedby="setting-attempts-hint"
-            onInput={(event) => {
-              attempts.value = event.currentTarget.valueAsNumber || 0;
-            }}
-          />
-        </Field>
-        <Field
-          id="setting-backoff"
-          label="Back-off, in seconds"
-          hint={
-            parsed
-              ? "After each failed attempt; the last one repeats. Or a base that doubles up to a maximum: 1..60"
-              : "Seconds with commas between them, such as 2, 4, 8; or a base and a maximum, such as 1..60"
-          }
-        >
-          <input
-            id="setting-backoff"
-            value={backoff.value}
-            autocomplete="off"
-            aria-describedby="setting-backoff-hint"
-            aria-invalid={parsed === undefined}
-            onInput={(event) => {
-              backoff.value = event.currentTarget.value;
-            }}
-          />
-        </Field>
-        <label class="tick">
-          <input
-            type="checkbox"
-            checked={isBlocking.value}
-            onChange={(event) => {
-              isBlocking.value = event.currentTarget.checked;
-            }}
-          />
-          Messages behind a dead letter of their key wait for it
-        </label>
-        <label class="tick">
-          <input
-            type="checkbox"
-            checked={isBuryingExpired.value}
-            onChange={(event) => {
-              isBuryingExpired.value = event.currentTarget.checked;
-            }}
-          />
-          What expires becomes a dead letter
-        </label>
+        <DeadlineField draft={draft} />
+        <FailureFields draft={draft} />
+        <ContentFields draft={draft} />
         <ProblemPanel error={error.value} />
         <footer>
           <span class="muted" role="status">
             {isSaved.value && !isChanged && "Saved; it counts from the next delivery on."}
           </span>
-          <button
-            type="submit"
-            class="button primary"
-            disabled={!isChanged || parsed === undefined || isBusy.value}
-          >
+          <button type="submit" class="button primary" disabled={!isChanged || isBusy.value}>
             Save
           </button>
         </footer>
       </form>
       <div>
-        {parsed && <Schedule backoff={parsed} attempts={attempts.value} />}
+        {backoff && <Schedule backoff={backoff} attempts={Number(draft.now.attempts) || 0} />}
         <TwinPanel
           twin={{
-            cli: undefined,
-            curl: curl("PUT", `/api/v1/subscriptions/${subscription.id}`, change, {
-              "if-match": `"${subscription.version}"`,
-            }),
+            cli: `hotswap subscription update ${shellWord(topic)} ${shellWord(name)}${subscriptionOptions(change)}`,
+            curl: curl("PUT", `/api/v1/subscriptions/${id}`, change, { "if-match": `"${version}"` }),
           }}
         />
       </div>
@@ -193,31 +101,4 @@ function Schedule({ backoff, attempts }: { backoff: Backoff; attempts: number })
 function delayMs(backoff: Backoff, attempt: number): number {
   if (!("delaysMs" in backoff)) return Math.min(backoff.maxMs, backoff.baseMs * 2 ** (attempt - 1));
   return backoff.delaysMs[Math.min(attempt, backoff.delaysMs.length) - 1] ?? 0;
-}
-
-const seconds = (ms: number) => `${ms / 1000}`;
-
-function textOf(backoff: Backoff): string {
-  return "delaysMs" in backoff
-    ? backoff.delaysMs.map(seconds).join(", ")
-    : `${seconds(backoff.baseMs)}..${seconds(backoff.maxMs)}`;
-}
-
-/** Undefined when the text is none. */
-function backoffOf(text: string): Backoff | undefined {
-  const range = /^\s*([\d.]+)\s*\.\.\s*([\d.]+)\s*$/.exec(text);
-  const numbers = (range ? [range[1]!, range[2]!] : text.split(",")).map((part) => {
-    return part.trim() === "" ? Number.NaN : Math.round(Number(part) * 1000);
-  });
-  if (numbers.length === 0 || numbers.some((ms) => !(ms >= 0))) return undefined;
-  if (!range) return { delaysMs: numbers };
-  const [baseMs, maxMs] = numbers as [number, number];
-  return baseMs > 0 && maxMs >= baseMs ? { baseMs, maxMs } : undefined;
-}
-
-/** What differs from what is. */
-function changeOf(now: Subscription, wanted: SubscriptionSettings): Partial<SubscriptionSettings> {
-  const names = Object.keys(wanted) as (keyof SubscriptionSettings)[];
-  const changed = names.filter((name) => JSON.stringify(wanted[name]) !== JSON.stringify(now[name]));
-  return Object.fromEntries(changed.map((name) => [name, wanted[name]]));
 }

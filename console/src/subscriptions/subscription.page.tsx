@@ -11,10 +11,14 @@ import { go, href } from "../route.ts";
 import { hotswap } from "../session.ts";
 import { numbersOf } from "../topics/live.ts";
 import { SubscriptionActivity } from "./subscription-activity.tsx";
+import { SubscriptionExplanationPanel } from "./subscription-explanation.tsx";
 import { SubscriptionSettingsForm } from "./subscription-settings.tsx";
+import { Webhook } from "./webhook.tsx";
 
 const tabs = [
   ["", "Activity"],
+  ["delivery", "Delivery"],
+  ["webhook", "Webhook"],
   ["settings", "Settings"],
 ] as const;
 
@@ -55,6 +59,8 @@ export function SubscriptionPage({ id, tab = "" }: { id: string; tab: string | u
         <>
           <Tabs label="Parts of the subscription" base={["subscriptions", id]} tabs={tabs} />
           {tab === "" && <SubscriptionActivity subscription={subscription} />}
+          {tab === "delivery" && <SubscriptionExplanationPanel subscription={subscription} />}
+          {tab === "webhook" && <Webhook subscription={subscription} />}
           {tab === "settings" && (
             <SubscriptionSettingsForm
               key={subscription.version}
@@ -86,6 +92,8 @@ function Lead({ subscription }: { subscription: Subscription }) {
         </>,
         ackMode.replaceAll("-", " "),
         `ack deadline ${duration(ackDeadlineSeconds * 1000)}`,
+        subscription.filter && "with a filter",
+        subscription.schemaVersion !== null && `reads by schema version ${subscription.schemaVersion}`,
         maxAttempts === 0 ? "attempts without a limit" : `${maxAttempts} attempts`,
         `since ${createdAt.slice(0, 10)}`,
       ]}

@@ -1,37 +1,30 @@
 /** The dialog that creates a topic. */
 import { useSignal } from "@preact/signals";
-import type { Durability, NewTopic, TopicType } from "../../../client/src/index.ts";
+import type { NewTopic } from "../../../client/src/index.ts";
 import { useAction } from "../action.ts";
 import { Dialog } from "../parts/dialog.tsx";
-import { Field, Select } from "../parts/field.tsx";
+import { differences, Input, useDraft } from "../parts/input.tsx";
 import { ProblemPanel } from "../parts/problem.tsx";
 import { curl, shellWord, type Twin, TwinPanel } from "../parts/twin.tsx";
 import { go } from "../route.ts";
+import { useSubjects } from "../schemas/subjects.ts";
 import { hotswap } from "../session.ts";
-
-const types = [
-  ["queue", "queue: one consumer gets it"],
-  ["pubsub", "pubsub: each subscription gets it"],
-] as const;
-
-export const durabilities = [
-  ["fsync", "fsync: survives power loss"],
-  ["os", "os: survives a crash of HotSwap"],
-  ["memory", "memory: fastest, lost on restart"],
-] as const;
+import {
+  BasicTopicFields,
+  freshTopic,
+  MoreTopicFields,
+  settingsOf,
+  type TopicSettings,
+  topicOptions,
+} from "./topic-fields.tsx";
 
 export function CreateTopic({ onClose }: { onClose(): void }) {
   const name = useSignal("");
-  const type = useSignal<TopicType>("queue");
-  const partitions = useSignal(1);
-  const durability = useSignal<Durability>("fsync");
+  const draft = useDraft(freshTopic);
+  const subjects = useSubjects();
   const { isBusy, error, run } = useAction();
-  const topic: NewTopic = {
-    name: name.value.trim(),
-    type: type.value,
-    partitions: partitions.value,
-    durability: durability.value,
-  };
+  const settings = differences<TopicSettings>(settingsOf(freshTopic), settingsOf(draft.now));
+  const topic: NewTopic = { name: name.value.trim(), ...settings };
   const submit = (event: Event) => {
     event.preventDefault();
     void run(async () => {
@@ -42,55 +35,20 @@ export function CreateTopic({ onClose }: { onClose(): void }) {
   return (
     <Dialog title="Create a topic" onClose={onClose}>
       <form onSubmit={submit}>
-        <Field id="topic-name" label="Name" hint="Letters, digits, and . _ - such as orders.created">
-          <input
-            id="topic-name"
-            value={name.value}
-            autocomplete="off"
-            spellcheck={false}
-            aria-describedby="topic-name-hint"
-            onInput={(event) => {
-              name.value = event.currentTarget.value;
-            }}
-          />
-        </Field>
-        <Field id="topic-type" label="Type">
-          <Select
-            id="topic-type"
-            value={type.value}
-            options={types}
-            onChange={(value) => {
-              type.value = value;
-            }}
-          />
-        </Field>
-        <Field
-          id="topic-partitions"
-          label="Partitions"
-          hint="1 to 256. Order is kept per key. May grow later, never shrink."
-        >
-          <input
-            id="topic-partitions"
-            type="number"
-            min={1}
-            max={256}
-            value={partitions.value}
-            aria-describedby="topic-partitions-hint"
-            onInput={(event) => {
-              partitions.value = event.currentTarget.valueAsNumber || 1;
-            }}
-          />
-        </Field>
-        <Field id="topic-durability" label="Durability">
-          <Select
-            id="topic-durability"
-            value={durability.value}
-            options={durabilities}
-            onChange={(value) => {
-              durability.value = value;
-            }}
-          />
-        </Field>
+        <Input
+          id="topic-name"
+          label="Name"
+          hint="Letters, digits, and . _ - such as orders.created"
+          value={name.value}
+          onChange={(value) => {
+            name.value = value;
+          }}
+        />
+        <BasicTopicFields draft={draft} isNew />
+        <details class="more">
+          <summary>Routing, retention, schema and more</summary>
+          <MoreTopicFields draft={draft} isNew subjects={subjects} />
+        </details>
         <ProblemPanel error={error.value} />
         <TwinPanel twin={twinOf(topic)} />
         <footer>
@@ -103,16 +61,10 @@ export function CreateTopic({ onClose }: { onClose(): void }) {
   );
 }
 
-function twinOf(topic: NewTopic): Twin {
-  const name = topic.name || "orders";
-  const { type, partitions, durability } = topic;
-  const options = [
-    type !== "queue" && `--type ${type}`,
-    partitions !== 1 && `--partitions ${partitions}`,
-    durability !== "fsync" && `--durability ${durability}`,
-  ];
+function twinOf({ name: given, ...settings }: NewTopic): Twin {
+  const name = given || "orders";
   return {
-    cli: ["hotswap topic create", shellWord(name), ...options.filter(Boolean)].join(" "),
-    curl: curl("POST", "/api/v1/topics", { ...topic, name }),
+    cli: `hotswap topic create ${shellWord(name)}${topicOptions(settings)}`,
+    curl: curl("POST", "/api/v1/topics", { name, ...settings }),
   };
 }

@@ -1,37 +1,30 @@
-/** What of a topic can change: how safely it keeps messages, for how long, in how many partitions. */
-import { useSignal } from "@preact/signals";
-import type { Durability, Topic, TopicChange } from "../../../client/src/index.ts";
+/** What of a topic can change: how safely it keeps messages, for how long, for whom, and what they must fit. */
+import type { Topic } from "../../../client/src/index.ts";
 import { useAction } from "../action.ts";
-import { Field, Select } from "../parts/field.tsx";
+import { differences, useDraft } from "../parts/input.tsx";
 import { ProblemPanel } from "../parts/problem.tsx";
-import { curl, TwinPanel } from "../parts/twin.tsx";
+import { curl, shellWord, TwinPanel } from "../parts/twin.tsx";
+import { useSubjects } from "../schemas/subjects.ts";
 import { hotswap } from "../session.ts";
-import { durabilities } from "./create-topic.tsx";
+import {
+  BasicTopicFields,
+  draftOf,
+  MoreTopicFields,
+  settingsOf,
+  type TopicSettings,
+  topicOptions,
+} from "./topic-fields.tsx";
 
 interface TopicSettingsProps {
   topic: Topic;
   onSaved(topic: Topic): void;
 }
 
-export function TopicSettings({ topic, onSaved }: TopicSettingsProps) {
-  const description = useSignal(topic.description);
-  const partitions = useSignal(topic.partitions);
-  const durability = useSignal<Durability>(topic.durability);
-  const dedupWindow = useSignal(topic.dedupWindowSeconds);
-  const ttl = useSignal(topic.messageTtlSeconds === null ? "" : `${topic.messageTtlSeconds}`);
+export function TopicSettingsForm({ topic, onSaved }: TopicSettingsProps) {
+  const draft = useDraft(draftOf(topic));
+  const subjects = useSubjects();
   const { isBusy, error, run } = useAction();
-  const ttlSeconds = Number.parseInt(ttl.value, 10);
-  const wanted = {
-    description: description.value,
-    partitions: partitions.value,
-    durability: durability.value,
-    dedupWindowSeconds: dedupWindow.value,
-    messageTtlSeconds: ttlSeconds > 0 ? ttlSeconds : null,
-  };
-  const names = Object.keys(wanted) as (keyof typeof wanted)[];
-  const change: TopicChange = Object.fromEntries(
-    names.filter((name) => wanted[name] !== topic[name]).map((name) => [name, wanted[name]]),
-  );
+  const change = differences<TopicSettings>(settingsOf(draftOf(topic)), settingsOf(draft.now));
   const isChanged = Object.keys(change).length > 0;
   const submit = (event: Event) => {
     event.preventDefault();
@@ -40,73 +33,8 @@ export function TopicSettings({ topic, onSaved }: TopicSettingsProps) {
   return (
     <div class="columns">
       <form class="panel" onSubmit={submit}>
-        <Field id="topic-description" label="Description">
-          <input
-            id="topic-description"
-            value={description.value}
-            autocomplete="off"
-            onInput={(event) => {
-              description.value = event.currentTarget.value;
-            }}
-          />
-        </Field>
-        <Field id="topic-partitions" label="Partitions" hint="May grow, never shrink.">
-          <input
-            id="topic-partitions"
-            type="number"
-            min={topic.partitions}
-            max={256}
-            value={partitions.value}
-            aria-describedby="topic-partitions-hint"
-            onInput={(event) => {
-              partitions.value = event.currentTarget.valueAsNumber || topic.partitions;
-            }}
-          />
-        </Field>
-        <Field id="topic-durability" label="Durability">
-          <Select
-            id="topic-durability"
-            value={durability.value}
-            options={durabilities}
-            onChange={(value) => {
-              durability.value = value;
-            }}
-          />
-        </Field>
-        <Field
-          id="topic-dedup"
-          label="Idempotency keys are remembered for, in seconds"
-          hint="A message with a key that was published within this time is stored once. 0: not at all."
-        >
-          <input
-            id="topic-dedup"
-            type="number"
-            min={0}
-            max={86_400}
-            value={dedupWindow.value}
-            aria-describedby="topic-dedup-hint"
-            onInput={(event) => {
-              dedupWindow.value = event.currentTarget.valueAsNumber || 0;
-            }}
-          />
-        </Field>
-        <Field
-          id="topic-ttl"
-          label="Messages expire after, in seconds"
-          hint="What is older is not delivered any more, unless a message says its own. Empty: never."
-        >
-          <input
-            id="topic-ttl"
-            type="number"
-            min={1}
-            placeholder="never"
-            value={ttl.value}
-            aria-describedby="topic-ttl-hint"
-            onInput={(event) => {
-              ttl.value = event.currentTarget.value;
-            }}
-          />
-        </Field>
+        <BasicTopicFields draft={draft} isNew={false} />
+        <MoreTopicFields draft={draft} isNew={false} subjects={subjects} />
         <ProblemPanel error={error.value} />
         <footer>
           <button type="submit" class="button primary" disabled={!isChanged || isBusy.value}>
@@ -116,7 +44,7 @@ export function TopicSettings({ topic, onSaved }: TopicSettingsProps) {
       </form>
       <TwinPanel
         twin={{
-          cli: undefined,
+          cli: `hotswap topic update ${shellWord(topic.name)}${topicOptions(change)}`,
           curl: curl("PUT", `/api/v1/topics/${encodeURIComponent(topic.name)}`, change, {
             "if-match": `"${topic.version}"`,
           }),

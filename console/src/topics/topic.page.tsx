@@ -1,10 +1,11 @@
 /** One topic: what it does, what lies in it, and a way to put something in. */
 import { useSignal } from "@preact/signals";
 import type { Topic } from "../../../client/src/index.ts";
-import { plural } from "../format.ts";
+import { bytes, duration, plural } from "../format.ts";
 import { Icon } from "../parts/icon.tsx";
 import { Page, Tabs, Traits } from "../parts/page.tsx";
 import { useLive } from "../poll.ts";
+import { hrefWith } from "../route.ts";
 import { hotswap } from "../session.ts";
 import { DeleteTopic } from "./delete-topic.tsx";
 import { numbersOf } from "./live.ts";
@@ -12,7 +13,7 @@ import { PublishForm } from "./publish-form.tsx";
 import { TopicActivity } from "./topic-activity.tsx";
 import { TopicMessages } from "./topic-messages.tsx";
 import { TopicScheduled } from "./topic-scheduled.tsx";
-import { TopicSettings } from "./topic-settings.tsx";
+import { TopicSettingsForm } from "./topic-settings.tsx";
 
 const tabs = [
   ["", "Activity"],
@@ -21,6 +22,19 @@ const tabs = [
   ["publish", "Publish"],
   ["settings", "Settings"],
 ] as const;
+
+function keptText({ retentionSeconds, retentionBytes }: Topic): string {
+  const time =
+    retentionSeconds === 0
+      ? "kept until done"
+      : retentionSeconds === null
+        ? "kept while there is room"
+        : `kept for ${duration(retentionSeconds * 1000)}`;
+  return retentionBytes === null ? time : `${time}, up to ${bytes(retentionBytes)}`;
+}
+
+const schemaText = ({ subject, version, enforcement }: NonNullable<Topic["schema"]>) =>
+  `${subject}${version === null ? "" : `, version ${version}`}${enforcement === "warn" ? ", only counted" : ""}`;
 
 export function TopicPage({ name, tab = "" }: { name: string; tab: string | undefined }) {
   const known = useSignal<Topic | undefined>(undefined);
@@ -48,6 +62,14 @@ export function TopicPage({ name, tab = "" }: { name: string; tab: string | unde
                 topic.type,
                 plural(topic.partitions, "partition"),
                 topic.durability,
+                topic.strategy,
+                keptText(topic),
+                topic.schema && (
+                  <>
+                    schema{" "}
+                    <a href={hrefWith({ q: topic.schema.subject }, "schemas")}>{schemaText(topic.schema)}</a>
+                  </>
+                ),
                 `since ${topic.createdAt.slice(0, 10)}`,
               ]}
             />
@@ -76,7 +98,7 @@ export function TopicPage({ name, tab = "" }: { name: string; tab: string | unde
           {tab === "scheduled" && <TopicScheduled topic={topic} />}
           {tab === "publish" && <PublishForm topic={topic} />}
           {tab === "settings" && (
-            <TopicSettings
+            <TopicSettingsForm
               key={topic.version}
               topic={topic}
               onSaved={(changed) => {
