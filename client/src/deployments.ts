@@ -186,6 +186,11 @@ export interface Freeze {
   createdAt: string;
 }
 
+export interface HealthOptions extends CallOptions {
+  after?: number | undefined;
+  last?: number | undefined;
+}
+
 const forEver = 0x7fffffff;
 
 export class Deployments {
@@ -257,18 +262,19 @@ export class Deployments {
       .items;
   }
 
-  /** Every sample with the verdict after it, oldest first. */
-  async health(id: string, options: CallOptions = {}): Promise<DeploymentHealth[]> {
-    const all = this.#transport.items<DeploymentHealth>((cursor) => {
-      const target = path`/api/v1/deployments/${id}/health`;
-      return this.#transport.json({
-        method: "GET",
-        path: target,
-        query: { cursor, limit: 1_000 },
+  /**
+   * Samples with the verdict after each, oldest first: all of them, those after a number that is known already, or
+   * only so many of the last (at most 1,000).
+   */
+  async health(id: string, { after, last, ...options }: HealthOptions = {}): Promise<DeploymentHealth[]> {
+    const read = (query: Record<string, string | number | undefined>) =>
+      this.#transport.json<Page<DeploymentHealth>>({
+        ...{ method: "GET", path: path`/api/v1/deployments/${id}/health`, query: { after, ...query } },
         ...options,
       });
-    });
+    if (last !== undefined) return (await read({ order: "newest", limit: last })).items.reverse();
     const samples: DeploymentHealth[] = [];
+    const all = this.#transport.items<DeploymentHealth>((cursor) => read({ cursor, limit: 1_000 }));
     for await (const sample of all) samples.push(sample);
     return samples;
   }

@@ -8,6 +8,7 @@ import { totalsOf } from "./cohort-totals.ts";
 import { bodyOf, type DeploymentBody, deployableKinds, targetName } from "./deployments.schema.ts";
 import type { Deployments } from "./deployments.ts";
 import { type EventParts, eventRoute } from "./events.routes.ts";
+import type { Slice } from "./history.sql.ts";
 import { type Narrowing, wholeResource } from "./narrowing.ts";
 import * as show from "./show.ts";
 import { statuses } from "./state.ts";
@@ -133,6 +134,20 @@ const cohort = Type.Object(
   { title: "DeploymentCohort" },
 );
 
+const healthQuery = Type.Object(
+  {
+    ...pageQuery,
+    after: Type.Optional(
+      Type.Integer({
+        ...{ minimum: 0, maximum: Number.MAX_SAFE_INTEGER },
+        description: "Only samples with a higher number than this one: what came since.",
+      }),
+    ),
+    order: Type.Enum(["oldest", "newest"], { default: "oldest", description: "Which sample comes first." }),
+  },
+  strict,
+);
+
 const PAGE = 1_000;
 const PAGES_MAX = 20;
 
@@ -150,13 +165,17 @@ function numberRoutes(deployments: Deployments, { kind }: Narrowing): Route[] {
       ...shared,
       id: "deployments.health",
       path: "/api/v1/deployments/{id}/health",
-      summary: "What was measured of both versions, with the verdict after each sample, oldest first",
-      query: Type.Object(pageQuery, strict),
+      summary: "What was measured of both versions, with the verdict after each sample",
+      query: healthQuery,
       response: pageOf(show.healthItem),
-      handler: async ({ principal, params, query: { limit, cursor } }) => {
+      handler: async ({ principal, params, query: { limit, cursor, after = 0, order } }) => {
         const row = await deployments.get(principal, params.id, kind);
-        const after = numberOf(decodeCursor(cursor, 1)?.[0]);
-        const samples = await deployments.health(principal.tenant, row.id, after, limit + 1);
+        const from = numberOf(decodeCursor(cursor, 1)?.[0]);
+        const slice: Omit<Slice, "limit"> =
+          order === "newest"
+            ? { after, ...(from !== undefined && { before: from }), order }
+            : { after: Math.max(after, from ?? 0) };
+        const samples = await deployments.health(principal.tenant, row.id, { ...slice, limit: limit + 1 });
         return toPage(samples, limit, show.toHealth, ({ number }) => [number]);
       },
     }),
@@ -190,7 +209,7 @@ async function samplesOf(deployments: Deployments, { tenant_id: tenant, id }: De
   const samples = [];
   let after = 0;
   for (let page = 0; page < PAGES_MAX; page++) {
-    const rows = await deployments.health(tenant, id, after, PAGE);
+    const rows = await deployments.health(tenant, id, { after, limit: PAGE });
     samples.push(...rows.map(({ sample }) => sample));
     if (rows.length < PAGE) break;
     after = rows.at(-1)!.number;
@@ -198,8 +217,7 @@ async function samplesOf(deployments: Deployments, { tenant_id: tenant, id }: De
   return samples;
 }
 
-function numberOf(key: string | number | undefined): number {
-  if (key === undefined) return 0;
-  if (!Number.isSafeInteger(key)) throw new HotSwapError("cursor_invalid");
-  return key as number;
+function numberOf(key: string | number | undefined): number | undefined {
+  if (key !== undefined && !Number.isSafeInteger(key)) throw new HotSwapError("cursor_invalid");
+  return key as number | undefined;
 }

@@ -1,13 +1,13 @@
 /**
  * Rows of deployments. Each function runs inside the caller's transaction. Whoever appends names the seq and the epoch
  * that it knows; when either has moved on, nothing is written, so of two engines that hold the same deployment only the
- * one with the newer lease goes on. Leases are told by the clock of the database alone.
+ * one with the newer lease goes on.
  */
 import { sql } from "kysely";
-import type { Verdict } from "./judge/judge.ts";
+import { insertEvents } from "./history.sql.ts";
 import { type Event, fold, initial, isEnded, type State, type Status } from "./state.ts";
-import type { DeploymentRow, DeploymentTx, EventRow, FreezeOverride, HealthRow } from "./tables.ts";
-import type { Kind, Sample, Version } from "./target.ts";
+import type { Claim, DeploymentRow, DeploymentTx, FreezeOverride } from "./tables.ts";
+import type { Kind, Version } from "./target.ts";
 
 /** Milliseconds since 1970, by the database. */
 export async function databaseNow(tx: DeploymentTx): Promise<number> {
@@ -15,16 +15,8 @@ export async function databaseNow(tx: DeploymentTx): Promise<number> {
   return rows[0]!.now.getTime();
 }
 
-/**
- * To be called first in a transaction that locks a deployment's row: a process that freezes in the middle of it loses
- * the lock when it would lose the lease, and keeps nobody from going on.
- */
-export async function boundTransaction(tx: DeploymentTx, leaseMs: number): Promise<void> {
-  await sql`select set_config('idle_in_transaction_session_timeout', ${String(leaseMs)}, true)`.execute(tx);
-}
-
 /** JSON leaves out what is undefined. */
-const whole = (row: DeploymentRow): DeploymentRow => ({ ...row, state: { ...initial, ...row.state } });
+export const whole = (row: DeploymentRow): DeploymentRow => ({ ...row, state: { ...initial, ...row.state } });
 
 export const json = (value: unknown): string | null => (value == null ? null : JSON.stringify(value));
 
@@ -163,14 +155,6 @@ export function selectSucceeded(tx: DeploymentTx, tenant: string, kind: Kind, ta
 
 // Appending
 
-/** What an owner knows of a deployment; an append by an older one is refused. */
-export interface Claim {
-  readonly tenant: string;
-  readonly id: string;
-  readonly seq: number;
-  readonly epoch: number;
-}
-
 /** Another has written, or another owner has it: load it again, or leave it. */
 export class MovedOn extends Error {
   constructor() {
@@ -224,38 +208,6 @@ export async function append(
   if (result.numUpdatedRows !== 1n) throw new MovedOn();
   if (events.length > 0) await insertEvents(tx, { tenant, id, seq, epoch }, events, now);
   return { state, seq: seq + events.length };
-}
-
-async function insertEvents(
-  tx: DeploymentTx,
-  { tenant, id, seq, epoch }: Claim,
-  events: readonly Event[],
-  now: number,
-) {
-  const rows = events.map(({ type, ...payload }, index) => ({
-    ...{ tenant_id: tenant, deployment: id, seq: seq + index + 1, epoch, at: new Date(now), type },
-    payload: JSON.stringify(payload),
-  }));
-  await tx.insertInto("deployment_events").values(rows).execute();
-}
-
-/** Oldest first, after this position. */
-export function selectEvents(
-  tx: DeploymentTx,
-  tenant: string,
-  id: string,
-  after: number,
-  limit: number,
-): Promise<EventRow[]> {
-  return tx
-    .selectFrom("deployment_events")
-    .selectAll()
-    .where("tenant_id", "=", tenant)
-    .where("deployment", "=", id)
-    .where("seq", ">", after)
-    .orderBy("seq")
-    .limit(limit)
-    .execute();
 }
 
 /** One more than any before, of this target. */
@@ -316,107 +268,4 @@ export async function setOverride(
     .where("tenant_id", "=", tenant_id)
     .where("id", "=", id)
     .execute();
-}
-
-// Leases
-
-/** Deployments under way that nobody holds, now held by this owner. A claim from another owner moves the epoch on. */
-export async function claim(
-  tx: DeploymentTx,
-  owner: string,
-  leaseMs: number,
-  limit: number,
-): Promise<DeploymentRow[]> {
-  const free = tx
-    .selectFrom("deployments")
-    .select(["tenant_id", "id"])
-    .where("ended_at", "is", null)
-    .where((or) =>
-      or.or([or("lease_until", "is", null), or("lease_until", "<=", sql<Date>`clock_timestamp()`)]),
-    )
-    .orderBy("wake_at")
-    .limit(limit)
-    .forUpdate()
-    .skipLocked();
-  const rows = await tx
-    .with("free", () => free)
-    .updateTable("deployments")
-    .from("free")
-    .set({
-      epoch: sql`deployments.epoch + case when deployments.lease_owner = ${owner} then 0 else 1 end`,
-      lease_owner: owner,
-      lease_until: sql`clock_timestamp() + ${leaseMs} * interval '1 millisecond'`,
-    })
-    .whereRef("deployments.tenant_id", "=", "free.tenant_id")
-    .whereRef("deployments.id", "=", "free.id")
-    .returningAll("deployments")
-    .execute();
-  return rows.map(whole);
-}
-
-/** Those of them that are still this owner's. */
-export async function renew(tx: DeploymentTx, owner: string, leaseMs: number): Promise<string[]> {
-  const rows = await tx
-    .updateTable("deployments")
-    .set({ lease_until: sql`clock_timestamp() + ${leaseMs} * interval '1 millisecond'` })
-    .where("lease_owner", "=", owner)
-    .where("ended_at", "is", null)
-    .returning("id")
-    .execute();
-  return rows.map(({ id }) => id);
-}
-
-export async function release(tx: DeploymentTx, owner: string): Promise<void> {
-  await tx
-    .updateTable("deployments")
-    .set({ lease_owner: null, lease_until: null })
-    .where("lease_owner", "=", owner)
-    .execute();
-}
-
-// Health
-
-export async function insertHealth(
-  tx: DeploymentTx,
-  { tenant, id }: Claim,
-  rows: readonly { number: number; sample: Sample; verdict: Verdict }[],
-): Promise<void> {
-  if (rows.length === 0) return;
-  const values = rows.map(({ number, sample, verdict }) => ({
-    ...{ tenant_id: tenant, deployment: id, number, at: new Date(sample.at) },
-    ...{ sample: JSON.stringify(sample), verdict: JSON.stringify(verdict) },
-  }));
-  await tx.insertInto("deployment_health").values(values).execute();
-}
-
-/** Oldest first, after this number. */
-export function selectHealth(
-  tx: DeploymentTx,
-  tenant: string,
-  id: string,
-  after: number,
-  limit: number,
-): Promise<HealthRow[]> {
-  return tx
-    .selectFrom("deployment_health")
-    .selectAll()
-    .where("tenant_id", "=", tenant)
-    .where("deployment", "=", id)
-    .where("number", ">", after)
-    .orderBy("number")
-    .limit(limit)
-    .execute();
-}
-
-/** Samples that are older than this, and deployments that ended long ago with all that they were. */
-export async function sweep(tx: DeploymentTx, healthDays: number, historyDays: number): Promise<void> {
-  await sql`delete from deployment_health where at < now() - ${healthDays} * interval '1 day'`.execute(tx);
-  await sql`with old as (
-      delete from deployments where ended_at < now() - ${historyDays} * interval '1 day' returning tenant_id, id)
-    , events as (delete from deployment_events using old
-      where deployment_events.tenant_id = old.tenant_id and deployment_events.deployment = old.id)
-    delete from deployment_health using old
-      where deployment_health.tenant_id = old.tenant_id and deployment_health.deployment = old.id`.execute(
-    tx,
-  );
 }

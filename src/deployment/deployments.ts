@@ -17,6 +17,7 @@ import * as rows from "./deployments.sql.ts";
 import type { Engine } from "./engine.ts";
 import { selectFreezesOf } from "./freezes.sql.ts";
 import { isCommitted } from "./gates.ts";
+import { type Slice, selectEvents, selectHealth } from "./history.sql.ts";
 import { planOf, type Step } from "./plan.ts";
 import { assignmentOf, refOf } from "./run.ts";
 import { newTrace } from "./spans.ts";
@@ -154,16 +155,12 @@ export class Deployments {
     return allowed(principal, "deployments.read", found(row, id, kind));
   }
 
-  events(tenant: string, id: string, after: number, limit: number): Promise<EventRow[]> {
-    return this.#parts.sql.tenant(tenant, (tx: DeploymentTx) =>
-      rows.selectEvents(tx, tenant, id, after, limit),
-    );
+  events(tenant: string, id: string, slice: Slice): Promise<EventRow[]> {
+    return this.#parts.sql.tenant(tenant, (tx: DeploymentTx) => selectEvents(tx, tenant, id, slice));
   }
 
-  health(tenant: string, id: string, after: number, limit: number): Promise<HealthRow[]> {
-    return this.#parts.sql.tenant(tenant, (tx: DeploymentTx) =>
-      rows.selectHealth(tx, tenant, id, after, limit),
-    );
+  health(tenant: string, id: string, slice: Slice): Promise<HealthRow[]> {
+    return this.#parts.sql.tenant(tenant, (tx: DeploymentTx) => selectHealth(tx, tenant, id, slice));
   }
 
   /** The request for approval of a deployment that needs one. */

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { selectDeployment, selectEvents } from "./deployments.sql.ts";
+import { selectDeployment } from "./deployments.sql.ts";
+import { selectEvents } from "./history.sql.ts";
 import { Fleet, setUp } from "./stage.testing.ts";
 import { fold, initial } from "./state.ts";
 import type { DeploymentTx } from "./tables.ts";
@@ -25,7 +26,7 @@ describe("the engine", { concurrency: 6 }, () => {
     assert.deepEqual(fleet.settled, ["shop 1"]);
     await sql.tenant("acme", async (tx: DeploymentTx) => {
       const row = await selectDeployment(tx, "acme", id);
-      const events = await selectEvents(tx, "acme", id, 0, 1_000);
+      const events = await selectEvents(tx, "acme", id, { limit: 1_000 });
       const folded = events.reduce(
         (state, { type, payload, at }) => fold(state, { type, ...payload } as never, at.getTime()),
         initial,
@@ -57,20 +58,38 @@ describe("the engine", { concurrency: 6 }, () => {
   });
 
   test("errors of the new version take it back by the judge, and the history says why", async (t) => {
-    const { fleet, deploy, ended, call } = await setUp(t);
+    const { fleet, deploy, until, ended, call } = await setUp(t);
     fleet.requests = 2_000;
-    fleet.errors.set("2", 0.2);
     await ended((await deploy({ version: 1, strategy: "direct" })).id);
     const analysis = { warmUpSeconds: 0, minRequests: 100 };
     const { id } = await deploy({ version: 2, bakeSeconds: 30, probeSeconds: 0.01, analysis });
+    await until(id, ({ verdicts }) => verdicts.at(-1)?.evidence[0].canary.requests > 500);
+    fleet.errors.set("2", 0.2);
     const done = await ended(id);
     assert.deepEqual([done.status, done.rollback.cause], ["rolled_back", "judge"]);
     assert.ok(done.share < 100);
     assert.equal(done.verdicts.at(-1).outcome, "fail");
-    const { items } = (await call("GET", `/api/v1/deployments/${id}/health`)).json;
-    assert.ok(items.some(({ verdict }: { verdict: { outcome: string } }) => verdict.outcome === "fail"));
+    const health = async (query = "") =>
+      (await call("GET", `/api/v1/deployments/${id}/health${query}`)).json as {
+        items: { number: number; verdict: { outcome: string } }[];
+        next: string | null;
+      };
+    const { items } = await health();
+    assert.ok(items.some(({ verdict }) => verdict.outcome === "fail"));
+    const numbers = items.map(({ number }) => number);
+    assert.deepEqual(
+      numbers,
+      numbers.map((_, index) => index + 1),
+    );
+    const last = numbers.length;
+    const numbersOf = async (query: string) => (await health(query)).items.map(({ number }) => number);
+    assert.deepEqual(await numbersOf(`?after=${last - 1}`), [last], "what came since");
+    assert.deepEqual(await numbersOf(`?after=${last}`), []);
+    const newest = await health("?order=newest&limit=1");
+    assert.equal(newest.items[0]!.number, last);
+    assert.deepEqual(await numbersOf(`?order=newest&cursor=${newest.next}`), numbers.toReversed().slice(1));
     const { canary, control } = (await call("GET", `/api/v1/deployments/${id}/metrics`)).json;
-    assert.ok(canary.errorRate > 0.15 && control.errorRate === 0, JSON.stringify({ canary, control }));
+    assert.ok(canary.errorRate > 0 && control.errorRate === 0, JSON.stringify({ canary, control }));
   });
 
   test("paused, resumed, promoted and rolled back by people, with their names in the audit", async (t) => {
@@ -244,15 +263,15 @@ describe("the engine", { concurrency: 6 }, () => {
   });
 
   test("what comes at its time waits for it", async (t) => {
-    const { deploy, until, ended } = await setUp(t);
-    const { id } = await deploy({
-      version: 1,
-      ...quick,
-      startAt: new Date(Date.now() + 3_000).toISOString(),
-    });
-    const { holds } = await until(id, ({ holdReasons }) => holdReasons.includes("schedule"));
+    const { deploy, until, ended, post } = await setUp(t);
+    const at = (ms: number) => new Date(Date.now() + ms).toISOString();
+    const far = await deploy({ version: 1, ...quick, startAt: at(3_600_000) });
+    const { holds } = await until(far.id, ({ holdReasons }) => holdReasons.includes("schedule"));
     assert.equal(holds[0].reason, "schedule");
-    const done = await ended(id);
+    await post(far.id, "rollback", { reason: "not this one" });
+    assert.equal((await ended(far.id)).status, "cancelled");
+    const near = await deploy({ version: 2, ...quick, startAt: at(500) });
+    const done = await ended(near.id);
     assert.ok(done.startedAt >= done.startAt);
   });
 

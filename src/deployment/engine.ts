@@ -1,7 +1,7 @@
 /**
  * Carries every deployment to its end, together with the engines of the other nodes. There is no leader: each engine
  * claims what nobody holds, for the time of a lease that it renews, and the epoch of a deployment grows with every new
- * owner (deployments.sql.ts). A dead node's deployments move on after one lease; a node that was frozen and thaws finds
+ * owner (leases.sql.ts). A dead node's deployments move on after one lease; a node that was frozen and thaws finds
  * that its appends are refused and that its generations are old.
  *
  * Looks are made by local timers while a lease is held, sooner when somebody pokes: a change on this node, or a hint
@@ -70,6 +70,7 @@ export class Engine implements Service {
   #claiming: Promise<void> | undefined;
   #unsubscribe: (() => Promise<void>) | undefined;
   #forgetGauge: (() => void) | undefined;
+  #isHintLost = false;
   #state: "new" | "running" | "stopped" = "new";
 
   constructor(parts: EngineParts) {
@@ -113,7 +114,7 @@ export class Engine implements Service {
     for (const held of this.#held.values()) held.timer?.cancel();
     this.#waiting.length = 0;
     this.#forgetGauge?.();
-    await this.#unsubscribe?.().catch(() => {}); // the store may be away
+    await this.#unsubscribe?.().catch(this.#parts.onError); // the store may be away
     await this.#claiming?.catch(() => {}); // told already
     if (this.#looking > 0) await new Promise<void>((resolve) => (this.#idle = resolve));
     await this.#parts.store.release(this.#owner).catch(this.#parts.onError); // its lease runs out by itself
@@ -146,8 +147,16 @@ export class Engine implements Service {
 
   #tell({ tenant, id }: Changed, what: "asked" | "seen"): void {
     if (this.#state !== "running") return;
-    // A hint: who does not get it looks a little later.
-    this.#parts.kv.publish(CHANNEL, `${tenant} ${id} ${what}`).catch(() => {});
+    // A hint: who does not get it looks a little later. Told once for as long as the store is away.
+    this.#parts.kv.publish(CHANNEL, `${tenant} ${id} ${what}`).then(
+      () => {
+        this.#isHintLost = false;
+      },
+      (error) => {
+        if (!this.#isHintLost) this.#parts.onError(error);
+        this.#isHintLost = true;
+      },
+    );
   }
 
   /**

@@ -53,7 +53,9 @@ export function eventRoute(parts: EventParts, { kind }: Narrowing): Route {
       if ((headers.accept ?? "").includes("application/json")) {
         const after = decodeCursor(query.cursor, 1)?.[0] ?? 0;
         if (!Number.isSafeInteger(after)) throw new HotSwapError("cursor_invalid");
-        const rows = await deployments.events(row.tenant_id, row.id, after as number, query.limit + 1);
+        const rows = await deployments.events(row.tenant_id, row.id, {
+          ...{ after: after as number, limit: query.limit + 1 },
+        });
         return toPage(rows, query.limit, show.toEvent, ({ seq }) => [seq]);
       }
       const last = lastEventId(headers);
@@ -93,7 +95,7 @@ async function sendEvents(
     await write(response, "retry: 1000\n\n");
     while (!signal.aborted && !response.destroyed) {
       const row = await deployments.get(principal, first.id);
-      const events = await deployments.events(row.tenant_id, row.id, sent, PAGE);
+      const events = await deployments.events(row.tenant_id, row.id, { after: sent, limit: PAGE });
       let text = events
         .map(
           (event) =>

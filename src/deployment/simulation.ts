@@ -16,6 +16,7 @@ import { Metrics } from "../platform/telemetry/index.ts";
 import { Engine } from "./engine.ts";
 import { isCommitted } from "./gates.ts";
 import { policyOf } from "./judge/policy.ts";
+import { endOf, type Outcome } from "./simulation.end.ts";
 import { type Asked, type Planned, type Schedule, scheduleOf } from "./simulation.schedule.ts";
 import { broken, Database, type StoreLie, storeOf } from "./simulation.store.ts";
 import { SimulatedTarget, targetOf, versionOf } from "./simulation.target.ts";
@@ -28,13 +29,6 @@ export interface SimulationOptions {
   /** What does not keep its promise: to see whether the simulation notices. */
   lie?: StoreLie | "fence";
   trace?: (line: string) => void;
-}
-
-export interface Outcome {
-  /** How each deployment ended. */
-  readonly statuses: Readonly<Record<string, string>>;
-  /** What each target has in the end, and all of its units run. */
-  readonly versions: Readonly<Record<string, string | undefined>>;
 }
 
 export interface Stats {
@@ -123,7 +117,11 @@ class History {
     for (const { node } of this.#nodes) node.kill();
     if (this.#problem !== undefined) throw this.#problem;
     if (!isDone) broken(`it does not end: ${this.#database.open.map(describe)}`);
-    return this.#finish();
+    const { isGroup } = this.#schedule;
+    this.#stats.deployments += this.#database.rows.size;
+    for (const { status } of this.#database.rows.values())
+      if (status === "rolled_back") this.#stats.rolledBack += 1;
+    return endOf({ database: this.#database, targets: this.#targets, plans: this.#plans, isGroup });
   }
 
   // Nodes
@@ -344,68 +342,6 @@ class History {
   #poke(id: string): void {
     const awake = this.#nodes.filter(({ node }) => node.isAlive && !node.isFrozen);
     if (awake.length > 0) awake[this.#random.below(awake.length)]!.engine.poke(id);
-  }
-
-  // The end
-
-  #finish(): Outcome {
-    const statuses: Record<string, string> = {};
-    for (const [id, row] of this.#database.rows) {
-      statuses[id] = this.#schedule.isGroup && row.status === "cancelled" ? "rolled_back" : row.status;
-      this.#stats.deployments += 1;
-      if (row.status === "rolled_back") this.#stats.rolledBack += 1;
-      const target = this.#targets.get(row.target)!;
-      const settled = target.settlements.filter(({ deployment }) => deployment === id);
-      const wanted = { succeeded: "to", rolled_back: "from" }[row.status as string];
-      if (settled.length !== (wanted ? 1 : 0) || (wanted && settled[0]!.version !== wanted))
-        broken(`${id} is ${row.status} and settled ${JSON.stringify(settled)}`);
-      this.#checkUnits(row, target);
-    }
-    for (const [name, target] of this.#targets) {
-      const wrong = Object.entries(target.rest()).find(([, version]) => version !== target.current);
-      if (wrong) broken(`${wrong[0]} of ${name} runs ${wrong[1]}, ${target.current} is settled`);
-    }
-    this.#checkGroup();
-    const versions = [...this.#targets].map(([name, { current }]) => [name, current]);
-    return { statuses, versions: Object.fromEntries(versions) };
-  }
-
-  /** One that ends its readers met one of them, unless somebody promoted it or brings everybody at once. */
-  #checkUnits({ id, state }: DeploymentRow, target: SimulatedTarget): void {
-    const { strategy, asks, quality } = this.#plans.get(id)!;
-    const isHurried = asks.some(({ ask }) => ask === "promote" || ask === "join");
-    const met = target.ended.get(id)?.size ?? 0;
-    // After one that somebody takes away meanwhile, another one tries.
-    const gone = asks.filter(({ ask }) => ask === "leave").length;
-    if (met > 1 + gone && strategy.strategy !== "blue-green" && !isHurried)
-      broken(`${id} ended ${met} units`);
-    const isLimited = strategy.strategy === "direct" || strategy.strategy === "rolling";
-    const limit =
-      strategy.strategy === "direct"
-        ? strategy.concurrency
-        : Math.min(strategy.batchSize, strategy.maxUnavailable);
-    const most = target.onTheirWay.get(id) ?? 0;
-    // Those that go between a look and its exposure let others come in their place.
-    const comes = asks.filter(({ ask }) => ask === "join" || ask === "leave").length;
-    if (
-      isLimited &&
-      quality.answer !== "silent in one" &&
-      most > limit + comes &&
-      state.startedAt !== undefined
-    )
-      broken(`${id}: ${most} units on their way, ${limit} may be`);
-  }
-
-  #checkGroup(): void {
-    const { isGroup } = this.#schedule;
-    const statuses = new Set([...this.#database.rows.values()].map(({ status }) => status));
-    if (isGroup && statuses.has("succeeded") && statuses.size > 1) broken("a group ends apart");
-    const back = [...this.#database.events].map(
-      ([, events]) =>
-        events.find(({ event }) => event.type === "ended" && event.status === "rolled_back")?.at,
-    );
-    if (isGroup && back[0] !== undefined && back[1] !== undefined && back[0] < back[1])
-      broken("a group goes back in its order");
   }
 }
 

@@ -14,10 +14,12 @@ import type { Gates } from "./decide.ts";
 import { approvalContent, approvalSubject, freezeContent, freezeSubject } from "./deployments.approval.ts";
 import * as rows from "./deployments.sql.ts";
 import { approvalGate, groupAllows, readGates } from "./gates.ts";
+import { insertHealth, sweep } from "./history.sql.ts";
 import type { Look } from "./judging.ts";
+import * as leases from "./leases.sql.ts";
 import { auditEvents, ENGINE } from "./records.ts";
 import { type Event, isEnded } from "./state.ts";
-import type { DeploymentRow, DeploymentTx } from "./tables.ts";
+import type { Claim, DeploymentRow, DeploymentTx } from "./tables.ts";
 
 export { type Beside, MovedOn } from "./deployments.sql.ts";
 
@@ -108,7 +110,7 @@ export class SqlStore implements DeploymentStore {
           throw new rows.MovedOn();
         const isStart = events.some(({ type }) => type === "started");
         const all = { ...beside, ...(isStart && (await this.#begin(tx, row))) };
-        await rows.insertHealth(tx, claimOf(row), looks);
+        await insertHealth(tx, claimOf(row), looks);
         return { events, beside: all, now };
       });
     } catch (error) {
@@ -135,7 +137,7 @@ export class SqlStore implements DeploymentStore {
     const { isGiven: _, ...override } = row.freeze_override!;
     const about = { principal: { subject: ENGINE, tenant }, requestId: id };
     await sql.tenant(tenant, async (tx: DeploymentTx) => {
-      await rows.boundTransaction(tx, this.#parts.idleMs);
+      await leases.boundTransaction(tx, this.#parts.idleMs);
       const content = freezeContent(id, override);
       await approvals.consume(tx, { ...about, ...freezeSubject(id), content });
       await rows.setOverride(tx, row, { ...override, isGiven: true });
@@ -158,24 +160,24 @@ export class SqlStore implements DeploymentStore {
 
   claim(owner: string, leaseMs: number, limit: number): Promise<DeploymentRow[]> {
     return this.#parts.sql.system(async (tx: DeploymentTx) => {
-      await rows.boundTransaction(tx, this.#parts.idleMs);
-      return rows.claim(tx, owner, leaseMs, limit);
+      await leases.boundTransaction(tx, this.#parts.idleMs);
+      return leases.claim(tx, owner, leaseMs, limit);
     });
   }
 
   renew(owner: string, leaseMs: number): Promise<string[]> {
     return this.#parts.sql.system(async (tx: DeploymentTx) => {
-      await rows.boundTransaction(tx, this.#parts.idleMs);
-      return rows.renew(tx, owner, leaseMs);
+      await leases.boundTransaction(tx, this.#parts.idleMs);
+      return leases.renew(tx, owner, leaseMs);
     });
   }
 
   release(owner: string): Promise<void> {
-    return this.#parts.sql.system((tx: DeploymentTx) => rows.release(tx, owner));
+    return this.#parts.sql.system((tx: DeploymentTx) => leases.release(tx, owner));
   }
 
   sweep(healthDays: number, historyDays: number): Promise<void> {
-    return this.#parts.sql.system((tx: DeploymentTx) => rows.sweep(tx, healthDays, historyDays));
+    return this.#parts.sql.system((tx: DeploymentTx) => sweep(tx, healthDays, historyDays));
   }
 
   /** Events, what was seen, and the audit of it, in one transaction. */
@@ -187,7 +189,7 @@ export class SqlStore implements DeploymentStore {
     ) => Promise<{ events: readonly Event[]; beside?: rows.Beside; now?: number }>,
   ): Promise<Written> {
     return this.#parts.sql.tenant(row.tenant_id, async (tx: DeploymentTx) => {
-      await rows.boundTransaction(tx, this.#parts.idleMs);
+      await leases.boundTransaction(tx, this.#parts.idleMs);
       const databaseNow = await rows.databaseNow(tx);
       const { events, beside = {}, now = databaseNow } = await make(tx, databaseNow);
       const appended = await rows.append(tx, claimOf(row), row.state, events, now, beside);
@@ -208,7 +210,7 @@ export class SqlStore implements DeploymentStore {
   }
 }
 
-const claimOf = ({ tenant_id: tenant, id, seq, epoch }: DeploymentRow): rows.Claim => ({
+const claimOf = ({ tenant_id: tenant, id, seq, epoch }: DeploymentRow): Claim => ({
   tenant,
   id,
   seq,

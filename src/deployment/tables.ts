@@ -126,3 +126,11 @@ export type DeploymentRow = Selectable<DeploymentsTable>;
 export type EventRow = Selectable<EventsTable>;
 export type HealthRow = Selectable<HealthTable>;
 export type FreezeRow = Selectable<FreezesTable>;
+
+/** What an owner knows of a deployment; an append by an older one is refused. */
+export interface Claim {
+  readonly tenant: string;
+  readonly id: string;
+  readonly seq: number;
+  readonly epoch: number;
+}

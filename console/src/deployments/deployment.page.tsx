@@ -6,7 +6,7 @@ import { serverNowMs } from "../overview/live.ts";
 import { Page, Traits } from "../parts/page.tsx";
 import { State } from "../parts/state.tsx";
 import { curl, TwinPanel } from "../parts/twin.tsx";
-import { useLive } from "../poll.ts";
+import { type Live, useLive } from "../poll.ts";
 import { href } from "../route.ts";
 import { hotswap } from "../session.ts";
 import { Cohorts } from "./cohorts.tsx";
@@ -21,19 +21,28 @@ interface Known {
   health: readonly DeploymentHealth[];
 }
 
+/** As many as the charts draw, with room for several in a second. */
+const samplesMax = 1_000;
+
 export function DeploymentPage({ id }: { id: string }) {
   const verb = useSignal<Verb | undefined>(undefined);
-  const { answer, error, refresh } = useLive<Known>(
+  const live: Live<Known> = useLive(
     async (signal) => {
+      const before = live.answer.peek()?.health ?? [];
+      const after = before.at(-1)?.number;
       const [deployment, events, health] = await Promise.all([
         hotswap().deployments.get(id, { signal }),
         hotswap().deployments.pastEvents(id, { signal }),
-        hotswap().deployments.health(id, { signal }),
+        hotswap().deployments.health(
+          id,
+          after === undefined ? { last: samplesMax, signal } : { after, signal },
+        ),
       ]);
-      return { deployment, events, health };
+      return { deployment, events, health: [...before, ...health].slice(-samplesMax) };
     },
     { intervalMs: 1000 },
   );
+  const { answer, error, refresh } = live;
   const known = answer.value;
   const one = known?.deployment;
   return (
