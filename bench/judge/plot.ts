@@ -6,7 +6,7 @@ const width = 1000;
 const labelWidth = 530;
 const rowHeight = 22;
 const space = width - labelWidth - 30;
-const colours = ["#d9480f", "#1c7ed6", "#74c0fc", "#2b8a3e", "#8ce99a", "#862e9c"];
+const colours = ["#d9480f", "#ffa94d", "#1c7ed6", "#74c0fc", "#2b8a3e", "#8ce99a", "#862e9c"];
 
 const escapeXml = (text: string) => text.replace(/[&<>"]/g, (character) => `&#${character.charCodeAt(0)};`);
 const x = (share: number) => (labelWidth + share * space).toFixed(1);
@@ -27,7 +27,7 @@ ${dots.join("\n")}`;
 
 export function plot({ rows }: Results): string {
   const parts = rules.map(({ name }, index) => {
-    const left = 20 + index * 145;
+    const left = 20 + index * 140;
     return `<circle cx="${left}" cy="18" r="5" fill="${colours[index]}"/><text x="${left + 9}" y="22">${name}</text>`;
   });
   let top = 40;

@@ -62,6 +62,11 @@ function foundCell({ rolledBack, medianMinutes, p95Minutes }: RuleResult, runs: 
   return `${percent(rolledBack, runs)} · ${medianMinutes} / ${p95Minutes}`;
 }
 
+const CLUSTERS = `Each version has ten units. In the first scenarios they go bad by themselves, one in 200 minutes, and answer with errors
+for a while; in the last each of them is, by a chance of one in ten, worse than the others for good. Requests are not
+independent then, and no judge that sees sums alone can know whether the version or the unit is to blame. HotSwap does
+where the target says what each unit counted, as that of configurations does.`;
+
 export function markdown({ seed, runs, rows }: Results): string {
   const of = (group: Row["group"]) => rows.filter((row) => row.group === group);
   const falseRows = (group: Row["group"]) =>
@@ -114,8 +119,7 @@ ${table(
 
 ## No worse, but errors come in clusters: false rollbacks
 
-Each version has units that go bad by themselves, one in 200 minutes, and answer with errors for a while. Requests are
-not independent then, and no judge that sees sums alone can know whether the version or the unit is to blame.
+${CLUSTERS}
 
 ${table(["scenario", ...names], falseRows("clustered"))}
 

@@ -6,7 +6,7 @@
 import { begin, look } from "../../src/deployment/judge/judge.ts";
 import { quantileOf } from "../../src/deployment/judge/latency.ts";
 import { policyOf } from "../../src/deployment/judge/policy.ts";
-import type { Counts } from "../../src/deployment/target.ts";
+import type { Counts, Sample } from "../../src/deployment/target.ts";
 import { kayenta } from "./kayenta.ts";
 import type { Scenario } from "./scenarios.ts";
 import { boundsMs, lookMs, type Observed } from "./stream.ts";
@@ -20,18 +20,28 @@ export interface Rule {
   begin(scenario: Scenario): (sample: Observed) => boolean;
 }
 
+const judged = (seenAs: (sample: Observed) => Sample) => () => {
+  const policy = policyOf();
+  let state = begin(policy);
+  return (sample: Observed) => {
+    state = look(state, policy, seenAs(sample));
+    return state.failed.length > 0;
+  };
+};
+
+const source = "src/deployment/judge";
 const hotswap: Rule = {
-  name: "HotSwap",
+  ...{ name: "HotSwap", source, begin: judged((sample) => sample) },
   text: "All defaults of `analysis`: at most 1 % false rollbacks, limits of + 5 points and twice the p95.",
-  source: "src/deployment/judge",
-  begin() {
-    const policy = policyOf();
-    let state = begin(policy);
-    return (sample) => {
-      state = look(state, policy, sample);
-      return state.failed.length > 0;
-    };
-  },
+};
+const sumsAlone = ({ units: _, ...counts }: Counts): Counts => counts;
+/** As it judges targets that do not say what each unit counted, such as routes. */
+const hotswapBySums: Rule = {
+  ...{ name: "HotSwap, by sums", source },
+  text: "The same where the target does not say what each unit counted.",
+  begin: judged(({ canary, control, ...rest }) => ({
+    ...{ ...rest, canary: sumsAlone(canary), control: sumsAlone(control) },
+  })),
 };
 
 interface Thresholds {
@@ -79,6 +89,7 @@ const flaggerSource =
 
 export const rules: readonly Rule[] = [
   hotswap,
+  hotswapBySums,
   {
     name: "Argo Rollouts",
     text: "Every 5 minutes the success rate must be at least 95 %; more than 3 failed measurements roll back.",

@@ -2,8 +2,6 @@
 
 /** A unit of either version answers with errors for a while, then recovers. */
 export interface Bursts {
-  /** Of the canary, of its baseline and of the rest of the control; each serves an equal part of the requests. */
-  readonly units: number;
   /** That a unit begins one, at each look. */
   readonly chance: number;
   readonly looks: number;
@@ -29,7 +27,14 @@ export interface Scenario {
   /** Times the error rate of both, and times the traffic, at a look. */
   readonly drift?: (look: number) => number;
   readonly traffic?: (look: number) => number;
+  /**
+   * Of the canary, of its baseline and of the rest of the control; each serves an equal part of the requests. Then the
+   * target says what each of them counted, as that of configurations does.
+   */
+  readonly units?: number;
   readonly bursts?: Bursts;
+  /** Each unit, of either version, has by this chance errors so many times as often as the others, always. */
+  readonly uneven?: { readonly chance: number; readonly timesErrors: number };
   /** Whether "found in at least 99 %" is asked of it. */
   readonly isRequired?: boolean;
 }
@@ -53,10 +58,11 @@ function scenario(group: Scenario["group"], what: string, varied: Varied): Scena
 }
 
 const same = (varied: Varied, what = "same") => scenario("same", what, varied);
-const triple = (varied: Varied) => scenario("worse", "3 × errors", { ...varied, timesErrors: 3 });
+const triple = (varied: Varied, what = "3 × errors") =>
+  scenario("worse", what, { ...varied, timesErrors: 3 });
 const tail = (varied: Varied) => scenario("worse", "p99 + 50 %", { ...varied, timesP99: 1.5 });
 const clustered = (what: string, bursts: Bursts, share: Scenario["share"] = tenth) =>
-  scenario("clustered", what, { requests: 1000, errorRate: 0.001, bursts, share });
+  scenario("clustered", what, { requests: 1000, errorRate: 0.001, units: 10, bursts, share });
 
 export const scenarios: readonly Scenario[] = [
   same({ requests: 100, errorRate: 0.01 }),
@@ -75,10 +81,12 @@ export const scenarios: readonly Scenario[] = [
     },
     "same, errors of both × 3 half-way, traffic ± 90 %",
   ),
+  same({ requests: 1000, errorRate: 0.01, units: 10 }, "same, counted by unit"),
   triple({ requests: 100, errorRate: 0.01 }),
   triple({ requests: 100, errorRate: 0.01, share: phases, isRequired: true }),
   triple({ requests: 1000, errorRate: 0.01, isRequired: true }),
   triple({ requests: 10_000, errorRate: 0.01, isRequired: true }),
+  triple({ requests: 1000, errorRate: 0.01, units: 10, isRequired: true }, "3 × errors, counted by unit"),
   triple({ requests: 1000, errorRate: 0.001 }),
   triple({ requests: 1000, errorRate: 0.001, share: phases, isRequired: true }),
   triple({ requests: 10_000, errorRate: 0.001, isRequired: true }),
@@ -86,7 +94,16 @@ export const scenarios: readonly Scenario[] = [
   tail({ requests: 100, errorRate: 0.001, share: phases, isRequired: true }),
   tail({ requests: 1000, errorRate: 0.001, isRequired: true }),
   tail({ requests: 10_000, errorRate: 0.001, isRequired: true }),
-  clustered("1 of 10 units 30 % bad for 1 min", { units: 10, chance: 0.005, looks: 1, rate: 0.3 }),
-  clustered("1 of 10 units 30 % bad for 3 min", { units: 10, chance: 0.005, looks: 3, rate: 0.3 }),
-  clustered("1 of 10 units 30 % bad for 3 min", { units: 10, chance: 0.005, looks: 3, rate: 0.3 }, phases),
+  clustered("1 of 10 units 30 % bad for 1 min", { chance: 0.005, looks: 1, rate: 0.3 }),
+  clustered("1 of 10 units 30 % bad for 3 min", { chance: 0.005, looks: 3, rate: 0.3 }),
+  clustered("1 of 10 units 30 % bad for 3 min", { chance: 0.005, looks: 3, rate: 0.3 }, phases),
+  scenario("clustered", "1 of 10 units with 20 × the errors", {
+    ...{
+      requests: 1000,
+      errorRate: 0.001,
+      units: 10,
+      uneven: { chance: 0.1, timesErrors: 20 },
+      share: phases,
+    },
+  }),
 ];

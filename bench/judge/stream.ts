@@ -7,7 +7,7 @@ import type { Random } from "../../src/core/random.ts";
 import type { Counts, Sample } from "../../src/deployment/target.ts";
 import { latencyBoundsSeconds } from "../../src/gateway/proxy/snapshot.ts";
 import { binomial, normalBelow, poisson } from "./draw.ts";
-import type { Scenario } from "./scenarios.ts";
+import type { Bursts, Scenario } from "./scenarios.ts";
 
 export const boundsMs = latencyBoundsSeconds.map((seconds) => seconds * 1000);
 export const lookMs = 60_000;
@@ -38,13 +38,18 @@ class Cohort {
   readonly #times: number;
   /** Looks for which each unit is still bad. */
   readonly #bad: number[];
+  /** Times the error rate, of each unit. */
+  readonly #uneven: readonly number[];
 
   constructor(random: Random, scenario: Scenario, times: { errors: number; p99: number }) {
     this.#random = random;
     this.#scenario = scenario;
     this.#chances = bucketChances(scenario.p50Ms, scenario.p99Ms * times.p99);
     this.#times = times.errors;
-    this.#bad = new Array(scenario.bursts?.units ?? 0).fill(0);
+    const { units = 0, uneven } = scenario;
+    this.#bad = new Array(units).fill(0);
+    const timesOf = () => (uneven && random.number() < uneven.chance ? uneven.timesErrors : 1);
+    this.#uneven = Array.from({ length: units }, timesOf);
   }
 
   draw(mean: number, look: number): Counts {
@@ -55,25 +60,28 @@ class Cohort {
       left -= count;
       return count;
     });
-    return { requests, errors: this.#errors(requests, look), latency: [...latency, left] };
+    return { requests, ...this.#errors(requests, look), latency: [...latency, left] };
   }
 
-  #errors(requests: number, look: number): number {
-    const { errorRate, drift, bursts } = this.#scenario;
-    const rate = Math.min(1, errorRate * this.#times * (drift?.(look) ?? 1));
-    const hit = bursts ? binomial(this.#random, requests, this.#badUnits() / bursts.units) : 0;
-    return binomial(this.#random, hit, bursts?.rate ?? 0) + binomial(this.#random, requests - hit, rate);
+  #errors(requests: number, look: number): Pick<Counts, "errors" | "units"> {
+    const { errorRate, drift, units, bursts } = this.#scenario;
+    const rate = errorRate * this.#times * (drift?.(look) ?? 1);
+    if (units === undefined) return { errors: binomial(this.#random, requests, Math.min(1, rate)) };
+    let left = requests;
+    const counted = Array.from({ length: units }, (_, unit) => {
+      const own = binomial(this.#random, left, 1 / (units - unit));
+      left -= own;
+      const isBad = bursts !== undefined && this.#isBad(unit, bursts);
+      const usual = Math.min(1, rate * this.#uneven[unit]!);
+      return [own, binomial(this.#random, own, isBad ? bursts.rate : usual)] as const;
+    });
+    return { errors: counted.reduce((sum, [, errors]) => sum + errors, 0), units: counted };
   }
 
-  #badUnits(): number {
-    const { chance, looks } = this.#scenario.bursts!;
-    let count = 0;
-    for (let unit = 0; unit < this.#bad.length; unit++) {
-      if (this.#bad[unit]! > 0) this.#bad[unit]!--;
-      else if (this.#random.number() < chance) this.#bad[unit] = looks;
-      if (this.#bad[unit]! > 0) count++;
-    }
-    return count;
+  #isBad(unit: number, { chance, looks }: Bursts): boolean {
+    if (this.#bad[unit]! > 0) this.#bad[unit]!--;
+    else if (this.#random.number() < chance) this.#bad[unit] = looks;
+    return this.#bad[unit]! > 0;
   }
 }
 
@@ -81,6 +89,7 @@ const sum = (a: Counts, b: Counts): Counts => ({
   requests: a.requests + b.requests,
   errors: a.errors + b.errors,
   latency: a.latency!.map((count, bucket) => count + b.latency![bucket]!),
+  ...(a.units && b.units && { units: [...a.units, ...b.units] }),
 });
 
 export function* stream(random: Random, scenario: Scenario): Generator<Observed> {

@@ -307,8 +307,10 @@ export class ConfigurationWatcher {
       ...(trials.length > 0 && { trials: trials.map(([id, answer]) => ({ id, ...answer })) }),
     };
     const { signal } = this.#ending;
+    // A node that does not answer is given up before the silence is taken for the end of this instance.
+    const timeoutMs = this.#heartbeatMs;
     try {
-      const answer = await this.#instances.heartbeat(this.#instance.instanceId, beat, { signal });
+      const answer = await this.#instances.heartbeat(this.#instance.instanceId, beat, { signal, timeoutMs });
       for (const [id] of trials) this.#trials.delete(id);
       this.#heartbeatMs = answer.heartbeatSeconds * 1_000;
       for (const wanted of answer.configs) this.#want(wanted);

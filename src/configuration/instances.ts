@@ -22,6 +22,7 @@ import type { DeliveryMetrics } from "./metrics.ts";
 import type { Payload, Payloads } from "./payloads.ts";
 import type { Reports } from "./reports.ts";
 import type { ScopeName, ScopeState } from "./scopes.sql.ts";
+import { unitCounts } from "./signals.ts";
 
 export interface InstancesParts {
   sql: Sql;
@@ -239,6 +240,7 @@ export class Instances {
     const counts = [
       ...Object.entries(plain),
       ...Object.entries(custom).map(([name, by]) => [`custom.${name}`, by] as const),
+      ...unitCounts(known.id, metrics),
     ];
     for (const wanted of configs.values()) {
       const { config, rollout } = wanted;

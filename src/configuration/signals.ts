@@ -1,5 +1,6 @@
 /** What instances counted, from totals that only grow to what came in since the last look. Pure. */
-import type { Counts, Sample } from "../deployment/target.ts";
+import { hash32 } from "../core/hash.ts";
+import { type Counts, type Sample, UNIT_GROUPS } from "../deployment/target.ts";
 import type { Cohort } from "./delivery.tables.ts";
 
 type Totals = Readonly<Record<string, number>>;
@@ -11,6 +12,20 @@ export interface SampleCursor {
 }
 
 const custom = "custom.";
+/** What an instance counts is counted once more with all of its group, so that one bad instance shows as one. */
+const unitMetric = (group: number, what: "requests" | "errors") => `unit.${group}.${what}`;
+
+/** The same on every node and after every restart. */
+export function unitCounts(
+  instance: string,
+  { requests, errors }: Pick<Counts, "requests" | "errors">,
+): [metric: string, by: number][] {
+  const group = hash32(instance) % UNIT_GROUPS;
+  return [
+    [unitMetric(group, "requests"), requests],
+    [unitMetric(group, "errors"), errors],
+  ];
+}
 
 export function sampleOf(
   rows: readonly { cohort: Cohort; metric: string; total: number }[],
@@ -36,6 +51,10 @@ function countsOf(now: Totals, before: Totals): Counts {
   const requests = grown("requests");
   const within = (metric: string) => Math.min(requests, grown(metric));
   const names = Object.keys(now).filter((metric) => metric.startsWith(custom));
+  const units = Array.from({ length: UNIT_GROUPS }, (_, group) => {
+    const own = grown(unitMetric(group, "requests"));
+    return [own, Math.min(own, grown(unitMetric(group, "errors")))] as const;
+  });
   return {
     requests,
     errors: within("errors"),
@@ -43,5 +62,6 @@ function countsOf(now: Totals, before: Totals): Counts {
     ...(names.length > 0 && {
       custom: Object.fromEntries(names.map((metric) => [metric.slice(custom.length), within(metric)])),
     }),
+    ...(units.some(([own]) => own > 0) && { units }),
   };
 }

@@ -66,7 +66,15 @@ export interface Counts {
   readonly latency?: readonly number[];
   /** Events by name, among requests as errors are. */
   readonly custom?: Readonly<Record<string, number>>;
+  /**
+   * Requests and errors of each unit, or of units that a hash puts together, in the same order in every sample; at most
+   * `UNIT_GROUPS`. A judge that knows them does not take one bad unit for a bad version.
+   */
+  readonly units?: readonly (readonly [requests: number, errors: number])[];
 }
+
+/** Of a cohort; of more units than these the judge sees groups. */
+export const UNIT_GROUPS = 32;
 
 /** Both cohorts in the same interval. */
 export interface Sample {

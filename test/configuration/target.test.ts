@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { isExposed, SPAN } from "../../src/core/cohort.ts";
 import { hasCode } from "../../src/core/errors.ts";
+import type { Counts, Sample } from "../../src/deployment/target.ts";
 import type { Actor } from "../../src/platform/http/change.ts";
 import type { AnyTx } from "../../src/stores/sql/port.ts";
 import { ann, Fleet, heartbeatMs, ref, wanted } from "./fleet.ts";
@@ -122,19 +123,24 @@ test("what instances count belongs to the version that they run", async () => {
   for (const id of control) await fleet.runs(id, 1, count(10, 1), other);
   await other.target.observe(ref, fleet.assignment(bound, 1), undefined); // writes what that node knows
   const first = await target.observe(ref, fleet.assignment(bound, 1), undefined);
-  assert.deepEqual(first.samples, [
-    {
-      at: fleet.clock.now(),
-      canary: { requests: 100, errors: 5, custom: { carts: 5 } },
-      control: { requests: 90, errors: 9, custom: { carts: 9 } },
-    },
-  ]);
+  const [{ at, ...cohorts }] = first.samples as [Sample];
+  const sums = ({ units: _, ...counts }: Counts) => counts;
+  const ofUnits = ({ units = [] }: Counts) => units.filter(([requests]) => requests > 0);
+  assert.equal(at, fleet.clock.now());
+  assert.deepEqual(sums(cohorts.canary), { requests: 100, errors: 5, custom: { carts: 5 } });
+  assert.deepEqual(sums(cohorts.control), { requests: 90, errors: 9, custom: { carts: 9 } });
+  assert.deepEqual(ofUnits(cohorts.canary), [[100, 5]], "and to the instance that counted it");
+  assert.ok(ofUnits(cohorts.control).length > 1);
+  assert.ok(ofUnits(cohorts.control).every(([requests, errors]) => requests === 10 * errors));
   const cursor = JSON.parse(JSON.stringify(first.cursor));
   const still = await target.observe(ref, fleet.assignment(bound, 1), cursor);
   assert.deepEqual([still.samples, still.cursor], [[], cursor]);
   await fleet.runs(canary, 2, { requests: 7, errors: 0, slow: 3 });
   const second = await target.observe(ref, fleet.assignment(bound, 1), cursor);
-  assert.deepEqual(second.samples[0]?.canary, { requests: 7, errors: 0, slow: 3, custom: { carts: 0 } });
+  const later = second.samples[0]!.canary;
+  assert.deepEqual(sums(later), { requests: 7, errors: 0, slow: 3, custom: { carts: 0 } });
+  const placeOf = ({ units = [] }: Counts) => units.findIndex(([requests]) => requests > 0);
+  assert.equal(placeOf(later), placeOf(cohorts.canary), "in the same place each time");
 });
 
 test("who rejects, starts anew or goes silent just after applying has failed", async () => {

@@ -7,6 +7,8 @@ import type { Farm } from "../nodes/farm.ts";
 import { Unreachable } from "../nodes/farm.ts";
 
 const pauseMs = 200;
+/** Less than an instance may be silent: a node that is frozen is given up before. */
+const answerMs = 2_000;
 const wait = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
 export class Instances {
@@ -57,7 +59,7 @@ export class Instances {
       const nodes = this.#nodes();
       const node = nodes[attempt % nodes.length];
       try {
-        const answer = node && (await this.#farm.call(node, "POST", path, body));
+        const answer = node && (await this.#farm.call(node, "POST", path, body, answerMs));
         if (answer && answer.status < 300) return answer.json;
         if (answer && answer.status < 500) throw new Error(`${path} answered ${JSON.stringify(answer.json)}`);
       } catch (error) {

@@ -22,15 +22,18 @@ export function boundOf(
   { canary, control, evidence }: Compared,
   higherIs: "worse" | "better",
   alpha: number,
+  inflation = 1,
 ): number | null {
   if (canary.requests === 0) return null;
-  const clustered = dispersionOf(evidence);
+  const clustered = Math.max(inflation, dispersionOf(evidence));
   const below = ({ events, requests }: Tally) =>
     rateBelow(events / clustered, requests / clustered, alpha / 2);
   const rate = control.requests > 0 ? control.events / control.requests : 0;
   if (higherIs === "better") {
     const alone = control.requests > 0 ? below(control) : 1;
-    return rate > 0 ? Math.min(alone, rate * (1 - ratioAbove(evidence, alpha / 2))) : alone;
+    return rate > 0 ? Math.min(alone, rate * (1 - ratioAbove(evidence, alpha / 2, inflation))) : alone;
   }
-  return rate > 0 ? Math.min(below(canary), rate * (ratioBelow(evidence, alpha / 2) - 1)) : below(canary);
+  return rate > 0
+    ? Math.min(below(canary), rate * (ratioBelow(evidence, alpha / 2, inflation) - 1))
+    : below(canary);
 }

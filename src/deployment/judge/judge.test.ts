@@ -3,6 +3,7 @@ import { describe, test } from "node:test";
 import fc from "fast-check";
 import { type Random, seededRandom } from "../../core/random.ts";
 import type { Counts, Sample } from "../target.ts";
+import { inflationOf } from "./clusters.ts";
 import { begin, type JudgeState, look, replay, verdictOf } from "./judge.ts";
 import { type Analysis, type AnalysisPolicy, policyOf } from "./policy.ts";
 
@@ -202,6 +203,60 @@ describe("the judge of a canary", () => {
     const { outcome, reasons } = replay(policy, common);
     assert.equal(outcome, "inconclusive");
     assert.match(reasons[0]!, /errors may be worse by up to/);
+  });
+});
+
+describe("units", () => {
+  /** Of 1,000 requests in ten units: these many errors each. */
+  const tenth = (errors: readonly number[]): Counts =>
+    counts(
+      1000,
+      errors.reduce((sum, each) => sum + each, 0),
+      { units: errors.map((each) => [100, each] as const) },
+    );
+  const quiet = (index: number) => Array.from({ length: 10 }, (_, unit) => (unit === index % 10 ? 1 : 0));
+  const control = (index: number) => {
+    const units = Array.from({ length: 20 }, (_, unit) => [450, (unit + index) % 2 === 0 ? 1 : 0] as const);
+    return counts(9000, 10, { units });
+  };
+  const badFrom20 = (bad: readonly number[], looks = 60) =>
+    samplesOf(looks, (index) => ({
+      canary: tenth(index >= 20 ? bad : quiet(index)),
+      control: control(index),
+    }));
+
+  test("one bad unit of ten is not taken for a bad version, and a version that is bad on all of them is found", () => {
+    const one = replay(policy, badFrom20([0, 0, 0, 30, 0, 0, 0, 0, 0, 0]));
+    assert.notEqual(one.outcome, "fail");
+    assert.ok(one.evidence[0]!.inflation! > 10, "and the verdict says how little it counts");
+    const all = replay(policy, badFrom20([3, 3, 3, 3, 3, 3, 3, 3, 3, 3]));
+    assert.equal(all.outcome, "fail");
+    const sums = badFrom20([0, 0, 0, 30, 0, 0, 0, 0, 0, 0]).map((sample) => ({
+      ...sample,
+      canary: counts(1000, sample.canary.errors),
+    }));
+    assert.equal(replay(policy, sums).outcome, "fail", "sums alone cannot tell");
+  });
+
+  test("two bad units of ten are not over the limit of five points, ten that are as bad together are", () => {
+    const two = badFrom20([40, 0, 0, 0, 0, 40, 0, 0, 0, 0]);
+    assert.notEqual(replay(policyOf({ falseRollbackRate: 1e-6, tolerance: 1 }), two).outcome, "fail");
+    const ten = badFrom20([8, 8, 8, 8, 8, 8, 8, 8, 8, 8]);
+    const { outcome, reasons } = replay(policyOf({ falseRollbackRate: 1e-6, tolerance: 1 }), ten);
+    assert.equal(outcome, "fail");
+    assert.match(reasons[0]!, /more than 5.00 % above it/);
+  });
+
+  test("scatter of independent requests costs next to nothing (seed 13)", () => {
+    const random = seededRandom(13);
+    const cohort = (units: number, requests: number) =>
+      Array.from({ length: units }, () => [requests, errorsAmong(random, requests, 0.01)] as const);
+    const inflations = Array.from({ length: 200 }, () =>
+      inflationOf({ canary: cohort(10, 300), control: cohort(20, 1000) }, 0.13),
+    );
+    assert.ok(inflations.every((one) => one >= 1 && one < 2));
+    assert.ok(inflations.reduce((sum, one) => sum + one, 0) / inflations.length < 1.1);
+    assert.equal(inflationOf({ canary: [[300, 30]], control: cohort(1, 1000) }, 0.1), 1, "one says nothing");
   });
 });
 

@@ -8,6 +8,7 @@
  */
 import type { Sample } from "../target.ts";
 import { boundOf, type Compared, nobody } from "./bounds.ts";
+import { inflationOf, noUnits, type Units, withUnits } from "./clusters.ts";
 import { added, type Baseline, baselineOf, total } from "./latency.ts";
 import { hold, type Limits, noLimits, percent } from "./limits.ts";
 import {
@@ -35,6 +36,8 @@ export interface JudgeState {
   /** The control's latencies until then. */
   readonly warmUp: readonly number[];
   readonly metrics: Readonly<Record<string, Compared>>;
+  /** What each unit counted, where the target says so. Not there in one that an older version began. */
+  readonly units?: Units;
   readonly limits: Limits;
   /** Whether the last look had requests of the control. */
   readonly hasControl: boolean;
@@ -56,6 +59,8 @@ export interface MetricEvidence {
   readonly bound: number | null;
   /** The bound must be at most this for a pass. */
   readonly allowed: number;
+  /** Evidence is divided by this, as units scatter so much more than independent requests; not there when it is 1. */
+  readonly inflation?: number;
 }
 
 export type Outcome = "pass" | "fail" | "insufficient" | "inconclusive";
@@ -85,7 +90,7 @@ export function begin(policy: AnalysisPolicy, split?: number): JudgeState {
   const metrics = Object.fromEntries(metricsOf(policy, "none").map(({ name }) => [name, nobody]));
   return {
     ...{ looks: 0, startedAt: null, latencySource: "none", warmUp: [], metrics, limits: noLimits },
-    ...{ hasControl: false, sampleRatio: noEvidence, failed: [] },
+    ...{ units: noUnits, hasControl: false, sampleRatio: noEvidence, failed: [] },
     ...(split !== undefined && { split }),
   };
 }
@@ -96,6 +101,11 @@ export function look(state: JudgeState, policy: AnalysisPolicy, sample: Sample):
   const isWarm = startedAt !== null && sample.at - startedAt >= policy.warmUpSeconds * 1000;
   const source = state.latencySource === "none" ? sourceOf(sample) : state.latencySource;
   const metrics: Record<string, Compared> = { ...state.metrics };
+  const { units: before = noUnits } = state;
+  const units = {
+    canary: withUnits(before.canary, canary.units),
+    control: withUnits(before.control, control.units),
+  };
   for (const metric of metricsOf(policy, source)) {
     if (metric.isLatency && !isWarm) continue;
     metrics[metric.name] = compare(metrics[metric.name] ?? nobody, metric, sample, state.baseline, policy);
@@ -104,7 +114,11 @@ export function look(state: JudgeState, policy: AnalysisPolicy, sample: Sample):
     ...state,
     ...{ looks: state.looks + 1, startedAt, latencySource: source, metrics },
     ...learned(state, policy, sample, isWarm),
-    limits: hold(state.limits, sample, policy, isWarm),
+    units,
+    limits: hold(state.limits, sample, policy, {
+      isWarm,
+      inflation: clustered("errors", { units, metrics }),
+    }),
     hasControl: whole(control.requests) > 0,
     ...(state.split !== undefined && {
       sampleRatio: absorb(
@@ -163,23 +177,48 @@ function logOf(metric: Metric, state: JudgeState, policy: AnalysisPolicy, side: 
   const more = sign * (rateOf(canary) - rateOf(control));
   const events = sign > 0 ? canary.events : control.events;
   const isUrgent = side === "worse" && events >= URGENT_EVENTS && more > allowedOf(metric, policy);
-  const { worse, better } = (isUrgent ? atOnce : lasting)(evidence, policy.tolerance);
+  const { worse, better } = (isUrgent ? atOnce : lasting)(
+    evidence,
+    policy.tolerance,
+    clustered(metric.name, state),
+  );
   return sign > 0 === (side === "worse") ? worse : better;
+}
+
+/** Of errors alone: what else is counted is not told by unit. */
+function clustered(
+  name: string,
+  { units = noUnits, metrics }: Pick<JudgeState, "units" | "metrics">,
+): number {
+  const { canary, control } = metrics[name] ?? nobody;
+  const requests = canary.requests + control.requests;
+  return name === "errors" && requests > 0 ? inflationOf(units, canary.requests / requests) : 1;
 }
 
 const rateOf = ({ events, requests }: Tally) => (requests > 0 ? events / requests : 0);
 
+/**
+ * The mean of all metrics' e-values, weighted by their parts of the allowed rate, is one too: so metrics that are each
+ * nearly sure decide together, and one that is sure by itself does so in any case.
+ */
 function failures(state: JudgeState, policy: AnalysisPolicy): string[] {
-  const reasons = metricsOf(policy, state.latencySource).flatMap((metric) => {
+  const looks = metricsOf(policy, state.latencySource).map((metric) => {
     const log = logOf(metric, state, policy, "worse");
-    if (log < -Math.log(alphaOf(metric, policy))) return [];
+    return { metric, log, part: Math.exp(log) * alphaOf(metric, policy) };
+  });
+  const isWorse = looks.reduce((sum, { part }) => sum + part, 0) >= 1;
+  const alone = looks.filter(({ part }) => part >= 1);
+  const together = looks.filter(({ part }) => part >= 1 / SUSPICIOUS);
+  const named = isWorse ? (alone.length > 0 ? alone : together) : [];
+  const reasons = named.map(({ metric, log }) => {
     const { canary, control } = state.metrics[metric.name]!;
     const times = Math.exp(Math.min(log, 30)).toLocaleString("en-US", { maximumSignificantDigits: 2 });
-    return [
+    return (
       `${describe(metric)}: ${of(canary)} against ${of(control)} of the control; ` +
-        `a version that is no worse would look like this once in ${times} times at most`,
-    ];
+      `a version that is no worse would look like this once in ${times} times at most`
+    );
   });
+  if (isWorse && alone.length === 0) reasons.push("none of these decides by itself; together they do");
   if (state.limits.over < policy.consecutiveFailures) return reasons;
   const windows = `in ${policy.consecutiveFailures} windows in a row, each of ${policy.minRequests} requests or more`;
   return [...reasons, ...state.limits.reasons.map((reason) => `${reason}, ${windows}`)];
@@ -199,6 +238,7 @@ const LARGEST_LOG = 690;
 
 function evidenceOf(metric: Metric, state: JudgeState, policy: AnalysisPolicy): MetricEvidence {
   const compared = state.metrics[metric.name] ?? nobody;
+  const inflation = clustered(metric.name, state);
   const rated = (counts: Tally) => ({
     ...counts,
     rate: counts.requests > 0 ? counts.events / counts.requests : null,
@@ -209,8 +249,9 @@ function evidenceOf(metric: Metric, state: JudgeState, policy: AnalysisPolicy): 
     control: rated(compared.control),
     eValue: Math.exp(Math.min(LARGEST_LOG, logOf(metric, state, policy, "worse"))),
     threshold: 1 / alphaOf(metric, policy),
-    bound: boundOf(compared, metric.higherIs, 1 - policy.confidence),
+    bound: boundOf(compared, metric.higherIs, 1 - policy.confidence, inflation),
     allowed: allowedOf(metric, policy),
+    ...(inflation > 1 && { inflation }),
   };
 }
 

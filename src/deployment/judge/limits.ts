@@ -5,6 +5,9 @@
  *
  * When everybody has the new version no control is left. What the control did before stands in for it then, and the
  * reasons say so: a change of traffic in between looks like a change of the version.
+ *
+ * Where units are known and their errors come in clusters (clusters.ts), two bad units of ten are over the limit as
+ * easily as a bad version. So the difference must then also be more than twice what clusters make of it.
  */
 import type { Counts, Sample } from "../target.ts";
 import { added, quantileOf } from "./latency.ts";
@@ -44,31 +47,47 @@ function plus(totals: Totals, counts: Counts, isWarm: boolean): Totals {
   };
 }
 
-export function hold(limits: Limits, sample: Sample, policy: AnalysisPolicy, isWarm: boolean): Limits {
+export interface Circumstances {
+  readonly isWarm: boolean;
+  /** How much more the errors of units scatter than independent ones; 1 where units are not known. */
+  readonly inflation: number;
+}
+
+export function hold(
+  limits: Limits,
+  sample: Sample,
+  policy: AnalysisPolicy,
+  { isWarm, inflation }: Circumstances,
+): Limits {
   const canary = plus(limits.canary, sample.canary, isWarm);
   const control = plus(limits.control, sample.control, isWarm);
   const before = plus(limits.before, sample.control, isWarm);
   if (canary.requests < policy.minRequests) return { ...limits, canary, control, before };
-  const reasons = broken(canary, control, before, policy, sample.latencyBoundsMs ?? []);
+  const reasons = broken({ canary, control, before, inflation }, policy, sample.latencyBoundsMs ?? []);
   const over = reasons.length > 0 ? limits.over + 1 : 0;
   return { canary: nothing, control: nothing, before, over, reasons };
 }
 
 const rateOf = ({ errors, requests }: Totals) => errors / requests;
 
-function broken(
-  canary: Totals,
-  control: Totals,
-  before: Totals,
-  policy: AnalysisPolicy,
-  boundsMs: readonly number[],
-): string[] {
+interface Window extends Pick<Limits, "canary" | "control" | "before"> {
+  readonly inflation: number;
+}
+
+/** Twice the standard deviation of the rate, when errors come in clusters; the limit is plain when they do not. */
+function byClusters({ canary, inflation }: Window): number {
+  const rate = rateOf(canary);
+  return inflation > 1 ? 2 * Math.sqrt((inflation * rate * (1 - rate)) / canary.requests) : 0;
+}
+
+function broken(window: Window, policy: AnalysisPolicy, boundsMs: readonly number[]): string[] {
+  const { canary, control, before } = window;
   const reasons: string[] = [];
   const enough = ({ requests }: Totals) => requests >= policy.minRequests;
   const other = enough(control) ? control : enough(before) ? before : undefined;
   const whose = other === control ? "of the control" : "of the control before, as no control is left";
   const rate = rateOf(canary);
-  if (other && rate > rateOf(other) + policy.errorRateDelta)
+  if (other && rate > rateOf(other) + Math.max(policy.errorRateDelta, byClusters(window)))
     reasons.push(
       `the error rate is ${percent(rate)} against ${percent(rateOf(other))} ${whose}, ` +
         `more than ${percent(policy.errorRateDelta)} above it`,

@@ -24,7 +24,9 @@
  *   - lasting: what ten seconds say counts up to 4 to 1 only, for each ratio by itself, so a regression must show in
  *     several stretches of ten seconds. Cutting down only what speaks for a ratio leaves at most an e-value, and so as
  *     safe. `atOnce` is the e-value with nothing cut; the judge uses it for what is far beyond every allowance.
- *   - where units are known, at the target, a unit's counts can be capped before they come here.
+ *   - inflation: where the target says what each unit counted, all of S is divided by how much the errors of units
+ *     scatter (clusters.ts). This looks back, so it is not known before the look; but a mean of exp(S/φ) with φ ≥ 1 is
+ *     at most 1 more than the mean of exp(S), and that 1 is taken off.
  */
 
 /** Logarithms of the ratios above 1; finer where decisions fall. */
@@ -97,6 +99,13 @@ function logSum(values: readonly number[], from: number, to: number): number {
   return largest + Math.log(sum);
 }
 
+/**
+ * What each ratio beyond the null counts for in the mean: more about a ratio of three, as a version that is worse is
+ * mostly so by as much. Small ratios keep their part: they are what finds a version that becomes worse late.
+ */
+const WEIGHTS = GRID.map((log) => 0.5 + Math.exp(-((Math.abs(log) - 1.1) ** 2) / 0.32));
+const LOG_WEIGHTS = WEIGHTS.map(Math.log);
+
 /** The nulls of both sides, as indices: ratios beyond `high` are worse, ratios before `low` better. */
 function nulls(tolerance: number): { high: number; low: number } {
   const step = nullStep(tolerance);
@@ -107,14 +116,21 @@ function nulls(tolerance: number): { high: number; low: number } {
 function logs(
   sums: readonly number[],
   { high, low }: { high: number; low: number },
+  inflation: number,
   cut?: readonly number[],
 ) {
   const kept = cut ? sums.map((sum, i) => sum - cut[i]!) : sums;
-  const count = Math.log(low);
-  return {
-    worse: logSum(kept, high + 1, GRID.length) - count - sums[high]!,
-    better: logSum(kept, 0, low) - count - sums[low]!,
+  const beyond = (from: number, to: number, zero: number) => {
+    const weighted = kept.map((sum, i) => (sum - sums[zero]!) / inflation + LOG_WEIGHTS[i]!);
+    const log = logSum(weighted, from, to) - logSum(LOG_WEIGHTS, from, to);
+    return inflation > 1 ? logOfLess(log) : log;
   };
+  return { worse: beyond(high + 1, GRID.length, high), better: beyond(0, low, low) };
+}
+
+/** ln of the e-value less 1, or of what is next to nothing. */
+function logOfLess(log: number): number {
+  return log > 1e-9 ? log + Math.log1p(-Math.exp(-log)) : Math.log(1e-9);
 }
 
 /** All that is cut from each ratio, the present stretch included. */
@@ -166,14 +182,14 @@ function scatterWith(before: Evidence, { canaryEvents: x, share }: Look, n: numb
 }
 
 /** The logarithms of both e-values. */
-export function atOnce({ sums }: Evidence, tolerance: number): { worse: number; better: number } {
-  return logs(sums, nulls(tolerance));
+export function atOnce({ sums }: Evidence, tolerance: number, inflation = 1) {
+  return logs(sums, nulls(tolerance), inflation);
 }
 
 /** The same of what lasted. */
-export function lasting(evidence: Evidence, tolerance: number): { worse: number; better: number } {
+export function lasting(evidence: Evidence, tolerance: number, inflation = 1) {
   const at = nulls(tolerance);
-  return logs(evidence.sums, at, cuts(evidence, at));
+  return logs(evidence.sums, at, inflation, cuts(evidence, at));
 }
 
 /** Ratios whose sums are within ln(1/α) of the mean over the grid: a confidence sequence for the ratio. */
@@ -184,13 +200,27 @@ function plausible(sums: readonly number[], alpha: number): { first: number; las
 }
 
 /** With confidence 1 − α at all times together, the ratio of the rates is below this. Infinity when unknown. */
-export function ratioBelow({ sums }: Evidence, alpha: number): number {
-  return RATIOS[plausible(sums, alpha).last + 1] ?? Number.POSITIVE_INFINITY;
+export function ratioBelow({ sums }: Evidence, alpha: number, inflation = 1): number {
+  return (
+    RATIOS[
+      plausible(
+        sums.map((sum) => sum / inflation),
+        alpha,
+      ).last + 1
+    ] ?? Number.POSITIVE_INFINITY
+  );
 }
 
 /** And above this; 0 when nothing is known. */
-export function ratioAbove({ sums }: Evidence, alpha: number): number {
-  return RATIOS[plausible(sums, alpha).first - 1] ?? 0;
+export function ratioAbove({ sums }: Evidence, alpha: number, inflation = 1): number {
+  return (
+    RATIOS[
+      plausible(
+        sums.map((sum) => sum / inflation),
+        alpha,
+      ).first - 1
+    ] ?? 0
+  );
 }
 
 /**

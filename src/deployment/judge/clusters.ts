@@ -1,0 +1,68 @@
+/**
+ * Errors that come in clusters: an instance that goes bad by itself gives many of them at once, and its requests are
+ * not independent of each other. What counts then is not how many errors there are but how many units have them. So
+ * where the target says what each unit counted, the evidence is divided by how much more the errors of units scatter
+ * about their version's rate than those of independent requests would (the variance inflation of a quasi-likelihood:
+ * McCullagh & Nelder, Generalized Linear Models, 1989, ch. 4.5): a cluster then counts about as one event.
+ *
+ * A version that is worse is so on all of its units, more or less, and scatters no more than before. Totals since the
+ * exposure are enough, whatever the length of a cluster: of clusters of m errors, totals have m times the variance.
+ */
+
+import { UNIT_GROUPS } from "../target.ts";
+
+/** Requests and errors of each unit, in an order that does not change. JSON. */
+export type UnitTotals = readonly (readonly [requests: number, errors: number])[];
+
+/** JSON. */
+export interface Units {
+  readonly canary: UnitTotals;
+  readonly control: UnitTotals;
+}
+
+export const noUnits: Units = { canary: [], control: [] };
+
+/** What the control's scatter counts for in the canary's, in units. */
+const PRIOR_UNITS = 4;
+
+const count = (value: number | undefined) => (Number.isFinite(value) && value! > 0 ? value! : 0);
+
+export function withUnits(before: UnitTotals, now: UnitTotals | undefined): UnitTotals {
+  if (!now || now.length === 0) return before;
+  const length = Math.min(UNIT_GROUPS, Math.max(before.length, now.length));
+  return Array.from({ length }, (_, index) => {
+    const requests = count(now[index]?.[0]);
+    const errors = Math.min(requests, count(now[index]?.[1]));
+    return [(before[index]?.[0] ?? 0) + requests, (before[index]?.[1] ?? 0) + errors] as const;
+  });
+}
+
+/** Pearson's chi-squared of the units' errors about their common rate, and its variance if requests are independent. */
+function scatterOf(units: UnitTotals): { squares: number; freedom: number; variance: number } {
+  const asked = units.filter(([requests]) => requests > 0);
+  const requests = asked.reduce((sum, [each]) => sum + each, 0);
+  const errors = asked.reduce((sum, [, each]) => sum + each, 0);
+  const rate = errors / requests;
+  if (asked.length < 2 || !(rate > 0 && rate < 1)) return { squares: 0, freedom: 0, variance: 0 };
+  let [squares, variance] = [0, 0];
+  for (const [n, x] of asked) {
+    const spread = n * rate * (1 - rate);
+    squares += (x - n * rate) ** 2 / spread;
+    variance += 2 + 1 / spread;
+  }
+  return { squares, freedom: asked.length - 1, variance };
+}
+
+/**
+ * By how much evidence of errors is to be divided, at least 1. The canary has this share of the requests: the smaller
+ * it is, the more its own scatter matters. Of a canary of few units the control's speaks. One standard deviation of
+ * what chance makes of independent requests is not taken for scatter.
+ */
+export function inflationOf({ canary, control }: Units, share: number): number {
+  const [own, other] = [scatterOf(canary), scatterOf(control)];
+  const ofControl =
+    other.freedom > 0 ? Math.max(1, (other.squares - Math.sqrt(other.variance)) / other.freedom) : 1;
+  const weight = PRIOR_UNITS + own.freedom;
+  const ofCanary = (PRIOR_UNITS * ofControl + own.squares - Math.sqrt(own.variance)) / weight;
+  return Math.max(1, (1 - share) * Math.max(1, ofCanary) + share * ofControl);
+}
