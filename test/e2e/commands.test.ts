@@ -81,6 +81,24 @@ suite("commands", { concurrency: 2 }, () => {
     assert.match((await run(["topic", "get", "lifecycle"])).stderr, /^hotswap: topic_not_found/);
   });
 
+  /** Sets a webhook and does with it what can be done. */
+  async function pushed(topic: string, name: string) {
+    const push = (verb: string, ...rest: string[]) => ["subscription", "push", verb, topic, name, ...rest];
+    const set = await run(push("set", "https://hooks.example/in", "--batch", "10", "--timeout", "5s"));
+    assert.match(set.stdout, /active[\s\S]*secret, shown this once: whsec_/);
+    assert.match((await run(push("pause"))).stdout, /status +paused\n[\s\S]*reason +paused by /);
+    assert.match(
+      (await run(["subscription", "explain", topic, name])).stdout,
+      /\nwebhook paused: paused by /,
+    );
+    assert.match((await run(push("rotate"))).stdout, /^whsec_\S+\n$/);
+    const resumed = await json(push("resume", "--json"));
+    assert.deepEqual([resumed.status, resumed.batch, resumed.timeoutSeconds], ["active", 10, 5]);
+    assert.doesNotMatch((await run(push("show"))).stdout, /whsec_/);
+    assert.equal((await run(push("delete"))).code, 0);
+    assert.match((await run(push("show"))).stderr, /^hotswap: push_not_found/);
+  }
+
   test("subscription: create, list, delete", async () => {
     await json(["topic", "create", "news", "--type", "pubsub", "--json"]);
     const made = await json(["subscription", "create", "news", "mail", "--ack-deadline", "2m", "--json"]);
@@ -94,6 +112,25 @@ suite("commands", { concurrency: 2 }, () => {
       (await run(["subscription", "explain", "news", "mail"])).stdout,
       /^0 not done.*\nnothing-waits: /,
     );
+    const filter = { header: "region", equals: "eu" };
+    const more =
+      "--ack-mode at-most-once --backoff 500ms,2s --block-key-on-dead-letter true --schema-version 3";
+    const words = ["subscription", "update", "news", "mail", ...more.split(" ")];
+    const all = await json([...words, "--filter", JSON.stringify(filter), "--json"]);
+    assert.deepEqual(
+      [all.ackMode, all.backoff, all.blockKeyOnDeadLetter, all.schemaVersion, all.filter],
+      ["at-most-once", { delaysMs: [500, 2000] }, true, 3, filter],
+    );
+    const none = await json(
+      "subscription update news mail --schema-version topic --filter none --backoff 1s..60s --json".split(
+        " ",
+      ),
+    );
+    assert.deepEqual(
+      [none.schemaVersion, none.filter, none.backoff],
+      [null, undefined, { baseMs: 1000, maxMs: 60_000 }],
+    );
+    await pushed("news", "mail");
     assert.equal((await run(["subscription", "delete", "news", "mail"])).code, 0);
     assert.match(
       (await run(["subscription", "delete", "news", "mail"])).stderr,

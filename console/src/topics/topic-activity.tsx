@@ -69,6 +69,7 @@ export function TopicActivity({ topic }: { topic: Topic }) {
 const subscriptionColumns: readonly Column<SubscriptionStats>[] = [
   { head: "Subscription", cell: ({ name }) => name },
   { head: "Backlog", isNumber: true, cell: ({ depth }) => exact(depth) },
+  { head: "Lag", isNumber: true, cell: ({ lag }) => exact(lag) },
   { head: "In flight", isNumber: true, cell: ({ inFlight }) => exact(inFlight) },
   { head: "Delayed", isNumber: true, cell: ({ delayed }) => exact(delayed) },
   { head: "Oldest", isNumber: true, cell: ({ oldestUnackedAgeMs }) => number(oldestUnackedAgeMs, duration) },
