@@ -31,9 +31,11 @@ export function pointerToken(token: string | number): string {
 
 /**
  * Refuses JSON text nested deeper than `limit`, before it is parsed: a deep document costs the parser's
- * stack and every later walk. Works on bytes, skips strings, allocates nothing.
+ * stack and every later walk. Works on bytes, skips strings, allocates nothing. What has no more brackets than it may
+ * have levels, as most messages, is not walked.
  */
 export function refuseDeepJson(text: Uint8Array, limit: number): void {
+  if (!hasMoreBrackets(text, Math.min(limit, 16))) return;
   let depth = 0;
   for (let i = 0; i < text.length; i++) {
     const byte = text[i];
@@ -45,4 +47,15 @@ export function refuseDeepJson(text: Uint8Array, limit: number): void {
       }
     } else if (byte === 0x7d || byte === 0x5d) depth--;
   }
+}
+
+function hasMoreBrackets(text: Uint8Array, most: number): boolean {
+  let count = 0;
+  for (const bracket of [0x7b, 0x5b]) {
+    for (let at = text.indexOf(bracket); at >= 0; at = text.indexOf(bracket, at + 1)) {
+      count += 1;
+      if (count > most) return true;
+    }
+  }
+  return false;
 }

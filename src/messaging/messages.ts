@@ -71,13 +71,16 @@ export class Messages {
   }
 
   async publishAll(topic: LiveTopic, messages: readonly NewMessage[], isBatch: boolean): Promise<string> {
-    const refusals = await topic.inspect(messages);
+    const inspected = topic.inspect(messages);
+    const refusals = inspected && (await inspected);
     if (refusals) throw refusalOf(refusals, isBatch);
-    const receipts = (await topic.append(messages)).map((placement) => {
+    const placements = await topic.append(messages);
+    const receiptOf = (placement: Placement | Error) => {
       if (placement instanceof Error) throw placement;
       return receiptText(topic, placement);
-    });
-    return isBatch ? `{"messages":[${receipts.join(",")}]}` : receipts[0]!;
+    };
+    if (!isBatch) return receiptOf(placements[0]!);
+    return `{"messages":[${placements.map(receiptOf).join(",")}]}`;
   }
 
   /** As the API shows messages, or as a batch of CloudEvents. */

@@ -22,6 +22,8 @@ export const linksMax = 128;
 const isSampled = (trace: TraceContext | undefined): trace is TraceContext =>
   trace !== undefined && (trace.flags & 1) === 1;
 
+const hasTrace = ({ trace }: NewMessage) => trace !== undefined;
+
 /** Runs the append of these messages, which carry its span from here on. The span fails when one of them does. */
 export function tracePublish<Outcome>(
   tracer: Tracer,
@@ -30,7 +32,7 @@ export function tracePublish<Outcome>(
   append: () => Promise<(Outcome | Error)[]>,
 ): Promise<(Outcome | Error)[]> {
   const caller = activeTrace();
-  const hasOwn = messages.some(({ trace }) => trace !== undefined);
+  const hasOwn = messages.some(hasTrace);
   if (!hasOwn && !isSampled(caller)) return append();
   const links = hasOwn ? distinct(messages.map(({ trace }) => trace)) : [];
   const parent = isSampled(caller) ? caller : links[0];

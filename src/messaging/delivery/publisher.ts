@@ -68,8 +68,7 @@ export class Publisher {
   ): Promise<(Placement | Error)[]> {
     const { clock, meter } = this.#options;
     const started = clock.monotonic();
-    const once =
-      this.#spec.dedupWindowMs > 0 && messages.some(({ idempotencyKey }) => idempotencyKey !== undefined);
+    const once = this.#spec.dedupWindowMs > 0 && messages.some(hasIdempotencyKey);
     const placements = await (once
       ? this.#publishOnce(messages, partitions)
       : this.#append(messages, partitions));
@@ -123,10 +122,8 @@ export class Publisher {
 
   async #appendClaimed(own: readonly Claimed[], partitions: readonly LogPartition[]) {
     if (own.length === 0) return [];
-    const appending = this.#append(
-      own.map(({ message }) => message),
-      partitions,
-    );
+    const messages = own.map(({ message }) => message);
+    const appending = Promise.try(() => this.#append(messages, partitions));
     // Whatever happens, nobody may wait for a claim for ever.
     const outcomes = await appending.catch((error: Error) => own.map(() => error));
     for (const [i, { claim }] of own.entries()) claim.settle(outcomes[i]!);
@@ -238,12 +235,15 @@ export class Publisher {
     );
   }
 
-  async #appendToOne(messages: readonly NewMessage[], log: LogPartition): Promise<(Placement | Error)[]> {
+  /** What most topics do with most messages: it is the shortest way there is. */
+  #appendToOne(messages: readonly NewMessage[], log: LogPartition): Promise<(Placement | Error)[]> {
     const now = this.#options.clock.now();
     const bodies = messages.map((message) => this.#encode(message, now));
-    const outcome = await this.#appendBodies(log, bodies);
-    if (outcome instanceof Error) return messages.map(() => outcome);
-    return messages.map((_, i) => ({ partition: 0, offset: outcome + i }));
+    return this.#appendBodies(log, bodies).then((outcome) =>
+      outcome instanceof Error
+        ? messages.map(() => outcome)
+        : messages.map((_, i) => ({ partition: 0, offset: outcome + i })),
+    );
   }
 
   #appendSpread(messages: readonly NewMessage[], partitions: readonly LogPartition[]) {
@@ -297,16 +297,16 @@ export class Publisher {
     return encodeMessage({ ...message, ttlMs: messageTtlMs }, now);
   }
 
-  async #appendBodies(log: LogPartition, bodies: Buffer[]): Promise<number | Error> {
-    try {
-      const offset = await log.append(bodies, this.#spec.durability);
+  #appendBodies(log: LogPartition, bodies: Buffer[]): Promise<number | Error> {
+    const onAppended = (offset: number) => {
       this.publishedTotal += bodies.length;
       this.#options.meter.published.inc(bodies.length);
       this.#delays?.published(bodies.length);
       return offset;
-    } catch (error) {
-      return this.#reasonOf(error);
-    }
+    };
+    return Promise.try(() => log.append(bodies, this.#spec.durability)).then(onAppended, (error) =>
+      this.#reasonOf(error),
+    );
   }
 
   #reasonOf(error: unknown): Error {
@@ -316,6 +316,7 @@ export class Publisher {
   }
 }
 
+const hasIdempotencyKey = ({ idempotencyKey }: NewMessage) => idempotencyKey !== undefined;
 const isDelayed = ({ deliverAt, delayMs }: NewMessage) => deliverAt !== undefined || delayMs !== undefined;
 
 /** With `deliverAt` when it has to wait, and without when not. */

@@ -159,11 +159,16 @@ export class LiveTopic {
     return refusals.map((refusal) => refusal ?? placements.shift()!);
   }
 
-  /** As `publish`, of what has been inspected. */
-  async append(messages: readonly NewMessage[]): Promise<(Placement | Error)[]> {
+  /** As `publish`, of what has been inspected. Throws, or rejects, when the topic takes nothing. */
+  append(messages: readonly NewMessage[]): Promise<(Placement | Error)[]> {
     const opening = this.partitions();
-    const open = opening instanceof Promise ? await opening : opening;
-    const append = () => this.#publisher.publish(messages, open);
+    return opening instanceof Promise
+      ? opening.then((partitions) => this.#appendTo(partitions, messages))
+      : this.#appendTo(opening, messages);
+  }
+
+  #appendTo(partitions: readonly LogPartition[], messages: readonly NewMessage[]) {
+    const append = () => this.#publisher.publish(messages, partitions);
     const { tracer } = this.#parts;
     return tracer ? tracePublish(tracer, this.spec.name, messages, append) : append();
   }

@@ -2,7 +2,6 @@
  * From what a frame holds to messages, and from what became of them to its answer. Each message of a frame has its
  * own outcome: one that is refused does not stop the others.
  */
-import { isUtf8 } from "node:buffer";
 import type { Static } from "typebox";
 import { HotSwapError, hasCode } from "../../core/errors.ts";
 import { parseJson } from "../../platform/http/body.ts";
@@ -90,34 +89,9 @@ export function messageOfEntry(entry: PublishEntry, index: number, limits: Messa
       });
     }
     const fields = entry.fields.length === 0 ? {} : validateFields(parseJson(entry.fields, 4));
-    if (isJsonType(fields.contentType)) refuseNonJson(payload, limits.jsonDepth);
+    if (isJsonType(fields.contentType)) parseJson(payload, limits.jsonDepth);
     return toNewMessage(fields, key, payload);
   });
-}
-
-/** As parseJson, without the cost of a walk for what has no more brackets than it may have levels. */
-function refuseNonJson(payload: Buffer, depth: number): void {
-  if (!isUtf8(payload)) throw new HotSwapError("encoding_invalid", "The payload is not valid UTF-8.");
-  if (hasMany(payload, Math.min(depth, 16))) {
-    parseJson(payload, depth);
-    return;
-  }
-  try {
-    JSON.parse(payload.toString("utf8"));
-  } catch (error) {
-    throw new HotSwapError("json_malformed", (error as Error).message);
-  }
-}
-
-function hasMany(text: Buffer, most: number): boolean {
-  let count = 0;
-  for (const bracket of [0x7b, 0x5b]) {
-    for (let at = text.indexOf(bracket); at >= 0; at = text.indexOf(bracket, at + 1)) {
-      count += 1;
-      if (count > most) return true;
-    }
-  }
-  return false;
 }
 
 /** Pointers of the error begin at the frame, as they do for a batch over HTTP. */

@@ -28,7 +28,8 @@ const allowed: Decision = { allowed: true };
 
 export function hasPermission(roles: readonly Role[], permission: Permission): boolean {
   const holders: readonly Role[] = permissions[permission];
-  return roles.some((role) => role === "admin" || holders.includes(role));
+  for (const role of roles) if (role === "admin" || holders.includes(role)) return true;
+  return false;
 }
 
 export function decide(principal: Principal, permission: Permission, resource?: Resource): Decision {
@@ -39,7 +40,8 @@ export function decide(principal: Principal, permission: Permission, resource?: 
   if (resource.tenant !== undefined && resource.tenant !== principal.tenant) {
     return { allowed: false, reason: "the resource is of another tenant" };
   }
-  for (const [name, values] of Object.entries(principal.attributes)) {
+  for (const name in principal.attributes) {
+    const values = principal.attributes[name]!;
     if (fits(name, values, resource)) continue;
     return { allowed: false, reason: `the token is restricted to ${name} ${values}` };
   }

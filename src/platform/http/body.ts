@@ -74,7 +74,8 @@ export function hasBody({ headers }: IncomingMessage): boolean {
 
 /** The media type without parameters, in lower case; "" when there is none. */
 export function mediaType(request: IncomingMessage): string {
-  return (request.headers["content-type"] ?? "").split(";", 1)[0]!.trim().toLowerCase();
+  const type = request.headers["content-type"] ?? "";
+  return type === "application/json" ? type : type.split(";", 1)[0]!.trim().toLowerCase();
 }
 
 /**

@@ -14,9 +14,11 @@ export function allowOrigins(app: FastifyInstance, origins: readonly string[]): 
   const allowed = new Set(origins);
   app.addHook("onRequest", (request, reply, done) => {
     const { origin } = request.headers;
-    reply.header("vary", "Origin"); // also without the field: a cache must not mix the two answers
+    const { raw } = reply; // the answer is written there
+    raw.setHeader("vary", "Origin"); // also without the field: a cache must not mix the two answers
     if (origin === undefined || !allowed.has(origin)) return done();
-    reply.header("access-control-allow-origin", origin).header("access-control-expose-headers", exposed);
+    raw.setHeader("access-control-allow-origin", origin);
+    raw.setHeader("access-control-expose-headers", exposed);
     if (request.method !== "OPTIONS" || !request.headers["access-control-request-method"]) return done();
     reply
       .header("access-control-allow-methods", "GET, POST, PUT, PATCH, DELETE")

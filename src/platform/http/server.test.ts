@@ -66,6 +66,15 @@ const routes: Route[] = [
   }),
   route({
     ...common,
+    id: "t.echo",
+    method: "POST",
+    path: "/api/echo",
+    response: item,
+    body: item,
+    handler: ({ body }) => body,
+  }),
+  route({
+    ...common,
     id: "t.guarded",
     method: "GET",
     path: "/api/guarded",
@@ -118,6 +127,19 @@ describe("http server", () => {
     const response = await post(`{"name":"xy"}`);
     assert.equal(response.status, 201);
     assert.deepEqual(await response.json(), { params: { id: 5 }, query: { limit: 7 }, body: { name: "xy" } });
+  });
+
+  it("answers a path that is named in full as the router does", async () => {
+    const ask = async (path: string, body: string, method = "POST") => {
+      const headers = { "content-type": "application/json", "x-request-id": "one" };
+      const response = await fetch(server.url + path, { method, body, headers });
+      const { date, ...fields } = Object.fromEntries(response.headers);
+      return { status: response.status, fields, body: await response.json() };
+    };
+    for (const body of [`{"name":"xy"}`, `{"name":1}`, "{"]) {
+      assert.deepEqual(await ask("/api/echo", body), await ask("/api/echo?", body));
+    }
+    assert.equal((await ask("/api/echo", "{}", "PUT")).status, 405);
   });
 
   it("names every invalid field by pointer", async () => {
@@ -266,6 +288,10 @@ describe("http server, limits and life", () => {
     const allowed = await ask("https://console.example");
     assert.equal(allowed.status, 204);
     assert.equal(allowed.headers.get("access-control-allow-origin"), "https://console.example");
+    const called = await fetch(`${server.url}/api/broken`, {
+      headers: { origin: "https://console.example" },
+    });
+    assert.equal(called.headers.get("access-control-allow-origin"), "https://console.example");
     const refused = await ask("https://evil.example");
     assert.equal(refused.status, 405);
     assert.equal(refused.headers.get("access-control-allow-origin"), null);

@@ -6,7 +6,7 @@
  * It knows nothing of any system: what it needs of other rooms comes in as functions.
  */
 
-import type { IncomingMessage } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from "fastify";
 import type { ErrorCode } from "../../core/catalogue.ts";
@@ -17,13 +17,14 @@ import type { GcraResult } from "../../stores/kv/port.ts";
 import type { Resource } from "../access/access.ts";
 import type { Permission } from "../access/permissions.ts";
 import { anonymous, type Principal } from "../auth/principal.ts";
-import { hasBody, mediaType, parseJson, readBody } from "./body.ts";
+import { answer, answerMalformed, answerProblem, write } from "./answer.ts";
+import { mediaType, parseJson, readBody } from "./body.ts";
 import { RequestContext } from "./context.ts";
 import { allowOrigins } from "./cors.ts";
 import type { RequestObserver } from "./observer.ts";
-import { asHotSwapError, problemHeaders, problemType, toProblem } from "./problem.ts";
+import { asHotSwapError } from "./problem.ts";
 import { type Context, handled, type Method, Reply, type Route } from "./route.ts";
-import { type StaticFiles, securityHeaders } from "./static.ts";
+import type { StaticFiles } from "./static.ts";
 import { Upgrades } from "./upgrade.ts";
 import { refuseUnkeepable, validator } from "./validation.ts";
 
@@ -64,6 +65,17 @@ export interface LimitOutcome {
   headers: Record<string, string>;
 }
 
+/** One request with what the router has found in its path. */
+interface Exchange {
+  request: IncomingMessage;
+  response: ServerResponse;
+  id: string;
+  params: unknown;
+  query: unknown;
+}
+
+type Serve = (exchange: Exchange) => void;
+
 /** Adds header fields to the answer. */
 type AddHeaders = (headers: Record<string, string>) => void;
 
@@ -76,6 +88,8 @@ export class HttpServer implements Service {
   readonly #stopping = new AbortController();
   readonly #requestIdPrefix: string;
   readonly #upgrades: Upgrades;
+  /** By path and method: routes that a request can name in full, which the router need not look for. */
+  readonly #direct = new Map<string, Map<string, Serve>>();
   #requestCount = 0;
   #isDraining = false;
 
@@ -98,25 +112,24 @@ export class HttpServer implements Service {
         shouldUpgradeCallback: (request) => this.#upgrades.wants(request),
       },
       genReqId: (request) => this.#requestId(request),
-      clientErrorHandler: refuseMalformed,
+      clientErrorHandler: answerMalformed,
       frameworkErrors: (error, request, reply) => {
         const wrapped = new HotSwapError("validation_failed", "The path cannot be decoded.", {
           cause: error,
         });
-        this.#sendProblem(request, reply, wrapped);
+        this.#refuse(request, reply, wrapped);
       },
     });
     this.#app.removeAllContentTypeParsers();
     this.#app.addContentTypeParser("*", (_request, _payload, done) => done(null)); // routes read their own body
-    this.#app.setErrorHandler((error, request, reply) =>
-      this.#sendProblem(request, reply, ofFramework(error)),
-    );
+    this.#app.setErrorHandler((error, request, reply) => this.#refuse(request, reply, ofFramework(error)));
     this.#app.setNotFoundHandler((request, reply) => this.#notFound(request, reply));
     // An expectation that nobody knows is passed over, as RFC 9110 §10.1.1 allows.
     this.#app.server.on("checkExpectation", (...parts) => this.#app.server.emit("request", ...parts));
     allowOrigins(this.#app, options.corsOrigins ?? []);
     for (const route of options.routes) this.#mount(route);
     this.#mountOtherMethods();
+    this.#goDirectly();
     this.#upgrades = this.#mountUpgrades();
   }
 
@@ -145,6 +158,7 @@ export class HttpServer implements Service {
 
   /** Stops accepting, wakes long polls through their signal, and waits for open requests up to the drain time-out. */
   async stop(): Promise<void> {
+    this.#isDraining = true;
     this.#stopping.abort(new HotSwapError("shutting_down"));
     const { clock, drainTimeoutMs } = this.#options;
     const deadline = clock.after(drainTimeoutMs, () => {
@@ -177,43 +191,62 @@ export class HttpServer implements Service {
     const observer = options.observe?.(route);
     const successStatus = route.status ?? (route.response || route.responseType ? 200 : 204);
 
-    const handle = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
-      const { raw } = request;
+    const handle = async ({ request, response, id, params, query }: Exchange): Promise<void> => {
       const started = options.clock.monotonic();
       let failure: HotSwapError | undefined;
-      observer?.begin(raw);
-      if (this.#isDraining) reply.raw.shouldKeepAlive = false;
+      observer?.begin(request);
+      if (this.#isDraining) response.shouldKeepAlive = false;
       try {
-        const admitted = this.#admit(route, raw, (headers) => reply.headers(headers));
-        const principal = admitted instanceof Promise ? await admitted : admitted;
+        const admitted = this.#admit(route, request, (headers) => setHeaders(response, headers));
         const parts = {
-          principal,
-          params: validateParams ? validateParams(request.params) : {},
-          query: validateQuery ? validateQuery(request.query) : {},
-          body: readInput ? await readInput(raw) : undefined,
-          requestId: request.id,
-          request: raw,
-          response: reply.raw,
+          principal: admitted instanceof Promise ? await admitted : admitted,
+          params: validateParams ? validateParams(params) : {},
+          query: validateQuery ? validateQuery(query) : {},
+          body: readInput ? await readInput(request) : undefined,
+          requestId: id,
+          request,
+          response,
         };
-        const context = new RequestContext(parts, this.#stopping.signal);
-        const result = await this.#run(route, context);
-        if (result === handled) {
-          reply.hijack();
-          return reply;
-        }
-        return send(reply, result, successStatus);
+        const result = await this.#run(route, new RequestContext(parts, this.#stopping.signal));
+        if (result !== handled) answer(response, result, successStatus);
       } catch (error) {
         failure = asHotSwapError(error);
-        return this.#sendProblem(request, reply, error, route.problem);
+        answerProblem(request, response, error, id, route.problem);
       } finally {
-        observer?.end(raw, reply.statusCode, options.clock.monotonic() - started, failure, request.id);
+        observer?.end(request, response.statusCode, options.clock.monotonic() - started, failure, id);
       }
     };
     const around = observer?.around?.bind(observer);
-    const handler: typeof handle = around
-      ? (request, reply) => around(request.raw, () => handle(request, reply))
-      : handle;
-    this.#app.route({ method: route.method, url: toPattern(route.path), handler });
+    const serve: Serve = (exchange) => {
+      const served = around ? around(exchange.request, () => handle(exchange)) : handle(exchange);
+      served.catch(() => exchange.response.destroy()); // what cannot even be answered
+    };
+    this.#app.route({
+      method: route.method,
+      url: toPattern(route.path),
+      handler: (request, reply) => {
+        reply.hijack();
+        const { raw, id, params, query } = request;
+        serve({ request: raw, response: reply.raw, id, params, query });
+      },
+    });
+    if (isDirect(route)) {
+      const methods = this.#direct.get(route.path) ?? new Map<string, Serve>();
+      this.#direct.set(route.path, methods.set(route.method, serve));
+    }
+  }
+
+  /** Requests whose path is that of a route, letter by letter, do not go through the framework. */
+  #goDirectly(): void {
+    const { server } = this.#app;
+    if ((this.#options.corsOrigins ?? []).length > 0) return; // whose fields the framework adds
+    const [route] = server.listeners("request") as [(...parts: unknown[]) => void];
+    server.removeAllListeners("request");
+    server.on("request", (request, response) => {
+      const serve = this.#direct.get(request.url!)?.get(request.method!);
+      if (!serve) return void route.call(server, request, response);
+      serve({ request, response, id: this.#requestId(request), params: {}, query: {} });
+    });
   }
 
   /** Who calls, whether they may, and whether they may now. Synchronous when nothing has to be looked up. */
@@ -265,26 +298,16 @@ export class HttpServer implements Service {
     };
   }
 
-  async #run(route: Route, context: Context): Promise<unknown> {
+  #run(route: Route, context: Context): unknown {
     const key = route.idempotent ? context.headers["idempotency-key"] : undefined;
     if (typeof key !== "string" || !this.#options.once) return route.handler(context);
     const work = async () => asReply(await route.handler(context));
     return this.#options.once(context, route, key, work);
   }
 
-  #sendProblem(
-    request: FastifyRequest,
-    reply: FastifyReply,
-    error: unknown,
-    extend?: Route["problem"],
-  ): FastifyReply {
-    const plain = toProblem(asHotSwapError(error), request.id);
-    const problem = extend ? { ...plain, ...extend(plain) } : plain;
-    reply.header("x-request-id", request.id);
-    // What has not been read of the body would be taken for the next request; end the connection instead.
-    if (!request.raw.complete && hasBody(request.raw)) reply.header("connection", "close");
-    const bytes = Buffer.from(JSON.stringify(problem)); // as text it would get a charset, which JSON has not
-    return reply.code(problem.status).headers(problemHeaders(problem)).send(bytes);
+  #refuse(request: FastifyRequest, reply: FastifyReply, error: unknown): void {
+    reply.hijack();
+    answerProblem(request.raw, reply.raw, error, request.id);
   }
 
   /** A path that exists under another method answers 405 with Allow, not 404. */
@@ -302,9 +325,9 @@ export class HttpServer implements Service {
         method: others,
         url,
         handler: (request, reply) => {
-          reply.header("allow", methods.join(", "));
+          reply.raw.setHeader("allow", methods.join(", "));
           const detail = `${url} has ${methods.join(", ")}, not ${request.method}.`;
-          return this.#sendProblem(request, reply, new HotSwapError("method_not_allowed", detail));
+          this.#refuse(request, reply, new HotSwapError("method_not_allowed", detail));
         },
       });
     }
@@ -326,17 +349,16 @@ export class HttpServer implements Service {
     return upgrades;
   }
 
-  #notFound(request: FastifyRequest, reply: FastifyReply): FastifyReply | Promise<FastifyReply> {
+  #notFound(request: FastifyRequest, reply: FastifyReply): void {
     const path = request.url.split("?", 1)[0]!;
-    if (request.method === "GET" && this.#options.files) {
-      const file = this.#options.files.find(path, request.headers.accept ?? "");
-      if (file) return reply.code(200).headers(file.headers).send(file.content);
+    const accept = request.headers.accept ?? "";
+    const file = request.method === "GET" ? this.#options.files?.find(path, accept) : undefined;
+    if (!file) {
+      this.#refuse(request, reply, new HotSwapError("route_not_found", `There is nothing at ${path}.`));
+      return;
     }
-    return this.#sendProblem(
-      request,
-      reply,
-      new HotSwapError("route_not_found", `There is nothing at ${path}.`),
-    );
+    reply.hijack();
+    write(reply.raw, 200, { ...file.headers }, file.content);
   }
 }
 
@@ -358,36 +380,16 @@ function asReply(result: unknown): Reply {
   return result instanceof Reply ? result : new Reply(result);
 }
 
-function send(reply: FastifyReply, result: unknown, successStatus: number): FastifyReply {
-  const { body, status, headers } = asReply(result);
-  reply
-    .code(status ?? successStatus)
-    .headers(securityHeaders)
-    .headers(headers);
-  if (body === undefined || body === null) return reply.send();
-  if (headers["content-type"]) return reply.send(body);
-  return reply.header("content-type", "application/json; charset=utf-8").send(JSON.stringify(body));
+function setHeaders(response: ServerResponse, headers: Record<string, string>): void {
+  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+}
+
+/** Without parameters, and with a body whose type the route judges itself. */
+function isDirect({ path, body }: Route): boolean {
+  return !path.includes("{") && body !== undefined && body !== "bytes";
 }
 
 /** OpenAPI's `{name}` is the router's `:name`. */
 function toPattern(path: string): string {
   return path.replaceAll(/\{(\w+)\}/g, ":$1");
-}
-
-/** What the HTTP parser itself refuses never reaches a route; it gets a problem too, and the connection ends. */
-function refuseMalformed(error: Error & { code?: string }, socket: import("node:net").Socket): void {
-  if (!socket.writable || error.code === "ECONNRESET") return void socket.destroy();
-  const code = malformedCode(error.code);
-  const problem = toProblem(new HotSwapError(code), "-");
-  const body = JSON.stringify(problem);
-  socket.end(
-    `HTTP/1.1 ${problem.status} Error\r\nContent-Type: ${problemType}\r\nContent-Length: ${Buffer.byteLength(body)}\r\n` +
-      `Connection: close\r\n\r\n${body}`,
-  );
-}
-
-function malformedCode(parserCode: string | undefined) {
-  if (parserCode === "HPE_HEADER_OVERFLOW") return "header_too_large" as const;
-  if (parserCode === "ERR_HTTP_REQUEST_TIMEOUT") return "request_timeout" as const;
-  return "http_malformed" as const;
 }
