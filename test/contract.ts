@@ -39,33 +39,34 @@ const ajv = new Ajv2020({ strict: false, allErrors: true });
 formats.default(ajv);
 const problemType = "application/problem+json";
 
+interface Entry {
+  method: string;
+  pattern: RegExp;
+  parameters: number;
+  /** Read out of the document when it is asked for: most tests call a few of all operations. */
+  read(): Operation;
+}
+
 export class Contract {
-  readonly operations: Operation[];
-  readonly #patterns: { operation: Operation; pattern: RegExp; parameters: number }[];
+  readonly #entries: Entry[];
   readonly #validators = new Map<unknown, ValidateFunction>();
 
   constructor(document: Node) {
-    this.operations = Object.entries<Node>(document.paths).flatMap(([path, methods]) =>
-      Object.entries<Node>(methods).map(([method, node]) =>
-        operationOf(path, method, whole(node, document.components), document["x-permissions"]),
-      ),
+    this.#entries = Object.entries<Node>(document.paths).flatMap(([path, methods]) =>
+      Object.entries<Node>(methods).map(([method, node]) => entryOf(path, method, node, document)),
     );
-    this.#patterns = this.operations
-      .map((operation) => {
-        const pattern = operation.path.replaceAll(".", "\\.").replaceAll(/\{\w+\}/g, "[^/]*");
-        return {
-          operation,
-          pattern: new RegExp(`^${pattern}$`),
-          parameters: operation.path.split("{").length,
-        };
-      })
-      .sort((a, b) => a.parameters - b.parameters); // a literal path goes before one with parameters
+  }
+
+  get operations(): Operation[] {
+    return this.#entries.map((entry) => entry.read());
   }
 
   find(method: string, url: string): Operation | undefined {
     const path = url.split("?", 1)[0]!;
-    return this.#patterns.find(({ operation, pattern }) => operation.method === method && pattern.test(path))
-      ?.operation;
+    return this.#entries
+      .filter((entry) => entry.method === method && entry.pattern.test(path))
+      .sort((a, b) => a.parameters - b.parameters)[0] // a literal path goes before one with parameters
+      ?.read();
   }
 
   /** Throws when the document does not promise this answer to this operation. */
@@ -91,6 +92,18 @@ export class Contract {
       assert.fail(`${where} with a body that is not as documented: ${ajv.errorsText(known.errors)}`);
     }
   }
+}
+
+function entryOf(path: string, method: string, node: Node, document: Node): Entry {
+  const pattern = path.replaceAll(".", "\\.").replaceAll(/\{\w+\}/g, "[^/]*");
+  let operation: Operation | undefined;
+  return {
+    method: method.toUpperCase(),
+    pattern: new RegExp(`^${pattern}$`),
+    parameters: path.split("{").length,
+    read: () =>
+      (operation ??= operationOf(path, method, whole(node, document.components), document["x-permissions"])),
+  };
 }
 
 /** With what its references lead to in their place. None of them leads to itself. */
