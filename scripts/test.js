@@ -71,8 +71,8 @@ function testArguments() {
   }
   const deadline = new URL("deadline.js", import.meta.url).href;
   const runner = ["--import", deadline, "--test"];
-  // One more than there are cores: every file waits for some time for a disk, a lease or a start.
-  runner.push(`--test-concurrency=${availableParallelism() + 1}`);
+  // Two more than there are cores: every file waits for some time for a page, a disk, a lease or a start.
+  runner.push(`--test-concurrency=${availableParallelism() + 2}`);
   runner.push(`--test-timeout=${TEST_TIMEOUT_MS}`, `--test-reporter=${join(root, "scripts", "reporter.js")}`);
   if (chosen.some((file) => file.startsWith("test/console/"))) {
     runner.push(`--test-global-setup=${join(root, "test", "console", "house.ts")}`);

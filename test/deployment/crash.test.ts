@@ -15,7 +15,8 @@ before(async () => {
 });
 after(() => rounds?.close());
 
-test(`a deployment goes on exactly where it was when its node is killed or frozen (seed ${seed})`, async (t) => {
+const name = `a deployment goes on exactly where it was when its node is killed or frozen (seed ${seed})`;
+test(name, { timeout: 220_000 }, async (t) => {
   for (const fault of faults) {
     const { status, events, recoveredMs } = await rounds.run(fault);
     const after =
