@@ -36,18 +36,21 @@ const plain = () => new Ajv({ strict: false, validateFormats: false });
 
 /** A validator for this thread. With `all` every violation is told, else the first. */
 export function compile(document: SchemaDocument, runtime: Runtime, all = false): ValidateFunction {
-  return setUp(document.draft, runtime, all).compile(document.effective() as object);
+  const schema = document.effective() as object;
+  return setUp(schema, document.draft, runtime, all).compile(schema);
 }
 
 /** The validator as text of JavaScript, to be made into a function elsewhere (validator.ts). */
 export function generate(document: SchemaDocument, runtime: Runtime): string {
-  const ajv = setUp(document.draft, runtime, false);
-  const code = standalone.default(ajv, ajv.compile(document.effective() as object));
+  const schema = document.effective() as object;
+  const ajv = setUp(schema, document.draft, runtime, false);
+  const code = standalone.default(ajv, ajv.compile(schema));
   if (code.length > codeMax) throw new Error("the validator would be too large");
   return counted(code);
 }
 
-function setUp(draft: Draft, runtime: Runtime, all: boolean): Ajv | Ajv2020 {
+function setUp(schema: object, draft: Draft, runtime: Runtime, all: boolean): Ajv | Ajv2020 {
+  const asksForRest = /"unevaluated(Items|Properties)":/.test(JSON.stringify(schema));
   const pattern = Object.assign((source: string) => runtime.pattern(source), {
     code: 'require("hotswap").pattern',
   });
@@ -60,10 +63,12 @@ function setUp(draft: Draft, runtime: Runtime, all: boolean): Ajv | Ajv2020 {
     validateSchema: false,
     addUsedSchema: false,
     logger: false,
+    // The optimiser drops branches that are never taken, with the variables that others still read.
     // biome-ignore lint/suspicious/noExplicitAny: the library's type wants a RegExp's name
-    code: { source: true, lines: true, regExp: pattern as any },
+    code: { source: true, lines: true, regExp: pattern as any, optimize: !asksForRest },
   } as const;
   const ajv = draft === "2020-12" ? new Ajv2020(options) : new Ajv(options);
+  ajv.opts.unevaluated = asksForRest; // what was evaluated is kept only where somebody asks for it
   replaceKeywords(ajv, draft, runtime);
   return ajv;
 }

@@ -4,9 +4,11 @@
  * `pattern` and `format` run on automata, `uniqueItems` compares texts instead of all pairs, `multipleOf`
  * calculates with decimals. `contains` and tuples are here because those of ajv 8.20 accept what they must not:
  * the variable that says whether an item fits keeps its value from the item before, or has none when the array
- * is shorter than the tuple, and what follows is skipped. The tests beside this file show both.
+ * is shorter than the tuple, and what follows is skipped. What `patternProperties` and `unevaluatedItems` read of
+ * what was evaluated before them may be undefined or `true`, and theirs expect neither. The tests beside this file
+ * show all of these.
  */
-import { _, type Ajv, type CodeKeywordDefinition, type KeywordCxt } from "ajv";
+import { _, type Ajv, type CodeKeywordDefinition, type KeywordCxt, Name } from "ajv";
 import { alwaysValidSchema, mergeEvaluated, Type } from "ajv/dist/compile/util.js";
 import type { AnySchema } from "ajv/dist/types/index.js";
 import { validateArray } from "ajv/dist/vocabularies/code.js";
@@ -26,6 +28,41 @@ export function replaceKeywords(ajv: Ajv, draft: Draft, runtime: Runtime): void 
       draft === "2020-12" && !isLater ? { ...definition, before: "unevaluatedItems" } : definition,
     );
   }
+  if (draft !== "2020-12") return;
+  prepend(ajv, "patternProperties", knowsProperties, { before: "unevaluatedProperties" });
+  prepend(ajv, "unevaluatedItems", countsItems);
+}
+
+/** Lets the library's keyword be, with something before it. */
+function prepend(
+  ajv: Ajv,
+  keyword: string,
+  prepare: (context: KeywordCxt) => void,
+  place: { before?: string } = {},
+): void {
+  const theirs = ajv.getKeyword(keyword) as CodeKeywordDefinition;
+  ajv.removeKeyword(keyword);
+  ajv.addKeyword({
+    ...theirs,
+    ...place,
+    code(context) {
+      prepare(context);
+      theirs.code(context);
+    },
+  });
+}
+
+/** A set that was to be made in a branch that was not taken is empty. */
+function knowsProperties({ gen, it }: KeywordCxt): void {
+  const { props } = it;
+  if (props instanceof Name) gen.if(_`${props} === undefined`, () => gen.assign(props, _`{}`));
+}
+
+/** As above; and `true`, which stands for all of them, is no place to go on from. */
+function countsItems({ gen, data, it }: KeywordCxt): void {
+  const { items } = it;
+  if (items instanceof Name)
+    it.items = gen.const("from", _`${items} === true ? ${data}.length : ${items} || 0`);
 }
 
 function uniqueItems({ isUnique: ref }: Runtime): CodeKeywordDefinition {
