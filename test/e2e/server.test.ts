@@ -87,7 +87,7 @@ suite("hotswap dev", () => {
     assert.equal(existsSync(`${folder.path}/server.json`), true);
   });
 
-  test("after kill -9 nothing of it runs on, and it starts again", { timeout: 60_000 }, async () => {
+  test("after kill -9 nothing of it runs on, and it starts again", async () => {
     await using folder = await serverFolder();
     const data = await realpath(folder.path);
     const server = await Server.start({ data });
