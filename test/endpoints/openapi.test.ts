@@ -4,6 +4,7 @@ import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { defaultRoutes, generatedFiles } from "../../scripts/generate.ts";
+import { Components, type Parameter } from "../../src/platform/http/components.ts";
 import { Contract } from "../contract.ts";
 
 const committed = (name: string) => readFile(new URL(`../../${name}`, import.meta.url), "utf8");
@@ -32,4 +33,37 @@ test("every route is an operation of it, and every parameter of a path is descri
     const described = parameters.filter((parameter) => parameter.in === "path").map(({ name }) => name);
     assert.deepEqual(described, named, id);
   }
+});
+
+test("what has a title is said once; a title with two meanings is refused", () => {
+  const components = new Components({});
+  const named = { title: "Name", type: "string" };
+  const shared = { $ref: "#/components/schemas/Name" };
+  const both = { type: "object", properties: { a: named, b: { type: "array", items: named } } };
+  assert.deepEqual(components.schema(both), {
+    type: "object",
+    properties: { a: shared, b: { type: "array", items: shared } },
+  });
+  // A property may be called so, and a default may hold anything.
+  const plain = { properties: { title: { type: "string", default: { title: "Name" } } } };
+  assert.deepEqual(components.schema(plain), plain);
+  assert.deepEqual(components.document.schemas, { Name: named });
+  assert.throws(
+    () => components.schema({ ...named, maxLength: 3 }),
+    /Two schemas that differ are called Name/,
+  );
+});
+
+test("of the parameters of one name the one that most operations have is shared", () => {
+  const components = new Components({});
+  const limit: Parameter = { name: "limit", in: "query", schema: { type: "integer" } };
+  const other: Parameter = { ...limit, schema: { type: "integer", maximum: 5 } };
+  const once: Parameter = { name: "once", in: "query", schema: {} };
+  const shared = { $ref: "#/components/parameters/query.limit" };
+  assert.deepEqual(components.parameters([[other, once], [limit], [limit]]), [
+    [other, once],
+    [shared],
+    [shared],
+  ]);
+  assert.deepEqual(components.document.parameters, { "query.limit": limit });
 });
