@@ -27,6 +27,18 @@ export function requestText(
   return `${method} ${path} HTTP/1.1\r\n${lines.join("")}${length}\r\n${body}`;
 }
 
+/** All sockets read into the same bytes, and none of them has a stream around it: what comes is looked at at once. */
+const shared = Buffer.allocUnsafe(256 * 1024);
+
+/** `onText` gets each piece that arrives as Latin-1 text. */
+function open(address: Address, onText: (text: string) => void): Socket {
+  const callback = (length: number) => {
+    onText(shared.toString("latin1", 0, length));
+    return true;
+  };
+  return connect({ ...address, noDelay: true, onread: { buffer: shared, callback } });
+}
+
 /** A connection over which an answer comes in for ever. */
 export class Stream {
   socket: Socket | undefined;
@@ -37,18 +49,9 @@ export class Stream {
   /** Resolves when the answer has begun; rejects with the seconds that the server asks to wait. */
   open(address: Address, request: string): Promise<void> {
     return new Promise((resolve, reject) => {
-      const socket = connect({ ...address, noDelay: true });
-      this.socket = socket;
       let head = "";
       let isOpen = false;
-      socket.setEncoding("latin1");
-      socket.once("connect", () => socket.write(request));
-      socket.on("error", (error) => reject(error));
-      socket.on("close", () => {
-        if (isOpen) this.onLost();
-        reject(new Error("closed"));
-      });
-      socket.on("data", (text: string) => {
+      const hear = (text: string) => {
         const at = performance.now();
         if (isOpen) return this.onData(text, at);
         head += text;
@@ -63,6 +66,14 @@ export class Stream {
         isOpen = true;
         resolve();
         if (head.length > end + 4) this.onData(head.slice(end + 4), at);
+      };
+      const socket = open(address, hear);
+      this.socket = socket;
+      socket.once("connect", () => socket.write(request));
+      socket.on("error", (error) => reject(error));
+      socket.on("close", () => {
+        if (isOpen) this.onLost();
+        reject(new Error("closed"));
       });
     });
   }
@@ -88,57 +99,70 @@ export class Stream {
   }
 }
 
-/** Requests over a few kept-alive connections, one at a time on each. */
-export class Calls {
-  readonly #address: Address;
-  readonly #idle: Socket[] = [];
-  readonly #waiting: ((socket: Socket) => void)[] = [];
+/** A kept-alive connection, with one request at a time. */
+class Connection {
+  readonly #socket: Socket;
+  #text = "";
+  #settle: { resolve(answer: Answer): void; reject(error: Error): void } | undefined;
 
-  constructor(address: Address, connections: number) {
-    this.#address = address;
-    for (let n = 0; n < connections; n++) this.#idle.push(this.#connect());
+  constructor(address: Address) {
+    this.#socket = open(address, (text) => this.#hear(text));
+    this.#socket.on("error", () => {}); // the close says it
+    this.#socket.on("close", () => this.#settle?.reject(new Error("the connection was closed")));
   }
 
-  async call(request: string): Promise<{ status: number; body: string }> {
-    const socket = this.#idle.pop() ?? (await new Promise<Socket>((resolve) => this.#waiting.push(resolve)));
+  exchange(request: string): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      this.#settle = { resolve, reject };
+      this.#socket.write(request);
+    });
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+
+  #hear(text: string): void {
+    this.#text += text;
+    const head = this.#text.indexOf("\r\n\r\n");
+    if (head < 0) return;
+    const length = Number(/content-length: (\d+)/i.exec(this.#text.slice(0, head))?.[1] ?? 0);
+    if (this.#text.length < head + 4 + length) return;
+    const answer = { status: Number(this.#text.slice(9, 12)), body: this.#text.slice(head + 4) };
+    this.#text = "";
+    this.#settle?.resolve(answer);
+  }
+}
+
+interface Answer {
+  readonly status: number;
+  readonly body: string;
+}
+
+/** Requests over a few kept-alive connections. */
+export class Calls {
+  readonly #all: Connection[];
+  readonly #idle: Connection[];
+  readonly #waiting: ((connection: Connection) => void)[] = [];
+
+  constructor(address: Address, connections: number) {
+    this.#all = Array.from({ length: connections }, () => new Connection(address));
+    this.#idle = [...this.#all];
+  }
+
+  async call(request: string): Promise<Answer> {
+    const connection =
+      this.#idle.pop() ?? (await new Promise<Connection>((resolve) => this.#waiting.push(resolve)));
     try {
-      return await exchange(socket, request);
+      return await connection.exchange(request);
     } finally {
       const next = this.#waiting.shift();
-      if (next) next(socket);
-      else this.#idle.push(socket);
+      if (next) next(connection);
+      else this.#idle.push(connection);
     }
   }
 
   close(): void {
-    for (const socket of this.#idle) socket.destroy();
+    for (const connection of this.#all) connection.close();
   }
-
-  #connect(): Socket {
-    const socket = connect({ ...this.#address, noDelay: true });
-    socket.setEncoding("utf8");
-    socket.on("error", () => {}); // the exchange sees it
-    return socket;
-  }
-}
-
-function exchange(socket: Socket, request: string): Promise<{ status: number; body: string }> {
-  return new Promise((resolve, reject) => {
-    let text = "";
-    const end = (settle: () => void) => {
-      socket.off("data", onData).off("close", onClose);
-      settle();
-    };
-    const onClose = () => end(() => reject(new Error("the connection was closed")));
-    const onData = (chunk: string) => {
-      text += chunk;
-      const head = text.indexOf("\r\n\r\n");
-      if (head < 0) return;
-      const length = Number(/content-length: (\d+)/i.exec(text.slice(0, head))?.[1] ?? 0);
-      if (Buffer.byteLength(text.slice(head + 4)) < length) return;
-      end(() => resolve({ status: Number(text.slice(9, 12)), body: text.slice(head + 4) }));
-    };
-    socket.on("data", onData).on("close", onClose);
-    socket.write(request);
-  });
 }

@@ -19,6 +19,7 @@ import type {
   Instances,
   NewInstance,
   TrialRequest,
+  TriedDocument,
 } from "./instances.ts";
 import { HotSwapConnectionError, HotSwapProblem } from "./problem.ts";
 import { backoffMs, nowMs, sleep } from "./time.ts";
@@ -38,7 +39,7 @@ export interface ConfigurationOptions extends NewInstance {
   /** There is no version for this instance any more. */
   onRemove?(config: string): void | Promise<void>;
   /** Whether the instance would take the document, without applying it. What it throws is the reason why not. */
-  validate?(document: ConfigDocument): void | Promise<void>;
+  validate?(document: TriedDocument): void | Promise<void>;
   cache?: ConfigurationCache;
   /** A new version has proved itself when it was run for so long. Default 30,000. */
   provingMs?: number;
@@ -366,10 +367,9 @@ export class ConfigurationWatcher {
     if (!validate || this.#tried.has(trial.id)) return;
     this.#tried.add(trial.id);
     const { instanceId } = this.#instance;
-    const { id, config, version } = trial;
+    const { id } = trial;
     const check = async () => {
-      const fetched =
-        "value" in trial ? undefined : await this.#instances.document(instanceId, config, { version });
+      const fetched = "value" in trial ? undefined : await this.#instances.tried(instanceId, trial);
       const document = fetched ?? { format: "", revision: 0, ...trial, value: trial.value };
       try {
         await validate(document);

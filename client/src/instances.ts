@@ -34,7 +34,8 @@ export interface Desired {
 export interface TrialRequest {
   id: string;
   config: string;
-  version: number;
+  /** Null: a draft. */
+  version: number | null;
   hash: string;
 }
 
@@ -112,6 +113,11 @@ export interface DeliveredDocument<Value = unknown> {
   value: Value;
 }
 
+/** What a trial is of; a null version is a draft. */
+export type TriedDocument<Value = unknown> = Omit<DeliveredDocument<Value>, "version"> & {
+  version: number | null;
+};
+
 export interface Pin {
   labels: Record<string, string>;
   version: number;
@@ -120,9 +126,13 @@ export interface Pin {
   at: string;
 }
 
+/** What live instances say of a version or a draft that they do not run. */
 export interface Trial {
   id: string;
-  version: number;
+  /** Null: a draft. */
+  version: number | null;
+  draft: { author: string; revision: number } | null;
+  /** "done": everybody has answered. */
   status: "asking" | "done" | "expired";
   asked: number;
   accepted: number;
@@ -160,6 +170,18 @@ export class Instances {
     return this.#transport.json({
       ...options,
       ...{ method: "DELETE", path: path`/api/v1/instances/${id}`, idempotent: true },
+    });
+  }
+
+  /** What a trial is of. */
+  tried<Value = unknown>(
+    id: string,
+    { config, id: trial }: Pick<TrialRequest, "config" | "id">,
+    options: CallOptions = {},
+  ): Promise<TriedDocument<Value>> {
+    return this.#transport.json({
+      ...options,
+      ...{ method: "GET", path: path`/api/v1/instances/${id}/configs/${config}`, query: { trial } },
     });
   }
 
@@ -239,7 +261,28 @@ export class Instances {
     });
   }
 
-  /** The newest first. */
+  /** The same of the caller's own draft, as it is saved. It must be fit to be a version. */
+  beginDraftTrial(
+    config: string,
+    { instances, ...options }: CallOptions & { instances?: number } = {},
+  ): Promise<Trial> {
+    return this.#transport.json({
+      ...options,
+      ...{ method: "POST", path: path`/api/v1/configs/${config}/draft/trial` },
+      ...{ body: { ...(instances !== undefined && { instances }) }, headers: idempotencyKey() },
+      idempotent: true,
+    });
+  }
+
+  /** Of the caller's own drafts, the newest first. */
+  draftTrials(config: string, options: CallOptions = {}): Promise<{ items: Trial[] }> {
+    return this.#transport.json({
+      ...options,
+      ...{ method: "GET", path: path`/api/v1/configs/${config}/draft/trials` },
+    });
+  }
+
+  /** Also those of a draft that said the same. The newest first. */
   trials(config: string, version: number, options: CallOptions = {}): Promise<{ items: Trial[] }> {
     return this.#transport.json({
       ...options,

@@ -16,7 +16,7 @@ interface Greeting {
   greeting: string;
 }
 
-function greetingOf({ value }: ConfigDocument): string {
+function greetingOf({ value }: Pick<ConfigDocument, "value">): string {
   const { greeting } = (value ?? {}) as Partial<Greeting>;
   if (typeof greeting !== "string" || greeting === "") throw new Error("greeting must be a text");
   return greeting;

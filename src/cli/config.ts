@@ -15,6 +15,7 @@ import { HotSwapError } from "../core/errors.ts";
 import { integer } from "../platform/settings/kind.ts";
 import { addConfigSecrets } from "./config-secrets.ts";
 import { addConfigSync } from "./config-sync.ts";
+import { addConfigTrial } from "./config-trial.ts";
 import { addConnectionOptions, type ConnectionFlags, useServer } from "./connection.ts";
 import { read } from "./option-values.ts";
 import { printJson, printTable } from "./print.ts";
@@ -31,6 +32,7 @@ export function addConfig(program: Command): void {
     addConnectionOptions(config.command(signature).description(description)).option("--json", "print JSON");
   addBasics(add);
   addDocuments(add);
+  addConfigTrial(add);
   addLooks(add);
   addTransfer(add);
   addConfigSync(add);

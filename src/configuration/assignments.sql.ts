@@ -90,10 +90,10 @@ export async function writeAssignment(
   tenant: string,
   config: string,
   { generation, deployment, seed, bound, from, to }: Assignment,
-  began_at: Date,
+  { began_at, exposed_at }: { began_at: Date; exposed_at: Date },
 ): Promise<boolean> {
   const values = {
-    ...{ generation, deployment, began_at, seed, bound },
+    ...{ generation, deployment, began_at, exposed_at, seed, bound },
     from_version: from ? Number(from.id) : null,
     to_version: Number(to.id),
   };
@@ -105,6 +105,7 @@ export function clearAssignment(tx: DeliveryTx, tenant: string, config: string, 
   const nothing = {
     deployment: null,
     began_at: null,
+    exposed_at: null,
     seed: null,
     bound: null,
     from_version: null,

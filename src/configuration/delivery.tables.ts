@@ -1,5 +1,6 @@
 /** The tables of instances and of what they should have, as Kysely sees them; migrations/0002 is the truth. */
 import type { ColumnType, Selectable } from "kysely";
+import type { Json as Value } from "../core/json.ts";
 import type { Tx } from "../stores/sql/port.ts";
 import type { ConfigsTable, EventsTable, VersionsTable } from "./tables.ts";
 
@@ -18,6 +19,8 @@ export interface InstancesTable {
   registered_at: Date;
   changed_at: Date;
   seen_at: Date;
+  /** When its process last became another one; null: it is the first that is known. */
+  started_at: Date | null;
 }
 
 export interface StatesTable {
@@ -43,6 +46,8 @@ export interface AssignmentsTable {
   /** Null, as what follows, while nothing is deployed. */
   deployment: string | null;
   began_at: Date | null;
+  /** When the units that should have the version last became more. */
+  exposed_at: Date | null;
   seed: string | null;
   bound: number | null;
   from_version: number | null;
@@ -66,7 +71,14 @@ export interface TrialsTable {
   tenant_id: string;
   id: string;
   config: string;
-  version: number;
+  /** Null: a draft. */
+  version: number | null;
+  /** Of what is tried; null in trials of before. */
+  hash: string | null;
+  /** Of a draft: whose, at which of its revisions, and what it said; JSON. */
+  author: string | null;
+  revision: number | null;
+  value: ColumnType<Value | null, string | null, string | null>;
   instances: Json<readonly string[]>;
   subject: string;
   created_at: Date;

@@ -83,10 +83,10 @@ export class Delivery implements Service {
     const { pollMs, inlineBytes } = settings;
     const onTold = metrics.told.bind(metrics);
     const hub = new Hub({ sql, kv, clock, payloads, pollMs, inlineBytes, onTold, onError });
-    const onSeen = (tenant: string, id: string, changedAt: Date | undefined) =>
+    const onChanged = (tenant: string, id: string, changedAt: Date | undefined) =>
       instances.refreshed(tenant, id, changedAt);
     const provingMs = provingHeartbeats * heartbeatMs;
-    const reports = new Reports({ sql, clock, instancesMax, provingMs, onSeen, onError });
+    const reports = new Reports({ sql, clock, instancesMax, provingMs, onChanged, onError });
     const streams = new Streams({
       ...{ hub, clock, random, metrics, connectsPerSecond, streamsMax, pendingBytesMax, onError },
     });
@@ -100,7 +100,7 @@ export class Delivery implements Service {
     this.routes = [
       ...instanceRoutes(instances, streams),
       ...pinRoutes(new Pins({ ...shared, needsApproval: documents.needsApproval })),
-      ...trialRoutes(new Trials(shared)),
+      ...trialRoutes(new Trials({ ...shared, drafts: documents.drafts })),
       ...ofrepRoutes(new Ofrep({ documents, hub, payloads, clock })),
     ];
     this.hub = hub;

@@ -2,7 +2,7 @@
  * Which version an instance should have. Pure, and the same on every node: pinned by its labels, else by the assignment
  * of the deployment that runs, else the current version. An instance that is pinned is no unit of a deployment.
  */
-import { isExposed } from "../core/cohort.ts";
+import { isExposed, positionOf } from "../core/cohort.ts";
 import type { Labels } from "./delivery.tables.ts";
 
 export interface Pin {
@@ -54,6 +54,11 @@ export function versionFor(wanted: Wanted, unit: Unit): number | undefined {
   const { rollout, current } = wanted;
   if (!rollout) return current;
   return isExposed(rollout.seed, unit.id, rollout.bound) ? rollout.to : rollout.from;
+}
+
+/** Whether it is the last of those that a deployment exposes: of a single one, it is that. */
+export function isLastExposed({ rollout }: Wanted, { id }: Unit): boolean {
+  return rollout !== undefined && positionOf(rollout.seed, id) === rollout.bound - 1;
 }
 
 /** Of which deployment the version is a part, if it is one that is being brought out. */

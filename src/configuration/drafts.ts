@@ -14,7 +14,7 @@ import { type DocumentChange, diffDocuments } from "./diff.ts";
 import type { Mistake } from "./document.ts";
 import * as rows from "./drafts.sql.ts";
 import { tooLarge } from "./formats/format.ts";
-import type { Preparation, Warning } from "./preparation.ts";
+import type { Preparation, Prepared, Warning } from "./preparation.ts";
 import type { ConfigRow, ConfigurationTx, DraftRow } from "./tables.ts";
 import { selectVersion } from "./versions.sql.ts";
 import type { MadeVersion, Versions } from "./versions.ts";
@@ -48,6 +48,16 @@ export class Drafts {
   async get(principal: Principal, name: string, author = principal.subject): Promise<InspectedDraft> {
     const config = await this.#parts.configs.get(principal, name);
     return this.#inspect(config, await this.#find(config, author));
+  }
+
+  /**
+   * The caller's own, as the version that it would be. Throws `config_draft_not_found`, and what keeps it from being a
+   * version.
+   */
+  async prepared(principal: Principal, name: string): Promise<{ row: DraftRow; prepared: Prepared }> {
+    const config = await this.#parts.configs.get(principal, name, "configs.write");
+    const row = await this.#find(config, principal.subject);
+    return { row, prepared: await this.#parts.preparation.prepare(principal.tenant, config, row.text) };
   }
 
   async list(principal: Principal, name: string): Promise<DraftRow[]> {

@@ -3,7 +3,7 @@
  * came about: who comes back with it in Last-Event-ID hears of what changed since. JSON text holds no line end, so
  * each event is one line of data.
  */
-import type { Payload } from "./payloads.ts";
+import type { Content, Payload } from "./payloads.ts";
 import type { OpenTrial } from "./scopes.sql.ts";
 
 interface About {
@@ -22,9 +22,10 @@ export function configEvent(about: About, payload: Payload | undefined, inlineBy
   return event("config", withValue(head, payload, inlineBytes), revision);
 }
 
-export function trialEvent(trial: OpenTrial, payload: Payload, inlineBytes: number): Buffer {
+/** A null version: a draft. */
+export function trialEvent(trial: OpenTrial, content: Content, inlineBytes: number): Buffer {
   const { id, config, version } = trial;
-  return event("trial", withValue({ id, config, version, hash: payload.hash }, payload, inlineBytes));
+  return event("trial", withValue({ id, config, version, hash: content.hash }, content, inlineBytes));
 }
 
 export const keepAlive = Buffer.from(":\n\n");
@@ -32,7 +33,7 @@ export const keepAlive = Buffer.from(":\n\n");
 /** How long to wait before coming back, in milliseconds. */
 export const retry = (ms: number): Buffer => Buffer.from(`retry: ${Math.round(ms)}\n\n`);
 
-function withValue(head: object, payload: Payload | undefined, inlineBytes: number): string {
+function withValue(head: object, payload: Content | undefined, inlineBytes: number): string {
   const text = JSON.stringify(head);
   if (!payload || payload.json.length > inlineBytes) return text;
   return `${text.slice(0, -1)},"value":${payload.json}}`;

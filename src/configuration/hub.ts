@@ -14,7 +14,7 @@ import type { Sql } from "../stores/sql/port.ts";
 import type { DeliveryTx } from "./delivery.tables.ts";
 import { deploymentOf, type Unit, versionFor, type Wanted } from "./desired.ts";
 import { configEvent, trialEvent } from "./events.ts";
-import type { Payload, Payloads } from "./payloads.ts";
+import type { Content, Payload, Payloads } from "./payloads.ts";
 import {
   loadScope,
   type OpenTrial,
@@ -92,6 +92,11 @@ export class Hub implements Service {
     this.#timer?.cancel();
     await this.#unsubscribe?.().catch(() => {}); // the store may be away
     await Promise.allSettled([...this.#scopes.values()].map(({ running }) => running));
+  }
+
+  /** What is known of the scope already. */
+  known(name: ScopeName): ScopeState | undefined {
+    return this.#scope(name).state;
   }
 
   /** What is known of the scope, read when nobody has asked for it before. */
@@ -206,10 +211,10 @@ export class Hub implements Service {
   }
 
   async #tellTrial({ name, listeners }: Scope, trial: OpenTrial): Promise<void> {
-    const payload = await this.#payload(name.tenant, trial.config, trial.version);
-    if (!payload) return;
+    const content = await this.#tried(name.tenant, trial);
+    if (!content) return;
     const asked = [...listeners].filter(({ id }) => trial.instances.has(id));
-    await this.#send(asked, trialEvent(trial, payload, this.#options.inlineBytes), () => {});
+    await this.#send(asked, trialEvent(trial, content, this.#options.inlineBytes), () => {});
   }
 
   /** In slices, so that requests are answered in between. */
@@ -241,8 +246,8 @@ export class Hub implements Service {
     }
     for (const trial of state.trials) {
       if (!trial.instances.has(listener.id)) continue;
-      const payload = await this.#payload(name.tenant, trial.config, trial.version);
-      if (payload) events.push({ event: trialEvent(trial, payload, this.#options.inlineBytes) });
+      const content = await this.#tried(name.tenant, trial);
+      if (content) events.push({ event: trialEvent(trial, content, this.#options.inlineBytes) });
     }
     return events;
   }
@@ -254,12 +259,23 @@ export class Hub implements Service {
     return payload && configEvent(about, payload, this.#options.inlineBytes);
   }
 
+  #payload(tenant: string, config: string, version: number): Promise<Payload | undefined> {
+    return this.#had(this.#options.payloads.get(tenant, config, version), `version ${version} of ${config}`);
+  }
+
+  #tried(tenant: string, trial: OpenTrial): Promise<Content | undefined> {
+    return this.#had(this.#options.payloads.tried(tenant, trial), `what trial ${trial.id} is of`);
+  }
+
   /** Undefined, and reported, when it cannot be had: the instance keeps what it has, and is asked again later. */
-  async #payload(tenant: string, config: string, version: number): Promise<Payload | undefined> {
+  async #had<Found extends Content>(
+    found: Promise<Found | undefined>,
+    what: string,
+  ): Promise<Found | undefined> {
     try {
-      const payload = await this.#options.payloads.get(tenant, config, version);
-      if (!payload) throw new Error(`version ${version} of ${config} is wanted and not there`);
-      return payload;
+      const content = await found;
+      if (!content) throw new Error(`${what} is wanted and not there`);
+      return content;
     } catch (error) {
       this.#options.onError(error);
       return undefined;

@@ -113,8 +113,8 @@ function deliveryRoutes(instances: Instances, streams: Streams): Route[] {
       summary: "Hear what an instance should run, as server-sent events",
       description:
         "Events `config` carry {config, version, hash, revision, format} and, of a small document, its `value`; a " +
-        "larger one is fetched. A null version means none any more. Events `trial` carry {id, config, version, hash} " +
-        "and are answered with a heartbeat. An event's id is a revision: with Last-Event-ID only what changed since is " +
+        "larger one is fetched. A null version means none any more. Events `trial` carry {id, config, version, hash}, " +
+        "the version null for a draft, and are answered with a heartbeat. An event's id is a revision: with Last-Event-ID only what changed since is " +
         "sent. An instance has one stream; a second ends the first.",
       permission: "instances.write",
       checksResource: true,
@@ -137,30 +137,31 @@ function deliveryRoutes(instances: Instances, streams: Streams): Route[] {
       path: "/api/v1/instances/{id}/configs/{config}",
       summary: "Get the document that an instance should run",
       description:
-        "Secrets are in their places. `version` asks for one that a trial names. If-None-Match is honoured.",
+        "Secrets are in their places. `trial` asks for what that trial is of, `version` for a version that one names. " +
+        "If-None-Match is honoured.",
       permission: "instances.write",
       checksResource: true,
       audit: { none: "reads only" },
       params: Type.Object({ id: schema.instanceId, config: configName }),
-      query: Type.Object({ version: Type.Optional(versionNumber) }, { additionalProperties: false }),
+      query: Type.Object(
+        {
+          version: Type.Optional(versionNumber),
+          trial: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })),
+        },
+        { additionalProperties: false },
+      ),
       response: schema.delivered,
       conditional: true,
       errors: ["instance_not_found", "instance_config_not_found", "secret_not_found"],
       handler: async ({ principal, params, query, headers }) => {
-        const found = await instances.document(principal, params.id, params.config, query.version);
-        const { wanted, payload } = found;
-        const { etag } = payload;
+        const found = await instances.document(principal, params.id, params.config, query);
+        const { wanted, version, content } = found;
+        const { etag, hash, json } = content;
         const { config, revision, format } = wanted;
         const known = headers["if-none-match"]?.split(",").map((tag) => tag.trim());
         if (known?.includes(etag)) return new Reply(undefined, { status: 304, headers: { etag } });
-        const head = JSON.stringify({
-          config,
-          version: payload.version,
-          hash: payload.hash,
-          revision,
-          format,
-        });
-        const body = `${head.slice(0, -1)},"value":${payload.json}}`;
+        const head = JSON.stringify({ config, version, hash, revision, format });
+        const body = `${head.slice(0, -1)},"value":${json}}`;
         const type = "application/json; charset=utf-8";
         return new Reply(body, { headers: { etag, "content-type": type, "cache-control": "no-store" } });
       },

@@ -100,10 +100,16 @@ export type Desired = Static<typeof wanted>;
 
 export const answer = Type.Object({
   configs: Type.Array(wanted, { description: "What the instance should have now." }),
-  trials: Type.Array(Type.Object({ id: Type.String(), config: configName, version, hash: Type.String() }), {
-    description: "What it is asked to look at without applying it.",
+  trials: Type.Array(
+    Type.Object({
+      ...{ id: Type.String(), config: configName, hash: Type.String() },
+      version: Type.Union([version, Type.Null()], { description: "Null: a draft." }),
+    }),
+    { description: "What it is asked to look at without applying it." },
+  ),
+  heartbeatSeconds: Type.Number({
+    description: "How long to wait until the next heartbeat. Shorter when a deployment waits for it.",
   }),
-  heartbeatSeconds: Type.Number({ description: "How long to wait until the next heartbeat." }),
 });
 
 export const registered = Type.Object({
@@ -150,7 +156,7 @@ export const listQuery = {
 
 export const delivered = Type.Object({
   config: configName,
-  version,
+  version: Type.Union([version, Type.Null()], { description: "Null: a draft that a trial is of." }),
   hash: Type.String(),
   revision: Type.Integer(),
   format: Type.String(),

@@ -98,6 +98,7 @@ export interface UnitRow {
   id: string;
   labels: Readonly<Record<string, string>>;
   seen_at: Date;
+  started_at: Date | null;
   running: number | null;
   applied_at: Date | null;
   refused: number | null;
@@ -116,7 +117,7 @@ export async function selectUnits(
 ): Promise<UnitRow[]> {
   const instances = await tx
     .selectFrom("config_instances")
-    .select(["id", "labels", "seen_at"])
+    .select(["id", "labels", "seen_at", "started_at"])
     .where("tenant_id", "=", tenant)
     .where("service", "=", service)
     .where("environment", "=", environment)

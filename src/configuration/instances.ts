@@ -13,15 +13,16 @@ import type { Audit } from "../platform/audit/index.ts";
 import type { Principal } from "../platform/auth/principal.ts";
 import { type Actor, change } from "../platform/http/change.ts";
 import type { Sql } from "../stores/sql/port.ts";
+import { type Answer, Answers, type Asking, trialFor } from "./answers.ts";
 import type { DeliveryTx, InstanceRow, StateRow } from "./delivery.tables.ts";
-import { cohortOf, deploymentOf, versionFor, type Wanted } from "./desired.ts";
+import { cohortOf, versionFor } from "./desired.ts";
 import type { Hub } from "./hub.ts";
-import type { Desired, Heartbeat, NewInstance } from "./instances.schema.ts";
+import type { Heartbeat, NewInstance } from "./instances.schema.ts";
 import * as rows from "./instances.sql.ts";
 import type { DeliveryMetrics } from "./metrics.ts";
-import type { Payload, Payloads } from "./payloads.ts";
+import type { Payloads } from "./payloads.ts";
 import type { Reports } from "./reports.ts";
-import type { ScopeName, ScopeState } from "./scopes.sql.ts";
+import type { ScopeState } from "./scopes.sql.ts";
 import { unitCounts } from "./signals.ts";
 
 export interface InstancesParts {
@@ -37,39 +38,32 @@ export interface InstancesParts {
   onGone(tenant: string, id: string): void;
 }
 
-/** What is remembered of an instance between its heartbeats. */
-export interface Known {
-  readonly scope: ScopeName;
-  readonly id: string;
-  readonly labels: Readonly<Record<string, string>>;
+/** What is remembered of an instance between its heartbeats; its answers to trials, those that it gave here. */
+export interface Known extends Asking {
   readonly changedAt: number;
-  /** By configuration: what it runs. */
   readonly running: Map<string, number | undefined>;
-  /** Trials that it has answered here. */
   readonly answered: Set<string>;
-}
-
-export interface Answer {
-  configs: Desired[];
-  trials: { id: string; config: string; version: number; hash: string }[];
-  heartbeatSeconds: number;
 }
 
 const rememberedMax = 200_000;
 const silentHeartbeats = 3;
-const keyOf = (tenant: string, id: string) => JSON.stringify([tenant, id]);
+/** No id has a slash. */
+const keyOf = (tenant: string, id: string) => `${tenant}/${id}`;
+const nothing: ReadonlySet<string> = new Set();
 
 export class Instances {
   readonly #parts: InstancesParts;
+  readonly #answers: Answers;
   readonly #known = new LRUCache<string, Known>({ max: rememberedMax });
 
   constructor(parts: InstancesParts) {
     this.#parts = parts;
+    this.#answers = new Answers(parts);
   }
 
   /** Registers an instance, or brings the one of this id up to date. */
   async register(principal: Principal, input: NewInstance) {
-    const { reports, clock } = this.#parts;
+    const { reports, clock, hub } = this.#parts;
     const { tenant } = principal;
     const { instanceId: id, service, environment, labels = {}, process } = input;
     authorize(principal, "instances.write", { tenant, environment, labels });
@@ -78,24 +72,27 @@ export class Instances {
     this.refreshed(tenant, id, row.changed_at);
     const known = await this.known(principal, id);
     const registeredAt = row.registered_at.toISOString();
-    return { instanceId: id, service, environment, labels, registeredAt, ...(await this.#answer(known)) };
+    const answer = await this.#answers.of(known, await hub.state(known.scope), nothing);
+    return { instanceId: id, service, environment, labels, registeredAt, ...answer };
   }
 
   /** Throws `instance_not_found`, upon which the instance should register again. */
   async heartbeat(principal: Principal, id: string, beat: Heartbeat): Promise<Answer> {
     const { reports, hub, clock } = this.#parts;
-    const known = await this.known(principal, id);
+    const remembered = this.#known.get(keyOf(principal.tenant, id));
+    const known = remembered ?? (await this.#load(principal.tenant, id));
+    allow(principal, known);
     const { tenant } = known.scope;
     const at = new Date(clock.now());
-    const state = await hub.state(known.scope);
-    reports.seen({ tenant, id, at });
+    const state = hub.known(known.scope) ?? (await hub.state(known.scope));
+    reports.seen({ tenant, id, at, changedAt: known.changedAt });
     const changed = this.#takeStates(known, state, beat.applied ?? [], at);
     if (beat.metrics) this.#takeCounts(known, state, beat.metrics, changed);
     for (const { id: trial, ok, reason } of beat.trials ?? []) {
       known.answered.add(trial);
       reports.answer({ tenant, trial, instance: id, ok, reason, at });
     }
-    return this.#answer(known);
+    return this.#answers.of(known, state, changed);
   }
 
   async deregister(actor: Actor, id: string): Promise<void> {
@@ -122,7 +119,7 @@ export class Instances {
     const { config, version, status } = filter;
     const asksOfConfig = version !== undefined || status === "applied" || status === "rejected";
     if (config === undefined && asksOfConfig) throw withoutConfig();
-    await reports.flush();
+    await reports.flush({ seen: false });
     const page = { after, limit: limit + 1, silentBefore: this.#silentBefore() };
     const { found, states } = await sql.tenant(tenant, async (tx: DeliveryTx) => {
       const found = await rows.selectInstances(tx, tenant, filter, page);
@@ -154,24 +151,30 @@ export class Instances {
   }
 
   /** The document that it should have, or one that it is asked to try. */
-  async document(principal: Principal, id: string, config: string, version: number | undefined) {
+  async document(
+    principal: Principal,
+    id: string,
+    config: string,
+    asked: { version?: number | undefined; trial?: string | undefined },
+  ) {
     const { hub, payloads } = this.#parts;
     const known = await this.known(principal, id);
-    const { configs, trials } = await hub.state(known.scope);
-    const wanted = configs.get(config);
-    const desired = wanted && versionFor(wanted, known);
-    const asked = version ?? desired;
-    const isTried = trials.some(
-      (trial) => trial.config === config && trial.version === asked && trial.instances.has(id),
-    );
-    if (!wanted || asked === undefined || (asked !== desired && !isTried))
-      throw notMeant(id, config, version);
-    const payload = await payloads.get(known.scope.tenant, config, asked);
-    if (!payload) throw notMeant(id, config, version);
-    return { wanted, payload };
+    const { tenant } = known.scope;
+    const state = await hub.state(known.scope);
+    const wanted = state.configs.get(config);
+    if (!wanted) throw notMeant(id, config, asked);
+    const desired = versionFor(wanted, known) ?? null;
+    const isDesired = asked.trial === undefined && (asked.version ?? desired) === desired;
+    const trial = isDesired ? undefined : trialFor(state, known, config, asked);
+    const version = isDesired ? desired : (trial?.version ?? null);
+    const content = trial
+      ? await payloads.tried(tenant, trial)
+      : version !== null && isDesired && (await payloads.get(tenant, config, version));
+    if (!content) throw notMeant(id, config, asked);
+    return { wanted, version, content };
   }
 
-  /** What SQL says of an instance that sent a heartbeat: when it changed last; undefined: it has gone. */
+  /** What SQL says of an instance: when it changed last; undefined: it has gone. */
   refreshed(tenant: string, id: string, changedAt: Date | undefined): void {
     const key = keyOf(tenant, id);
     const known = this.#known.get(key);
@@ -184,8 +187,7 @@ export class Instances {
   async known(principal: Principal, id: string): Promise<Known> {
     const { tenant } = principal;
     const known = this.#known.get(keyOf(tenant, id)) ?? (await this.#load(tenant, id));
-    const { environment } = known.scope;
-    authorize(principal, "instances.write", { tenant, environment, labels: known.labels });
+    allow(principal, known);
     return known;
   }
 
@@ -254,44 +256,6 @@ export class Instances {
     }
   }
 
-  async #answer(known: Known): Promise<Answer> {
-    const { hub, clock, heartbeatMs } = this.#parts;
-    const state = await hub.state(known.scope);
-    const configs: Desired[] = [];
-    for (const wanted of state.configs.values()) {
-      const desired = await this.#desired(known, wanted);
-      if (desired) configs.push(desired);
-    }
-    const now = clock.now();
-    const trials: Answer["trials"] = [];
-    for (const { id, config, version, instances, expiresAt } of state.trials) {
-      if (!instances.has(known.id) || known.answered.has(id) || expiresAt <= now) continue;
-      const payload = await this.#payload(known.scope.tenant, config, version);
-      if (payload) trials.push({ id, config, version, hash: payload.hash });
-    }
-    return { configs, trials, heartbeatSeconds: heartbeatMs / 1000 };
-  }
-
-  async #desired(known: Known, wanted: Wanted): Promise<Desired | undefined> {
-    const { config, revision } = wanted;
-    const version = versionFor(wanted, known);
-    if (version === undefined) {
-      if (known.running.get(config) === undefined) return undefined;
-      return { config, version: null, hash: null, revision, deployment: null };
-    }
-    const payload = await this.#payload(known.scope.tenant, config, version);
-    const deployment = deploymentOf(wanted, version);
-    return payload && { config, version, hash: payload.hash, revision, deployment };
-  }
-
-  /** Of a document whose secrets cannot be had an instance hears nothing, and keeps what it has. */
-  #payload(tenant: string, config: string, version: number): Promise<Payload | undefined> {
-    return this.#parts.payloads.get(tenant, config, version).catch((error) => {
-      if (error instanceof HotSwapError && error.code === "secret_not_found") return undefined;
-      throw error;
-    });
-  }
-
   async #show(row: InstanceRow, states: readonly StateRow[]) {
     const { id, tenant_id: tenant, service, environment, labels, registered_at, seen_at } = row;
     const state = await this.#parts.hub.state({ tenant, service, environment });
@@ -327,11 +291,23 @@ function showConfig(config: string, desired: number | null, state: StateRow | un
 
 const notFound = (id: string) => new HotSwapError("instance_not_found", `There is no instance ${id}.`);
 
-const notMeant = (id: string, config: string, version: number | undefined) =>
-  new HotSwapError(
+function allow(principal: Principal, { scope, labels }: Known): void {
+  const { tenant, environment } = scope;
+  authorize(principal, "instances.write", { tenant, environment, labels });
+}
+
+function notMeant(
+  id: string,
+  config: string,
+  { version, trial }: { version?: number | undefined; trial?: string | undefined },
+): HotSwapError {
+  const which =
+    trial !== undefined ? ` of trial ${trial}` : version === undefined ? "" : ` version ${version}`;
+  return new HotSwapError(
     "instance_config_not_found",
-    `${config}${version === undefined ? "" : ` version ${version}`} is not meant for the instance ${id}.`,
+    `${config}${which} is not meant for the instance ${id}.`,
   );
+}
 
 const withoutConfig = () =>
   new HotSwapError("validation_failed", "query/config is required with a version, applied and rejected.", {

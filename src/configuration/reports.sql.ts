@@ -20,6 +20,8 @@ export interface Sighting {
   readonly tenant: string;
   readonly id: string;
   readonly at: Date;
+  /** Milliseconds since 1970: when it last changed, as far as this node knows. */
+  readonly changedAt: number;
 }
 
 /** What an instance says of a configuration; undefined says nothing new. */
@@ -52,6 +54,9 @@ export interface TrialAnswer {
 }
 
 const column = <Row, Value>(rows: readonly Row[], read: (row: Row) => Value): Value[] => rows.map(read);
+/** As text, which is several times cheaper than what the driver makes of a Date. */
+const instants = <Row>(rows: readonly Row[], read: (row: Row) => Date): string[] =>
+  rows.map((row) => read(row).toISOString());
 
 export interface RegisteredRow {
   tenant: string;
@@ -96,7 +101,7 @@ export async function registerInstances(
     ${column(given, ({ tenant }) => tenant)}::text[], ${column(given, ({ id }) => id)}::text[],
     ${column(given, ({ service }) => service)}::text[], ${column(given, ({ environment }) => environment)}::text[],
     ${column(given, ({ labels }) => JSON.stringify(labels))}::text[],
-    ${column(given, ({ process }) => process ?? null)}::text[], ${column(given, ({ at }) => at)}::timestamptz[]
+    ${column(given, ({ process }) => process ?? null)}::text[], ${instants(given, ({ at }) => at)}::timestamptz[]
   ) as g (tenant_id, id, service, environment, labels, process, at)`;
   await sql`
     delete from config_instance_states s using config_instances i, ${table}
@@ -116,7 +121,9 @@ export async function registerInstances(
     order by g.tenant_id, g.id
     on conflict (tenant_id, id) do update set
       service = excluded.service, environment = excluded.environment, labels = excluded.labels,
-      process = coalesce(excluded.process, i.process), seen_at = greatest(i.seen_at, excluded.seen_at),
+      process = coalesce(excluded.process, i.process),
+      started_at = case when i.process <> excluded.process then excluded.seen_at else i.started_at end,
+      seen_at = greatest(i.seen_at, excluded.seen_at),
       changed_at = case when i.service = excluded.service and i.environment = excluded.environment
         and i.labels = excluded.labels then i.changed_at else excluded.changed_at end
     returning i.tenant_id as tenant, i.id, i.registered_at, i.changed_at
@@ -124,21 +131,36 @@ export async function registerInstances(
   return rows;
 }
 
-/** Resolves to when each of those that are still there changed last. */
+/** Resolves to those that have gone (null), or changed at another time than this node knows. */
 export async function touchInstances(tx: DeliveryTx, given: readonly Sighting[]) {
-  const { rows } = await sql<{ tenant: string; id: string; changed_at: Date }>`
-    with seen as (
+  const { rows } = await sql<{ tenant: string; id: string; changed_at: Date | null }>`
+    with given as (
+      select * from unnest(
+        ${column(given, ({ tenant }) => tenant)}::text[], ${column(given, ({ id }) => id)}::text[],
+        ${instants(given, ({ at }) => at)}::timestamptz[],
+        ${instants(given, ({ changedAt }) => new Date(changedAt))}::timestamptz[]
+      ) as g (tenant_id, id, at, changed_at)
+    ), seen as (
       select i.tenant_id, i.id, g.at from config_instances i
-      join unnest(${column(given, ({ tenant }) => tenant)}::text[], ${column(given, ({ id }) => id)}::text[],
-                  ${column(given, ({ at }) => at)}::timestamptz[]) as g (tenant_id, id, at)
-        on i.tenant_id = g.tenant_id and i.id = g.id
+      join given g on i.tenant_id = g.tenant_id and i.id = g.id
       order by i.tenant_id, i.id for update of i
+    ), touched as (
+      update config_instances i set seen_at = greatest(i.seen_at, seen.at) from seen
+      where i.tenant_id = seen.tenant_id and i.id = seen.id
+      returning i.tenant_id, i.id, i.changed_at
     )
-    update config_instances i set seen_at = greatest(i.seen_at, seen.at) from seen
-    where i.tenant_id = seen.tenant_id and i.id = seen.id
-    returning i.tenant_id as tenant, i.id, i.changed_at
+    select g.tenant_id as tenant, g.id, t.changed_at from given g
+    left join touched t on t.tenant_id = g.tenant_id and t.id = g.id
+    where t.changed_at is distinct from g.changed_at
   `.execute(tx);
   return rows;
+}
+
+/**
+ * Until the end of the transaction: what instances said may be lost with the database's machine, as they say it again.
+ */
+export async function commitWithoutWaiting(tx: DeliveryTx): Promise<void> {
+  await sql`set local synchronous_commit to off`.execute(tx);
 }
 
 /** A version that is applied is not refused any more; one that was applied before keeps its time. */
@@ -154,7 +176,7 @@ export async function writeStates(tx: DeliveryTx, given: readonly StateReport[])
       ${column(given, ({ running }) => running !== undefined)}::bool[],
       ${column(given, ({ refused }) => refused?.version ?? null)}::int[],
       ${column(given, ({ refused }) => refused?.reason ?? null)}::text[],
-      ${column(given, ({ at }) => at)}::timestamptz[]
+      ${instants(given, ({ at }) => at)}::timestamptz[]
     ) as g (tenant_id, config, instance, running, ran, refused, reason, at)
     join config_instances i on i.tenant_id = g.tenant_id and i.id = g.instance
     join configs c on c.tenant_id = g.tenant_id and c.name = g.config

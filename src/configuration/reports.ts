@@ -2,6 +2,7 @@
  * What instances say, on its way to SQL. A heartbeat is answered at once; what it said is written with that of all
  * the others a moment later, in one statement for each kind of row, so that every node comes to know it. Until then
  * it is in memory, and later words of an instance replace earlier ones, so that there is never more than one of each.
+ * That it was heard of at all is in less of a hurry than what it said, and waits for longer.
  * What is lost with the node is said again: an instance tells the whole of its state with each heartbeat.
  *
  * A registration waits until it is written.
@@ -19,8 +20,8 @@ export interface ReportsOptions {
   instancesMax: number;
   /** A version must be run for so long before its instance counts as sound. */
   provingMs: number;
-  /** The instance is there, as of the registration that changed it last; undefined: it is gone. */
-  onSeen(tenant: string, id: string, changedAt: Date | undefined): void;
+  /** The instance is not as it was remembered: it has changed at this time, or is gone. */
+  onChanged(tenant: string, id: string, changedAt: Date | undefined): void;
   onError(error: unknown): void;
 }
 
@@ -32,18 +33,19 @@ interface Waiting {
 
 class Batch {
   readonly registrations = new Map<string, Waiting[]>();
-  readonly sightings = new Map<string, rows.Sighting>();
+  sightings = new Map<string, rows.Sighting>();
   readonly states = new Map<string, rows.StateReport>();
   readonly counts = new Map<string, rows.Count>();
   readonly answers = new Map<string, rows.TrialAnswer>();
 
-  get isEmpty(): boolean {
+  isDue(withSightings: boolean): boolean {
     const { registrations, sightings, states, counts, answers } = this;
-    return registrations.size + sightings.size + states.size + counts.size + answers.size === 0;
+    const others = registrations.size + states.size + counts.size + answers.size;
+    return others > 0 || (withSightings && sightings.size > 0);
   }
 
   addState(report: rows.StateReport): void {
-    const key = JSON.stringify([report.tenant, report.config, report.instance]);
+    const key = keyOf(report.tenant, report.instance, report.config);
     const before = this.states.get(key);
     const { running = before?.running, refused = before?.refused } = report;
     // Applied after it was refused: it is not refused any more.
@@ -53,8 +55,13 @@ class Batch {
 
   addCount(count: rows.Count): void {
     const { tenant, config, deployment, cohort, metric } = count;
-    const key = JSON.stringify([tenant, config, deployment, cohort, metric]);
+    const key = keyOf(tenant, config, deployment, cohort, metric);
     this.counts.set(key, { ...count, by: count.by + (this.counts.get(key)?.by ?? 0) });
+  }
+
+  /** They are not written with the rest of `batch`. */
+  keepSightings(batch: Batch): void {
+    [this.sightings, batch.sightings] = [batch.sightings, this.sightings];
   }
 
   /** What could not be written, beneath what has come since. */
@@ -68,7 +75,12 @@ class Batch {
   }
 }
 
+/** Names of all kinds have no line ends. */
+const keyOf = (...names: readonly string[]) => names.join("\n");
+
 const delayMs = 200;
+/** Or a quarter of a heartbeat. */
+const seenDelayMs = 1_000;
 const registrationDelayMs = 5;
 const retryMs = 1_000;
 
@@ -78,6 +90,8 @@ export class Reports implements Service {
   #batch = new Batch();
   #timer: Timer | undefined;
   #dueAt = Number.POSITIVE_INFINITY;
+  /** Monotonic; when sightings are to be written that wait now. */
+  #seenDueAt = Number.POSITIVE_INFINITY;
   #writing: Promise<void> = Promise.resolve();
   /** Monotonic; since when writing has succeeded without a break. */
   #soundSince: number;
@@ -104,7 +118,7 @@ export class Reports implements Service {
 
   /** Throws `instances_full`. */
   register(registration: rows.Registration): Promise<rows.RegisteredRow> {
-    const key = JSON.stringify([registration.tenant, registration.id]);
+    const key = keyOf(registration.tenant, registration.id);
     return new Promise((resolve, reject) => {
       const waiting = this.#batch.registrations.get(key) ?? [];
       waiting.push({ registration, resolve, reject });
@@ -114,8 +128,14 @@ export class Reports implements Service {
   }
 
   seen(sighting: rows.Sighting): void {
-    this.#batch.sightings.set(JSON.stringify([sighting.tenant, sighting.id]), sighting);
-    this.#arm(delayMs);
+    const { sightings } = this.#batch;
+    if (sightings.size === 0) {
+      const { clock, provingMs } = this.#options;
+      const delayMs = Math.min(seenDelayMs, provingMs / 12);
+      this.#seenDueAt = clock.monotonic() + delayMs;
+      this.#arm(delayMs);
+    }
+    sightings.set(keyOf(sighting.tenant, sighting.id), sighting);
   }
 
   state(report: rows.StateReport): void {
@@ -129,15 +149,15 @@ export class Reports implements Service {
   }
 
   answer(answer: rows.TrialAnswer): void {
-    const key = JSON.stringify([answer.tenant, answer.trial, answer.instance]);
+    const key = keyOf(answer.tenant, answer.trial, answer.instance);
     if (!this.#batch.answers.has(key)) this.#batch.answers.set(key, answer);
     this.#arm(delayMs);
   }
 
-  /** Resolves when everything said so far is in SQL. */
-  async flush(): Promise<void> {
+  /** Resolves when everything said so far is in SQL; `seen`: also when who was heard of. */
+  async flush({ seen = true } = {}): Promise<void> {
     await this.#writing.catch(() => {}); // is in the batch again
-    if (!this.#batch.isEmpty) await this.#write();
+    if (this.#batch.isDue(seen)) await this.#write(seen);
   }
 
   #arm(inMs: number): void {
@@ -148,7 +168,7 @@ export class Reports implements Service {
     this.#dueAt = dueAt;
     this.#timer = clock.after(inMs, () => {
       this.#dueAt = Number.POSITIVE_INFINITY;
-      this.flush().catch((error) => {
+      this.#flushDue().catch((error) => {
         if (!this.#failed) onError(error); // told once; how SQL is, /ready says
         this.#failed = true;
         this.#arm(retryMs);
@@ -156,13 +176,20 @@ export class Reports implements Service {
     });
   }
 
-  #write(): Promise<void> {
+  async #flushDue(): Promise<void> {
+    const { clock } = this.#options;
+    await this.flush({ seen: clock.monotonic() >= this.#seenDueAt });
+    if (this.#batch.sightings.size > 0) this.#arm(Math.max(0, this.#seenDueAt - clock.monotonic()));
+  }
+
+  #write(withSightings: boolean): Promise<void> {
     this.#writing = this.#writing
       .catch(() => {})
       .then(async () => {
         const batch = this.#batch;
-        if (batch.isEmpty) return;
+        if (!batch.isDue(withSightings)) return;
         this.#batch = new Batch();
+        if (!withSightings) this.#batch.keepSightings(batch);
         try {
           await this.#writeBatch(batch);
         } catch (error) {
@@ -177,43 +204,40 @@ export class Reports implements Service {
   }
 
   async #writeBatch(batch: Batch): Promise<void> {
-    const { sql, provingMs, onSeen } = this.#options;
+    const { sql, provingMs, onChanged } = this.#options;
     const { registrations, sightings, states, counts, answers } = batch;
     const full = new HotSwapError(
       "instances_full",
       `A tenant may have ${this.#options.instancesMax} instances here.`,
     );
-    const { registered, seen } = await sql.system(async (tx: DeliveryTx) => {
+    const { registered, changed } = await sql.system(async (tx: DeliveryTx) => {
+      if (registrations.size === 0) await rows.commitWithoutWaiting(tx);
       const last = [...registrations.values()].map((waiting) => waiting.at(-1)!.registration);
       const fitting = last.length > 0 ? await this.#fitting(tx, last) : [];
       const registered = fitting.length > 0 ? await rows.registerInstances(tx, fitting, provingMs) : [];
-      const seen = sightings.size > 0 ? await rows.touchInstances(tx, [...sightings.values()]) : [];
+      const changed = sightings.size > 0 ? await rows.touchInstances(tx, [...sightings.values()]) : [];
       if (states.size > 0) await rows.writeStates(tx, [...states.values()]);
       if (counts.size > 0) await rows.addCounts(tx, [...counts.values()]);
       if (answers.size > 0) await rows.writeAnswers(tx, [...answers.values()]);
-      return { registered, seen };
+      return { registered, changed };
     });
     for (const row of registered) {
-      const key = JSON.stringify([row.tenant, row.id]);
+      const key = keyOf(row.tenant, row.id);
       for (const { resolve } of registrations.get(key) ?? []) resolve(row);
       registrations.delete(key);
     }
     for (const { reject } of [...registrations.values()].flat()) reject(full);
-    for (const { tenant, id, changed_at } of seen) {
-      onSeen(tenant, id, changed_at);
-      sightings.delete(JSON.stringify([tenant, id]));
-    }
-    for (const { tenant, id } of sightings.values()) onSeen(tenant, id, undefined);
+    for (const { tenant, id, changed_at } of changed) onChanged(tenant, id, changed_at ?? undefined);
   }
 
   /** Those that are there already, and of the new ones as many as there is room for. */
   async #fitting(tx: DeliveryTx, given: readonly rows.Registration[]): Promise<rows.Registration[]> {
     const found = await rows.findRegistered(tx, given);
-    const known = new Set(found.map(({ tenant, id }) => JSON.stringify([tenant, id])));
+    const known = new Set(found.map(({ tenant, id }) => keyOf(tenant, id)));
     if (known.size === given.length) return [...given];
     const counts = await rows.countInstances(tx, [...new Set(given.map(({ tenant }) => tenant))]);
     return given.filter(({ tenant, id }) => {
-      if (known.has(JSON.stringify([tenant, id]))) return true;
+      if (known.has(keyOf(tenant, id))) return true;
       const count = (counts.get(tenant) ?? 0) + 1;
       counts.set(tenant, count);
       return count <= this.#options.instancesMax;

@@ -14,7 +14,8 @@ export interface ScopeName {
 export interface OpenTrial {
   readonly id: string;
   readonly config: string;
-  readonly version: number;
+  /** Null: a draft. */
+  readonly version: number | null;
   readonly instances: ReadonlySet<string>;
   readonly expiresAt: number;
 }

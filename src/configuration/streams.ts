@@ -61,8 +61,11 @@ class Stream implements Listener {
   }
 
   send(event: Buffer): void {
-    if (this.response.writableLength > this.#pendingBytesMax) this.response.destroy();
-    else this.response.write(event);
+    if (!this.isOpen) return;
+    const { response } = this;
+    if (response.writableLength > this.#pendingBytesMax) response.destroy();
+    // The head has gone and the body is not chunked: the response would only cork the socket, and uncork it again.
+    else (response.socket ?? response).write(event);
   }
 }
 

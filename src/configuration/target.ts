@@ -3,8 +3,9 @@
  * are not pinned. An assignment is one row; whoever writes it with a lower generation than the highest that was there
  * is refused. What instances do with it they say themselves, by heartbeats, and what they counted stands beside it.
  *
- * An instance that goes silent, or starts anew, within three heartbeats of applying the version counts as ended by it.
- * Silence is only judged while nothing kept heartbeats from being written.
+ * An instance that goes silent, or starts anew, within three heartbeats of applying the version counts as ended by it;
+ * so does one that was there when it was told, and of which nothing but that is heard. Until it is heard of again
+ * after that it is unproven. Silence is only judged while nothing kept heartbeats from being written.
  */
 import type { Clock } from "../core/clock.ts";
 import { boundOfCount, boundOfShare, isExposed, SPAN } from "../core/cohort.ts";
@@ -102,8 +103,11 @@ export class ConfigTarget implements Target {
       if (before?.generation === assignment.generation && before.bound === assignment.bound) return undefined;
       await rows.moveRevision(tx, scope, name);
       const isSame = before?.deployment === assignment.deployment;
-      const beganAt = (isSame && before.began_at) || new Date(clock.now());
-      if (!(await rows.writeAssignment(tx, tenant, name, assignment, beganAt)))
+      const now = new Date(clock.now());
+      const isWider = !isSame || assignment.bound > (before.bound ?? 0);
+      const began_at = (isSame && before.began_at) || now;
+      const exposed_at = (!isWider && before.exposed_at) || now;
+      if (!(await rows.writeAssignment(tx, tenant, name, assignment, { began_at, exposed_at })))
         throw fenced(name, assignment);
       if (!isSame) {
         await rows.forgetVerdicts(tx, tenant, name, Number(assignment.to.id));
@@ -134,11 +138,11 @@ export class ConfigTarget implements Target {
     const { sql, reports, clock } = this.#parts;
     const { tenant, name } = ref;
     await reports.flush();
-    const { units, generation, beganAt } = await this.#units(ref);
+    const { units, generation, times } = await this.#units(ref);
     const totals = await sql.tenant(tenant, (tx: DeliveryTx) =>
       rows.selectCounts(tx, tenant, name, assignment.deployment),
     );
-    const tally = this.#tally(units, assignment, beganAt);
+    const tally = tallyOf(units, assignment, times);
     return { generation, ...tally, ...sampleOf(totals, cursor as SampleCursor | undefined, clock.now()) };
   }
 
@@ -188,56 +192,83 @@ export class ConfigTarget implements Target {
     const silentBefore = reports.soundMs > provingMs ? clock.now() - provingMs : Number.NEGATIVE_INFINITY;
     const free = pins.length === 0 ? units : units.filter(({ labels }) => !pinOf({ pins }, labels));
     const counted = free.map((row) => ({ row, isLive: row.seen_at.getTime() >= silentBefore }));
-    const beganAt = assignment?.began_at?.getTime() ?? Number.POSITIVE_INFINITY;
-    return { units: counted, generation: assignment?.generation ?? 0, beganAt };
-  }
-
-  #tally(
-    units: readonly { row: UnitRow; isLive: boolean }[],
-    { seed, bound, from, to }: Assignment,
-    beganAt: number,
-  ) {
-    const [before, after] = [from ? Number(from.id) : null, Number(to.id)];
-    const provingMs = provingHeartbeats * this.#parts.heartbeatMs;
-    const failures: UnitFailure[] = [];
-    const tally = { units: 0, exposed: 0, applied: 0, restored: 0, failed: 0, crashed: 0 };
-    for (const { row, isLive } of units) {
-      const isUnderIt = isExposed(seed, row.id, bound);
-      const failure = isUnderIt ? failureOf(row, isLive, { version: after, beganAt, provingMs }) : undefined;
-      if (!isLive && failure === undefined) continue;
-      tally.units++;
-      if (!isUnderIt) {
-        if (row.running === before) tally.restored++;
-        continue;
-      }
-      tally.exposed++;
-      if (failure !== undefined) {
-        tally.failed++;
-        if (row.refused !== after) tally.crashed++;
-        if (failures.length < failuresNamed) failures.push({ unit: row.id, reason: failure });
-      } else if (row.running === after) tally.applied++;
-    }
-    return { ...tally, failures };
+    const msOf = (at: Date | null | undefined) => at?.getTime() ?? Number.POSITIVE_INFINITY;
+    const beganAt = msOf(assignment?.began_at);
+    const exposedAt = msOf(assignment?.exposed_at ?? assignment?.began_at);
+    return {
+      units: counted,
+      generation: assignment?.generation ?? 0,
+      times: { beganAt, exposedAt, provingMs },
+    };
   }
 }
 
-interface Proving {
-  version: number;
-  beganAt: number;
-  provingMs: number;
+interface Times {
+  /** When the deployment began, and when the units that should have its version last became more. */
+  readonly beganAt: number;
+  readonly exposedAt: number;
+  readonly provingMs: number;
+}
+
+function tallyOf(
+  units: readonly { row: UnitRow; isLive: boolean }[],
+  { seed, bound, from, to }: Assignment,
+  times: Times,
+) {
+  const [before, after] = [from ? Number(from.id) : null, Number(to.id)];
+  const failures: UnitFailure[] = [];
+  const tally = { units: 0, exposed: 0, applied: 0, restored: 0, failed: 0, crashed: 0, unproven: 0 };
+  for (const { row, isLive } of units) {
+    const isUnderIt = isExposed(seed, row.id, bound);
+    const failure = isUnderIt ? failureOf(row, isLive, after, times) : undefined;
+    if (!isLive && failure === undefined) continue;
+    tally.units++;
+    if (!isUnderIt) {
+      if (row.running === before) tally.restored++;
+      continue;
+    }
+    tally.exposed++;
+    if (failure !== undefined) {
+      tally.failed++;
+      if (row.refused !== after) tally.crashed++;
+      if (failures.length < failuresNamed) failures.push({ unit: row.id, reason: failure });
+      continue;
+    }
+    if (row.running === after) tally.applied++;
+    if (!isProven(row, after, times)) tally.unproven++;
+  }
+  return { ...tally, failures };
 }
 
 function failureOf(
   row: UnitRow,
   isLive: boolean,
-  { version, beganAt, provingMs }: Proving,
+  version: number,
+  { beganAt, exposedAt, provingMs }: Times,
 ): string | undefined {
   if (row.refused === version) return row.reason ? `rejected: ${row.reason}` : "rejected";
   if (row.crashed === version) return "started anew just after it had applied the version";
-  if (isLive || row.running !== version || !row.applied_at) return undefined;
-  if (row.applied_at.getTime() < beganAt) return undefined;
-  if (row.seen_at.getTime() - row.applied_at.getTime() > provingMs) return undefined;
+  const seenAt = row.seen_at.getTime();
+  if (row.running !== version) {
+    const isRestarted = row.started_at !== null && row.started_at.getTime() >= exposedAt;
+    if (isRestarted) return "started anew after it was told of the version, and before it had applied it";
+    // One that was silent for as long before it was told has not ended by that.
+    const ended = !isLive && seenAt >= exposedAt - provingMs;
+    return ended ? "went silent after it was told of the version, and before it had applied it" : undefined;
+  }
+  if (isLive || !row.applied_at || row.applied_at.getTime() < beganAt) return undefined;
+  if (seenAt - row.applied_at.getTime() > provingMs) return undefined;
   return "went silent just after it had applied the version";
+}
+
+/**
+ * It was heard of since it said that it runs the version. Or since it was told of it, and does not run it: by the
+ * second heartbeat, as the first may be the one whose answer told it.
+ */
+function isProven({ running, applied_at, seen_at }: UnitRow, version: number, times: Times): boolean {
+  if (running !== version) return seen_at.getTime() > times.exposedAt + times.provingMs / 2;
+  if (!applied_at || applied_at.getTime() < times.beganAt) return true;
+  return seen_at > applied_at;
 }
 
 /** An error about the thing itself, with the place of the body that named it. */

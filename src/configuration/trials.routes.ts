@@ -1,7 +1,12 @@
-/** /api/v1/configs/{name}/versions/{version}/trials: asking live instances whether they would take a version. */
-import { Type } from "typebox";
+/**
+ * /api/v1/configs/{name}/versions/{version}/trials and …/draft/trials: asking live instances whether they would take
+ * what has been written.
+ */
+import { type Static, Type } from "typebox";
+import type { Trial } from "../../client/src/instances.ts";
 import { actorOf, dryRunQuery } from "../platform/http/change.ts";
 import { type Route, route } from "../platform/http/route.ts";
+import { byName } from "./configs.routes.ts";
 import { configName, versionNumber as version } from "./configs.schema.ts";
 import { instanceId } from "./instances.schema.ts";
 import type { Trials } from "./trials.ts";
@@ -9,19 +14,26 @@ import type { Trials } from "./trials.ts";
 const byVersion = Type.Object({ name: configName, version });
 const instant = Type.String({ format: "date-time" });
 
-const trial = Type.Object({
-  id: Type.String(),
-  version,
-  status: Type.Enum(["asking", "done", "expired"]),
-  asked: Type.Integer({ description: "So many instances." }),
-  accepted: Type.Integer(),
-  rejected: Type.Integer(),
-  answers: Type.Array(Type.Object({ instanceId, ok: Type.Boolean(), reason: Type.String() })),
-  silent: Type.Array(instanceId, { description: "Those that have not answered." }),
-  by: Type.String(),
-  at: instant,
-  expiresAt: instant,
-});
+const trial = Type.Object(
+  {
+    id: Type.String(),
+    version: Type.Union([version, Type.Null()], { description: "Null: a draft." }),
+    draft: Type.Union([Type.Object({ author: Type.String(), revision: Type.Integer() }), Type.Null()]),
+    status: Type.Enum(["asking", "done", "expired"], { description: "Done: everybody has answered." }),
+    asked: Type.Integer({ description: "So many instances." }),
+    accepted: Type.Integer(),
+    rejected: Type.Integer(),
+    answers: Type.Array(Type.Object({ instanceId, ok: Type.Boolean(), reason: Type.String() })),
+    silent: Type.Array(instanceId, { description: "Those that have not answered." }),
+    by: Type.String(),
+    at: instant,
+    expiresAt: instant,
+  },
+  { title: "ConfigTrial" },
+);
+
+/** What a client is promised is what is answered. */
+const show = (shown: Trial): Static<typeof trial> => shown;
 
 const newTrial = Type.Object(
   {
@@ -33,45 +45,100 @@ const newTrial = Type.Object(
 );
 
 const errors = ["config_not_found", "config_version_not_found"] as const;
+/** What keeps a draft from being a version. */
+const draftErrors = [
+  "config_not_found",
+  "config_invalid",
+  "config_schema_violated",
+  "config_secret_unknown",
+  "schema_not_found",
+  "schema_too_costly",
+] as const;
+
+const list = Type.Object({ items: Type.Array(trial, { description: "The newest first, at most 20." }) });
+const begins = {
+  method: "POST",
+  permission: "configs.write",
+  checksResource: true,
+  audit: { action: "config.trial" },
+  query: dryRunQuery,
+  body: newTrial,
+  status: 201,
+  response: trial,
+  idempotent: true,
+} as const;
+const lists = {
+  method: "GET",
+  permission: "configs.read",
+  checksResource: true,
+  audit: { none: "reads only" },
+  response: list,
+} as const;
+const instancesDefault = 5;
 
 export function trialRoutes(trials: Trials): Route[] {
+  return [...ofVersions(trials), ...ofDrafts(trials)];
+}
+
+function ofVersions(trials: Trials): Route[] {
   return [
     route({
+      ...begins,
       id: "configuration.trials.begin",
-      method: "POST",
       path: "/api/v1/configs/{name}/versions/{version}/trial",
       summary: "Ask live instances whether they would take a version",
       description:
         "A sample of them checks the version and applies nothing. Answers come within seconds; read them with " +
         "GET …/trials.",
-      permission: "configs.write",
-      checksResource: true,
-      audit: { action: "config.trial" },
       params: byVersion,
-      query: dryRunQuery,
-      body: newTrial,
-      status: 201,
-      response: trial,
       errors: [...errors, "config_trial_nobody"],
-      idempotent: true,
-      handler: (context) => {
+      handler: async (context) => {
         const { name, version } = context.params;
-        return trials.begin(actorOf(context), name, version, context.body.instances ?? 5);
+        const count = context.body.instances ?? instancesDefault;
+        return show(await trials.ofVersion(actorOf(context), name, version, count));
       },
     }),
     route({
+      ...lists,
       id: "configuration.trials.list",
-      method: "GET",
       path: "/api/v1/configs/{name}/versions/{version}/trials",
       summary: "What instances answered to trials of a version",
-      permission: "configs.read",
-      checksResource: true,
-      audit: { none: "reads only" },
+      description: "Also to those of a draft that said the same.",
       params: byVersion,
-      response: Type.Object({ items: Type.Array(trial, { description: "The newest first, at most 20." }) }),
       errors,
       handler: async ({ principal, params }) => {
-        return { items: await trials.list(principal, params.name, params.version) };
+        return { items: (await trials.listOfVersion(principal, params.name, params.version)).map(show) };
+      },
+    }),
+  ];
+}
+
+function ofDrafts(trials: Trials): Route[] {
+  return [
+    route({
+      ...begins,
+      id: "configuration.drafts.try",
+      path: "/api/v1/configs/{name}/draft/trial",
+      summary: "Ask live instances whether they would take one's own draft",
+      description:
+        "As it is saved now, and fit to be a version. A sample of them checks it and applies nothing. Answers come " +
+        "within seconds; read them with GET …/trials.",
+      params: byName,
+      errors: [...draftErrors, "config_draft_not_found", "config_trial_nobody"],
+      handler: async (context) => {
+        const count = context.body.instances ?? instancesDefault;
+        return show(await trials.ofDraft(actorOf(context), context.params.name, count));
+      },
+    }),
+    route({
+      ...lists,
+      id: "configuration.drafts.listTrials",
+      path: "/api/v1/configs/{name}/draft/trials",
+      summary: "What instances answered to trials of one's own drafts",
+      params: byName,
+      errors: ["config_not_found"],
+      handler: async ({ principal, params }) => {
+        return { items: (await trials.listOfDraft(principal, params.name)).map(show) };
       },
     }),
   ];

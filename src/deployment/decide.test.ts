@@ -232,6 +232,29 @@ const base: StrategySpec = {
 };
 const stepOf = (kind: string) => (state: State) => state.plan[state.step]?.kind === kind;
 
+describe("a probe", () => {
+  const rules = { failureBudget: 0.9 };
+
+  test("of which nothing is heard is followed by nobody before it is known whether it lives", () => {
+    const behaviour = (unit: string) => (unit === model.exposed[0] ? "silent" : "applies");
+    const model: Model = new Model({ spec: base, units: 20, rules, verdict: pass, behaviour });
+    model.unproven = 1;
+    model.run(200);
+    assert.deepEqual([model.state.status, model.exposed.length], ["running", 1]);
+    model.unproven = 0;
+    assert.ok(model.run(50).exposed.length > 1);
+  });
+
+  test("has passed when it was heard of after it said that it runs the version", () => {
+    const model = new Model({ spec: base, units: 20, rules, verdict: pass });
+    model.unproven = 1;
+    model.run(200);
+    assert.deepEqual([model.state.step, model.exposed.length], [1, 1]);
+    model.unproven = 0;
+    assert.equal(model.run().state.status, "succeeded");
+  });
+});
+
 describe("a bake", () => {
   const baking = (options: Partial<ModelOptions> = {}) =>
     new Model({ spec: base, units: 0, ...options }).runTo(stepOf("bake"));

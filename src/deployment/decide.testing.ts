@@ -38,6 +38,8 @@ export class Model {
   /** Most units that were on their way at once. */
   onTheirWay = 0;
   readonly ended = new Set<string>();
+  /** So many of the exposed have not been heard of since. */
+  unproven = 0;
   readonly #options: ModelOptions;
   #units: string[];
   readonly #runs = new Set<string>();
@@ -73,7 +75,7 @@ export class Model {
       ...{ generation: this.#known.generation, units: this.#units.length, exposed: exposed.length },
       ...{ applied: exposed.filter((unit) => this.#runs.has(unit)).length, failed, crashed },
       restored: this.#units.length - exposed.length,
-      ...{ failures: [], samples: [], cursor: null },
+      ...{ failures: [], samples: [], cursor: null, unproven: this.unproven },
     };
   }
 

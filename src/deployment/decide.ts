@@ -201,6 +201,9 @@ function isProbing({ plan, step }: State): boolean {
   return [plan[step], plan[step - 1]].some((one) => one?.kind === "expose" && one.count !== undefined);
 }
 
+/** Whether units may have ended by it, and nobody knows yet. */
+const isUnproven = ({ unproven = 0 }: Observation): boolean => unproven > 0;
+
 /** How many units the step is to expose; a probe stands for the step that it opens. */
 function goalOf(state: State, { units, exposed }: Observation): number {
   const opened = state.plan.slice(state.step).find((step) => step.kind === "expose" && !step.count);
@@ -261,6 +264,9 @@ function expose(state: State, step: StepOf<"expose">, facts: Facts): Decision {
     const seconds = step.timeoutMs / 1000;
     return goBack(facts, "timeout", `${silent} of ${observed.exposed} units did not answer in ${seconds} s.`);
   }
+  // One that ended by the version says nothing either: nobody follows it before that is known.
+  if (step.count !== undefined && observed.applied < step.count && isUnproven(observed))
+    return wait(facts, LOOK_MS);
   const onTheirWay = isLate ? 0 : silent;
   const more = moreOf(state, step, observed, onTheirWay);
   if (more) return exposeMore(state, more, facts);
@@ -311,6 +317,7 @@ function bake(state: State, { minMs, maxMs, checks }: StepOf<"bake">, facts: Fac
     if (observed.applied < probe.count) return expose({ ...state, exposedIn: state.step }, probe, facts);
     const run = now - (state.appliedAt ?? now);
     if (run < minMs) return wait(facts, Math.min(minMs - run, IDLE_MS));
+    if (minMs > 0 && isUnproven(observed)) return wait(facts, LOOK_MS);
   }
   if (winner === "canary") return advance(state, facts, "the new version won");
   if (checks === "signals") return advance(state, facts, "no unit failed");

@@ -258,7 +258,8 @@ export function assignmentOf({ id, spec, state, version_from, version_to }: Depl
   };
 }
 
-function progressOf({ samples: _, cursor: __, failures, ...seen }: Observation, at: number): Progress {
+function progressOf(observed: Observation, at: number): Progress {
+  const { samples: _, cursor: __, unproven: ___, failures, ...seen } = observed;
   return { ...seen, failures: failures.slice(0, 100), at };
 }
 

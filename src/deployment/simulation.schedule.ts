@@ -6,7 +6,7 @@
  */
 import { type Random, seededRandom } from "../core/random.ts";
 import { type StrategyName, type StrategySpec, strategies } from "./plan.ts";
-import type { Quality } from "./simulation.target.ts";
+import { endings, type Quality } from "./simulation.target.ts";
 import type { Fault, FaultKind } from "./simulation.world.ts";
 
 export type Ask =
@@ -134,6 +134,7 @@ class Maker {
     const answer = isCounted
       ? this.#pick<Quality["answer"]>(
           ...(["applies", "applies", "refused", isWatched ? "crashes" : "refused"] as const),
+          ...(isWatched && strategy !== "blue-green" ? (["ends late", "ends silently"] as const) : []),
           ...(["refused by one", "silent in one"] as const),
         )
       : "applies";
@@ -149,7 +150,8 @@ class Maker {
   #ask(target: string, quality: Quality, mayFollow: boolean): Asked {
     const at = this.#isTimed ? this.#random.below(30_000) : this.#random.below(6);
     // What is left out of a judged or ending version's time depends on when it is seen.
-    const isPlain = this.#isTimed || (quality.errors === undefined && quality.answer !== "crashes");
+    const isPlain =
+      this.#isTimed || (quality.errors === undefined && !endings.some((ending) => ending === quality.answer));
     const kinds: Ask["ask"][] = ["pause", "rollback", "freeze"];
     if (isPlain) kinds.push("promote", "promote");
     // Of a group, it depends on the other one how far each comes.

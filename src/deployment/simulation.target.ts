@@ -8,9 +8,14 @@ import { HotSwapError } from "../core/errors.ts";
 import { broken } from "./simulation.store.ts";
 import type { Assignment, Observation, Sample, Target, TargetRef, UnitFailure, Version } from "./target.ts";
 
+/** What ends its readers: seen soon; or late, after they said that they run it; or late, and they never said a word. */
+export const endings = ["crashes", "ends late", "ends silently"] as const;
+type Ending = (typeof endings)[number];
+const isEnding = (answer: Quality["answer"]): answer is Ending => endings.some((ending) => ending === answer);
+
 /** What becomes of a version. */
 export interface Quality {
-  readonly answer: "applies" | "refused" | "crashes" | "refused by one" | "silent in one";
+  readonly answer: "applies" | "refused" | "refused by one" | "silent in one" | Ending;
   /** Errors of a thousand requests; undefined when nothing is measured. */
   readonly errors: number | undefined;
   readonly smoke: "passes" | "fails";
@@ -36,6 +41,10 @@ type Answer = "running" | "silent" | "refused" | "crashed";
 
 /** How long after a unit took a version that ends it. */
 const CRASH_MS = 300;
+/** How long until the silence of one that ended is known as that: longer than a unit has to answer. */
+const SILENCE_MS = 7_000;
+/** Until a unit that lives is heard of again. */
+const HEARD_MS = 400;
 const REQUESTS_PER_SECOND = 4_000;
 /** Of a thousand; of what is worse than a version without errors. */
 const CONTROL_ERRORS = 10;
@@ -147,6 +156,7 @@ export class SimulatedTarget {
     return {
       ...{ generation, units: present.length, exposed: exposed.length, failed: failing.length },
       ...{ applied: count("running"), crashed: count("crashed") },
+      unproven: exposed.filter((unit) => this.#isUnproven(unit, to.hash)).length,
       restored: others.filter((unit) => this.#answer(unit, from?.hash) === "running").length,
       failures: failing.slice(0, 3).map(({ unit, answer }) => ({ unit: unit.id, reason: answer })),
       samples: sample ? [sample] : [],
@@ -205,9 +215,19 @@ export class SimulatedTarget {
     const isOne = positionOf("one", unit.id) < SPAN / 8;
     if (answer === "refused" || (answer === "refused by one" && isOne)) return "refused";
     if (answer === "silent in one" && isOne) return "silent";
-    if (answer !== "crashes") return "running";
+    if (!isEnding(answer)) return "running";
     this.#crash(unit);
-    return elapsed < unit.delayMs + CRASH_MS ? "running" : "crashed";
+    if (elapsed >= unit.delayMs + (answer === "crashes" ? CRASH_MS : SILENCE_MS)) return "crashed";
+    return answer === "ends silently" ? "silent" : "running";
+  }
+
+  /** It was not heard of since it was told, or since it said that it runs the version. */
+  #isUnproven(unit: Unit, version: string): boolean {
+    const answer = this.#answer(unit, version);
+    if (unit.wants !== version || unit.runs === version) return false;
+    if (answer === "crashed" || answer === "refused") return false;
+    const isLive = !isEnding(this.#qualityOf(version).answer);
+    return !isLive || this.#now() - unit.since < unit.delayMs + HEARD_MS;
   }
 
   #crash(unit: Unit): void {

@@ -12,7 +12,7 @@ import type { Kind, Observation, Sample, Version } from "./target.ts";
 type Json<Value> = ColumnType<Value, string | null, string | null>;
 
 /** What the target said last, without its samples. */
-export type Progress = Omit<Observation, "samples" | "cursor"> & { readonly at: number };
+export type Progress = Omit<Observation, "samples" | "cursor" | "unproven"> & { readonly at: number };
 
 /** A verdict with when and in which step it was given. */
 export interface Judged extends Verdict {

@@ -108,6 +108,11 @@ export interface Observation {
   readonly failures: readonly UnitFailure[];
   /** Of the failed, how many ended just after they took it; 0 where that cannot be told. */
   readonly crashed?: number;
+  /**
+   * Of the exposed that have not failed, how many were not heard of since they were told of the version, or since
+   * they said that they run it: they may have ended by it. Each becomes one of the failed, or is heard of, in time.
+   */
+  readonly unproven?: number;
   /** Since the last observation with this cursor; empty when nothing is measured. */
   readonly samples: readonly Sample[];
   /** To be handed back with the next call. JSON. */

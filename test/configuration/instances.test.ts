@@ -281,3 +281,37 @@ test("a trial asks live instances and shows what they say", async () => {
   await answer("t-2", true);
   assert.equal((await shown()).status, "done");
 });
+
+test("a draft is tried as it was saved, and what was said of it is said of the version that it becomes", async () => {
+  const pat = await server.as({ tenant: "tried" });
+  await config(pat, "c", [{ v: 1 }]);
+  await pat.ok(pat.post("/instances", instance("t-1")), 201);
+  assertRefused(await pat.post("/configs/c/draft/trial", {}), 404, "config_draft_not_found");
+  const save = (text: string) => pat.ok(pat.put("/configs/c/draft", { text }));
+  await save("{ not json");
+  assertRefused(await pat.post("/configs/c/draft/trial", {}), 422, "config_invalid");
+  const large = { v: "x".repeat(2_000) };
+  await save(JSON.stringify(large));
+  const reader = await listen(pat, "t-1");
+  const trial = await pat.ok(pat.post("/configs/c/draft/trial", {}), 201);
+  assert.deepEqual([trial.version, trial.draft], [null, { author: "ann", revision: 2 }]);
+  await save(JSON.stringify({ v: 3 }));
+  const { data } = await reader.next(({ event }) => event === "trial");
+  assert.deepEqual(
+    [data.id, data.version, data.value],
+    [trial.id, null, undefined],
+    "too large for an event",
+  );
+  const document = await pat.ok(pat.get(`/instances/t-1/configs/c?trial=${trial.id}`));
+  assert.deepEqual([document.version, document.value, document.hash], [null, large, data.hash]);
+  assertRefused(await pat.get("/instances/t-1/configs/c?trial=none"), 404, "instance_config_not_found");
+  const said = [{ id: trial.id, ok: false, reason: "v must be a number" }];
+  await pat.ok(pat.post("/instances/t-1/heartbeat", { trials: said }));
+  const [mine] = (await pat.ok(pat.get("/configs/c/draft/trials"))).items;
+  assert.deepEqual([mine.status, mine.rejected, mine.answers[0].reason], ["done", 1, "v must be a number"]);
+  const other = await server.as({ tenant: "tried", subject: "someone" });
+  assert.deepEqual((await other.ok(other.get("/configs/c/draft/trials"))).items, []);
+  const made = await pat.ok(pat.post("/configs/c/versions", { text: JSON.stringify(large) }));
+  const [ofVersion] = (await other.ok(other.get(`/configs/c/versions/${made.version}/trials`))).items;
+  assert.equal(ofVersion.id, trial.id);
+});

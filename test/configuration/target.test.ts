@@ -3,6 +3,9 @@ import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { isExposed, SPAN } from "../../src/core/cohort.ts";
 import { hasCode } from "../../src/core/errors.ts";
+import { decide, type Gates, type Rules } from "../../src/deployment/decide.ts";
+import { planOf, type StrategySpec } from "../../src/deployment/plan.ts";
+import { fold, initial, isEnded } from "../../src/deployment/state.ts";
 import type { Counts, Sample } from "../../src/deployment/target.ts";
 import type { Actor } from "../../src/platform/http/change.ts";
 import type { AnyTx } from "../../src/stores/sql/port.ts";
@@ -23,6 +26,17 @@ after(async () => {
 });
 const counts = ({ units, exposed, applied, restored, failed }: Record<string, unknown>) =>
   [units, exposed, applied, restored, failed].join();
+const gates: Gates = {
+  ...{ approval: "given", schedule: undefined, freeze: undefined, queue: undefined, mayRollBack: true },
+  ...{ dependency: { state: "met", detail: "" }, group: { state: "end", detail: "" } },
+};
+/** A budget that would let others follow, and less time to answer than silence takes to be known. */
+const rules: Rules = { failureBudget: 0.5, minFailures: 1, onInsufficient: "pass", onInconclusive: "pass" };
+const spec: StrategySpec = {
+  ...{ strategy: "direct", phases: [100], concurrency: 100, probeSeconds: 2, ackTimeoutSeconds: 15 },
+  ...{ bakeSeconds: 0, bakeMaxSeconds: 0, batchSize: 1, maxUnavailable: 1, intervalSeconds: 0 },
+  ...{ smoke: undefined, verifySeconds: 0, keepWarmSeconds: 0, split: 50, isManual: false },
+};
 const isFenced = (error: unknown) => hasCode(error, "deployment_fenced");
 
 test("resolve says what a request comes to, and where it is wrong", async () => {
@@ -185,6 +199,96 @@ test("who rejects, starts anew or goes silent just after applying has failed", a
   const again = fleet.assignment(SPAN, 3, { deployment: "d2" });
   await target.apply(ref, again);
   assert.equal(counts({ ...(await target.observe(ref, again, undefined)) }), "8,8,0,0,0");
+});
+
+/** What an engine does with the target, second by second, until the deployment has ended. */
+async function deploy(fleet: Fleet, spec: StrategySpec, eachSecond: (second: number) => Promise<void>) {
+  const { target, clock } = fleet;
+  const plan = planOf(spec, { kind: "counted", units: 10 });
+  let state = fold(initial, { type: "created" }, clock.now());
+  const assignment = () => fleet.assignment(state.bound, state.generation);
+  for (let second = 1; !isEnded(state); second++) {
+    assert.ok(second < 300, "it does not end");
+    clock.advance(1_000);
+    await eachSecond(second);
+    const observed = await target.observe(ref, assignment(), undefined);
+    const now = clock.now();
+    const { events, effect } = decide(state, { now, gates, observed, verdict: undefined, rules, plan });
+    for (const event of events) state = fold(state, event, now);
+    if (effect?.type === "expose") {
+      const back = state.rollback !== undefined;
+      const bound = back ? 0 : await target.boundOf(ref, "seed", effect.wanted, state.bound);
+      state = fold(state, { type: "exposed", bound, generation: state.generation + 1 }, now);
+    }
+    if (effect?.type === "expose" || effect?.type === "apply") await target.apply(ref, assignment());
+    if (effect?.type === "settle") {
+      await target.settle(ref, assignment(), effect.version);
+      const status = effect.version === "to" ? "succeeded" : "rolled_back";
+      state = fold(state, { type: "ended", status }, now);
+    }
+  }
+  return state;
+}
+
+/** Ten instances that live, run version 1, and read what they are told; what `read` resolves to is whether they live on. */
+async function deployToReaders(read: (fleet: Fleet, id: string) => Promise<boolean>) {
+  const fleet = await Fleet.open(1, 2, 1);
+  const alive = new Set(await fleet.registerAll(10));
+  const readers = new Set<string>();
+  const beat = async () => {
+    for (const id of alive) {
+      const version = readers.has(id) ? 2 : 1;
+      if (wanted(await fleet.runs(id, version)) !== 2 || version === 2) continue;
+      readers.add(id);
+      if (!(await read(fleet, id))) alive.delete(id);
+    }
+  };
+  // From now on silence is an instance's own: nothing has kept heartbeats from being written for long enough.
+  for (let n = 0; n < 4; n++) {
+    fleet.clock.advance(heartbeatMs);
+    await beat();
+    await fleet.target.observe(ref, fleet.assignment(0, 0), undefined);
+  }
+  const state = await deploy(fleet, spec, (second) => (second % 10 === 0 ? beat() : Promise.resolve()));
+  await fleet.close();
+  assert.deepEqual(fleet.errors, []);
+  return { state, readers };
+}
+
+test("nobody follows a reader that ends without a word, or just after it said that it runs the version", async () => {
+  const silent = await deployToReaders(async () => false);
+  const late = await deployToReaders(async (fleet, id) => {
+    await fleet.runs(id, 2);
+    return false;
+  });
+  for (const { state, readers } of [silent, late]) {
+    assert.deepEqual([state.status, state.rollback?.cause, readers.size], ["rolled_back", "failures", 1]);
+    assert.match(state.rollback!.reason, /went silent/);
+  }
+  const asked: number[] = [];
+  const sound = await deployToReaders(async (fleet, id) => {
+    asked.push((await fleet.runs(id, 2)).heartbeatSeconds);
+    return true;
+  });
+  assert.deepEqual([sound.state.status, sound.readers.size], ["succeeded", 10]);
+  assert.deepEqual(asked, [1, ...Array(9).fill(10)], "the one that goes first is to be heard of soon");
+});
+
+test("who starts anew before it has applied what it was told has ended by it", async () => {
+  const fleet = await open();
+  const [id] = await fleet.registerAll(1);
+  await fleet.register(id!, { process: "a" });
+  await fleet.runs(id!, 1);
+  await fleet.target.apply(ref, fleet.assignment(SPAN, 1));
+  const observe = () => fleet.target.observe(ref, fleet.assignment(SPAN, 1), undefined);
+  assert.deepEqual([(await observe()).failed, (await observe()).unproven], [0, 1]);
+  fleet.clock.advance(1_000);
+  await fleet.register(id!, { process: "b" });
+  const { failed, crashed, failures } = await observe();
+  assert.deepEqual([failed, crashed], [1, 1]);
+  assert.match(failures[0]!.reason, /^started anew/);
+  await fleet.runs(id!, 2);
+  assert.equal((await observe()).failed, 0);
 });
 
 test("the first version can be taken back to none", async () => {

@@ -14,6 +14,7 @@ import { go } from "../route.ts";
 import { hotswap } from "../session.ts";
 import { Changes } from "./changes.tsx";
 import { SchemaHelp } from "./schema-help.tsx";
+import { Trials } from "./trials.tsx";
 
 /** After the last key, before the draft is checked. */
 const PAUSE_MS = 400;
@@ -103,6 +104,7 @@ export function ConfigEditor({ config, onSaved }: { config: Config; onSaved(): P
           </h2>
           {draft.value && <Findings draft={draft.value} />}
         </section>
+        <Trials name={name} isReady={isFit} />
         {schema && <SchemaHelp subject={schema.subject} version={schema.version} />}
         <TwinPanel
           twin={{

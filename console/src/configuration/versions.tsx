@@ -12,6 +12,7 @@ import { useLive } from "../poll.ts";
 import { href } from "../route.ts";
 import { hotswap } from "../session.ts";
 import { Changes } from "./changes.tsx";
+import { Trials } from "./trials.tsx";
 
 export function Versions({ config: { name, currentVersion } }: { config: Config }) {
   const compared = useSignal<number | undefined>(undefined);
@@ -69,6 +70,7 @@ export function Versions({ config: { name, currentVersion } }: { config: Config 
         <Table rows={items} columns={columns} keyOf={({ version }) => `${version}`} />
       )}
       {diff && <Difference diff={diff} />}
+      {compared.value !== undefined && <Trials name={name} version={compared.value} />}
       <TwinPanel
         twin={{
           cli: `hotswap config versions ${shellWord(name)}`,
