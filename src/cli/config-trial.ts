@@ -1,8 +1,8 @@
 /** `hotswap config try …`: what live instances say of a version, or of a draft, before anybody runs it. */
-import { setTimeout as sleep } from "node:timers/promises";
 import { styleText } from "node:util";
 import type { Command } from "commander";
 import type { HotSwap, Trial } from "../../client/src/index.ts";
+import { sleep, systemClock } from "../core/clock.ts";
 import { integer } from "../platform/settings/kind.ts";
 import { type ConnectionFlags, useServer } from "./connection.ts";
 import { read } from "./option-values.ts";
@@ -35,7 +35,7 @@ function begin({ instances: live }: HotSwap, name: string, { version, instances 
 
 /** By all that were asked, or as many as there are when its time is over. */
 async function answered({ instances }: HotSwap, name: string, begun: Trial): Promise<Trial> {
-  for (let trial = begun; ; await sleep(pauseMs)) {
+  for (let trial = begun; ; await sleep(systemClock, pauseMs)) {
     const { items } =
       trial.version === null
         ? await instances.draftTrials(name)

@@ -2,39 +2,15 @@
  * /api/v1/configs/{name}/versions/{version}/trials and …/draft/trials: asking live instances whether they would take
  * what has been written.
  */
-import { type Static, Type } from "typebox";
-import type { Trial } from "../../client/src/instances.ts";
+import { Type } from "typebox";
 import { actorOf, dryRunQuery } from "../platform/http/change.ts";
 import { type Route, route } from "../platform/http/route.ts";
 import { byName } from "./configs.routes.ts";
 import { configName, versionNumber as version } from "./configs.schema.ts";
-import { instanceId } from "./instances.schema.ts";
+import { trial } from "./trials.schema.ts";
 import type { Trials } from "./trials.ts";
 
 const byVersion = Type.Object({ name: configName, version });
-const instant = Type.String({ format: "date-time" });
-
-const trial = Type.Object(
-  {
-    id: Type.String(),
-    version: Type.Union([version, Type.Null()], { description: "Null: a draft." }),
-    draft: Type.Union([Type.Object({ author: Type.String(), revision: Type.Integer() }), Type.Null()]),
-    status: Type.Enum(["asking", "done", "expired"], { description: "Done: everybody has answered." }),
-    asked: Type.Integer({ description: "So many instances." }),
-    accepted: Type.Integer(),
-    rejected: Type.Integer(),
-    answers: Type.Array(Type.Object({ instanceId, ok: Type.Boolean(), reason: Type.String() })),
-    silent: Type.Array(instanceId, { description: "Those that have not answered." }),
-    by: Type.String(),
-    at: instant,
-    expiresAt: instant,
-  },
-  { title: "ConfigTrial" },
-);
-
-/** What a client is promised is what is answered. */
-const show = (shown: Trial): Static<typeof trial> => shown;
-
 const newTrial = Type.Object(
   {
     instances: Type.Optional(
@@ -92,10 +68,10 @@ function ofVersions(trials: Trials): Route[] {
         "GET …/trials.",
       params: byVersion,
       errors: [...errors, "config_trial_nobody"],
-      handler: async (context) => {
+      handler: (context) => {
         const { name, version } = context.params;
         const count = context.body.instances ?? instancesDefault;
-        return show(await trials.ofVersion(actorOf(context), name, version, count));
+        return trials.ofVersion(actorOf(context), name, version, count);
       },
     }),
     route({
@@ -107,7 +83,7 @@ function ofVersions(trials: Trials): Route[] {
       params: byVersion,
       errors,
       handler: async ({ principal, params }) => {
-        return { items: (await trials.listOfVersion(principal, params.name, params.version)).map(show) };
+        return { items: await trials.listOfVersion(principal, params.name, params.version) };
       },
     }),
   ];
@@ -125,9 +101,9 @@ function ofDrafts(trials: Trials): Route[] {
         "within seconds; read them with GET …/trials.",
       params: byName,
       errors: [...draftErrors, "config_draft_not_found", "config_trial_nobody"],
-      handler: async (context) => {
+      handler: (context) => {
         const count = context.body.instances ?? instancesDefault;
-        return show(await trials.ofDraft(actorOf(context), context.params.name, count));
+        return trials.ofDraft(actorOf(context), context.params.name, count);
       },
     }),
     route({
@@ -138,7 +114,7 @@ function ofDrafts(trials: Trials): Route[] {
       params: byName,
       errors: ["config_not_found"],
       handler: async ({ principal, params }) => {
-        return { items: (await trials.listOfDraft(principal, params.name)).map(show) };
+        return { items: await trials.listOfDraft(principal, params.name) };
       },
     }),
   ];

@@ -5,7 +5,6 @@
  *
  * What is tried is known by its hash: what was said of a draft is also said of the version that it becomes.
  */
-import type { Trial } from "../../client/src/instances.ts";
 import type { Clock } from "../core/clock.ts";
 import { positionOf } from "../core/cohort.ts";
 import { HotSwapError } from "../core/errors.ts";
@@ -22,6 +21,7 @@ import type { Hub } from "./hub.ts";
 import { selectUnits } from "./instances.sql.ts";
 import type { Reports } from "./reports.ts";
 import type { ScopeName } from "./scopes.sql.ts";
+import type { Trial } from "./trials.schema.ts";
 import { insertTrial, selectAnswers, selectTrials, type TrialsOf } from "./trials.sql.ts";
 
 export interface TrialsParts {

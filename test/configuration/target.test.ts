@@ -230,7 +230,7 @@ async function deploy(fleet: Fleet, spec: StrategySpec, eachSecond: (second: num
   return state;
 }
 
-/** Ten instances that live, run version 1, and read what they are told; what `read` resolves to is whether they live on. */
+/** Ten instances run version 1 and read what they are told; what `read` resolves to is whether they live on. */
 async function deployToReaders(read: (fleet: Fleet, id: string) => Promise<boolean>) {
   const fleet = await Fleet.open(1, 2, 1);
   const alive = new Set(await fleet.registerAll(10));
