@@ -4,6 +4,7 @@ import { after, before, suite, test } from "node:test";
 import { WebSocket } from "ws";
 import { connect } from "../../client/src/node.ts";
 import { redisServerMissing } from "../../src/stores/redis.server.ts";
+import { EventReader } from "../configuration/stream.ts";
 import { eventually } from "../gateway/backends.ts";
 import { startReceiver } from "../messaging/receiver.ts";
 import { Farm } from "./farm.ts";
@@ -56,7 +57,8 @@ class TextStream {
 suite("several nodes", { skip: redisServerMissing() }, () => {
   let farm: Farm;
   before(async () => {
-    farm = await Farm.start(2);
+    // What a node hears of configurations within the time of a test, it hears through Redis.
+    farm = await Farm.start(2, { HOTSWAP_CONFIGURATION_POLL_MS: "600000" });
   });
   after(() => farm?.close());
 
@@ -214,6 +216,30 @@ suite("several nodes", { skip: redisServerMissing() }, () => {
         while (!text.includes('"seen"')) text += (await reader.read()).value;
         await reader.cancel();
       }
+    }
+  });
+
+  test("instances of one node hear what is changed on the other, and both know what they say", async (t) => {
+    const [a, b] = farm.nodes as [(typeof farm.nodes)[0], (typeof farm.nodes)[0]];
+    const place = { service: "shop", environment: "staging" };
+    await farm.ok(b, "POST", "/configs", { name: "limits", ...place, format: "json" });
+    await farm.ok(a, "POST", "/instances", { instanceId: "i-1", ...place });
+    const reader = await EventReader.open(new URL("/api/v1/instances/i-1/stream", a.facts.api).href, {
+      authorization: `Bearer ${farm.token}`,
+    });
+    t.after(() => reader.close());
+    for (const version of [1, 2]) {
+      await farm.ok(b, "POST", "/configs/limits/versions", { text: JSON.stringify({ version }) });
+      const deployment = { kind: "config", config: "limits", version, strategy: "direct", probeSeconds: 0 };
+      const { id } = await farm.ok(b, "POST", "/deployments", { ...deployment, bakeSeconds: 0 });
+      const { data } = await reader.next(({ event }) => event === "config");
+      assert.deepEqual([data.version, data.deployment, data.value], [version, id, { version }]);
+      const applied = [{ config: "limits", version, status: "applied" }];
+      await farm.ok(a, "POST", "/instances/i-1/heartbeat", { applied });
+      const deployed = () => farm.ok(b, "GET", `/deployments/${id}`);
+      await eventually(deployed, ({ status }) => status === "succeeded");
+      const [shown] = (await farm.ok(b, "GET", "/instances/i-1")).configs;
+      assert.deepEqual([shown.running, shown.desired, shown.status], [version, version, "applied"]);
     }
   });
 
