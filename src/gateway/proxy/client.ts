@@ -210,6 +210,10 @@ export class ClientConnection implements Client {
         head.refusal = chunks.refusal!;
         return REFUSED;
       }
+      if (chunks.done && this.#trailer(chunks) === undefined) {
+        head.refusal = "trailer";
+        return REFUSED;
+      }
       // A trailer goes the long way.
       if (!chunks.done || chunks.trailer.length > 0) return undefined;
       body = parts.length === 1 ? parts[0]! : Buffer.concat(parts);
