@@ -6,7 +6,9 @@
  * Routes are compared only along the literal beginnings of their paths, so that a set of many thousand costs what its
  * real neighbours cost; a bound on the comparisons holds for sets made to be slow.
  */
+import { compileMatch } from "./compile.ts";
 import { covers, type Matched, meets, prepare } from "./overlap.ts";
+import { compareRanks, type Rank, rankOf } from "./proxy/order.ts";
 import type { Finding, RouteSpec } from "./routes.schema.ts";
 
 export interface AnalysedRoute {
@@ -14,9 +16,12 @@ export interface AnalysedRoute {
   readonly spec: RouteSpec;
 }
 
-interface Entry extends AnalysedRoute {
+interface Prepared {
   readonly matched: Matched;
+  readonly rank: Rank;
 }
+
+export interface Entry extends AnalysedRoute, Prepared {}
 
 const comparisonsMax = 2_000_000;
 const findingsMax = 1_000;
@@ -62,12 +67,15 @@ export function analyseOne(route: AnalysedRoute, routes: Iterable<AnalysedRoute>
 }
 
 const isEnabled = ({ spec }: AnalysedRoute) => spec.enabled !== false;
-const prepared = new WeakMap<RouteSpec, Matched>();
+const known = new WeakMap<RouteSpec, Prepared>();
 
 export function toEntry({ id, spec }: AnalysedRoute): Entry {
-  const matched = prepared.get(spec) ?? prepare(spec);
-  prepared.set(spec, matched);
-  return { id, spec, matched };
+  const prepared = known.get(spec) ?? {
+    matched: prepare(spec),
+    rank: rankOf({ priority: spec.priority ?? 0, match: compileMatch(spec.match) }),
+  };
+  known.set(spec, prepared);
+  return { id, spec, ...prepared };
 }
 
 /** Literal segments before the first placeholder. Two whose beginnings differ have no request in common. */
@@ -78,7 +86,7 @@ function beginningOf({ path: { segments } }: Matched): string[] {
 
 function between(a: Entry, b: Entry): Finding | undefined {
   if (!meets(a.matched, b.matched)) return undefined;
-  const order = compareRules(a, b);
+  const order = compareRanks(a.rank, b.rank);
   const [winner, loser] = order < 0 || (order === 0 && a.id < b.id) ? [a, b] : [b, a];
   const names = { route: loser.spec.name, other: winner.spec.name };
   if (covers(winner.matched, loser.matched)) {
@@ -96,22 +104,4 @@ function between(a: Entry, b: Entry): Finding | undefined {
   if (covers(loser.matched, winner.matched)) return undefined;
   const message = `Of requests that both match, ${names.other} takes all.`;
   return { kind: "overlap", ...names, message };
-}
-
-const hostRank = ({ host }: Matched) => (host === undefined ? 0 : host.startsWith("*.") ? 1 : 2);
-const pathRanks = { any: 0, prefix: 1, template: 2, exact: 3 } as const;
-const conditionCount = ({ headers, query, methods }: Matched) =>
-  headers.length + query.length + (methods ? 1 : 0);
-
-/** The matcher's rule (proxy/snapshot.ts) up to the id: negative when `a` goes first, 0 when only ids decide. */
-export function compareRules(a: Entry, b: Entry): number {
-  const [one, other] = [a.matched, b.matched];
-  return (
-    (b.spec.priority ?? 0) - (a.spec.priority ?? 0) ||
-    hostRank(other) - hostRank(one) ||
-    (other.host?.length ?? 0) - (one.host?.length ?? 0) ||
-    pathRanks[other.path.kind] - pathRanks[one.path.kind] ||
-    other.path.text.length - one.path.text.length ||
-    conditionCount(other) - conditionCount(one)
-  );
 }

@@ -3,9 +3,10 @@
  * decided by. Of what is not in the record (header fields, the query) this says that it was decisive, not what it was.
  */
 import { HotSwapError } from "../core/errors.ts";
-import { type AnalysedRoute, compareRules, toEntry } from "./analysis.ts";
+import { type AnalysedRoute, toEntry } from "./analysis.ts";
 import type { BackendTable } from "./backend-table.ts";
 import { covers, coversHost, prepare } from "./overlap.ts";
+import { compareRanks } from "./proxy/order.ts";
 import type { DataPlane, RequestRecord, ResponseFlag } from "./proxy/snapshot.ts";
 import type { RouteSpec } from "./routes.schema.ts";
 
@@ -87,7 +88,7 @@ export class Requests {
         covers(prepare({ match: match.path ? { path: match.path } : {} }), wanted),
       )
       .map(toEntry)
-      .sort((a, b) => compareRules(a, b) || (a.id < b.id ? -1 : 1))
+      .sort((a, b) => compareRanks(a.rank, b.rank) || (a.id < b.id ? -1 : 1))
       .slice(0, 20);
     const at = fitting.findIndex(({ id }) => id === route);
     return fitting.map(({ id, spec }, index) => {

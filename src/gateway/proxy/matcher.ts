@@ -3,9 +3,10 @@
  * look-up costs the same with ten routes and fifty thousand, and adding or removing one touches only its own place.
  * A change is made between two requests, so no request sees half of it.
  *
- * Which of several matching routes wins is in snapshot.ts; the order of the candidates in one place is fixed when
+ * Which of several matching routes wins is in order.ts; the order of the candidates in one place is fixed when
  * they are put there, and places are visited from the most specific to the least.
  */
+import { compareInPlace, isName, isRest, segmentsOf } from "./order.ts";
 import type { Condition, Match } from "./snapshot.ts";
 
 /** What a request shows to the matcher. `path` is without the query, `host` lower case without a port. */
@@ -68,7 +69,7 @@ export class Matcher<Route extends Routed> {
     table.priority = Math.max(table.priority, route.priority);
     const list = placeOf(table, route.match, true)!;
     list.push(route);
-    list.sort(byRank);
+    list.sort(compareInPlace);
   }
 
   remove(id: string): void {
@@ -110,19 +111,6 @@ export class Matcher<Route extends Routed> {
 
 const keyOf = (host: string) => (host.startsWith("*.") ? host.slice(1) : host);
 
-const conditionsOf = (match: Match) =>
-  (match.methods ? 1 : 0) + (match.headers?.length ?? 0) + (match.query?.length ?? 0);
-
-function byRank(a: Routed, b: Routed): number {
-  return (
-    b.priority - a.priority ||
-    conditionsOf(b.match) - conditionsOf(a.match) ||
-    (a.id < b.id ? -1 : a.id > b.id ? 1 : 0)
-  );
-}
-
-const segmentsOf = (path: string) => path.split("/").filter((segment) => segment !== "");
-
 /** The list that a route belongs to. */
 function placeOf<Route>(table: HostTable<Route>, { path }: Match, create: boolean): Route[] | undefined {
   if (!path) return table.root.prefixes;
@@ -143,9 +131,6 @@ function placeOf<Route>(table: HostTable<Route>, { path }: Match, create: boolea
   }
   return isTemplate ? node.ends : node.prefixes;
 }
-
-const isRest = (segment: string) => segment.startsWith("{") && segment.endsWith("*}");
-const isName = (segment: string) => segment.startsWith("{") && segment.endsWith("}");
 
 function step<Route>(node: Node<Route>, segment: string, isTemplate: boolean, create: boolean) {
   if (isTemplate && isName(segment)) {
