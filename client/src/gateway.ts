@@ -149,6 +149,8 @@ export interface GatewayStatus {
   tunnels: number;
   checkedAt: string | null;
   staleSince: string | null;
+  /** Over what rate limits count: this node, all nodes, or each alone while the shared store is away. */
+  limits: "node" | "shared" | "alone";
   problems: { kind: string; id: string; message: string }[];
 }
 

@@ -191,6 +191,7 @@ export const gateway: Dashboard = {
           queries: [
             { expr: "gateway_config_revision", legend: "{{instance}} revision" },
             { expr: "gateway_config_stale", legend: "{{instance}} stale" },
+            { expr: "gateway_limits_alone", legend: "{{instance}} limits alone" },
           ],
         },
       ],

@@ -135,6 +135,11 @@ function addKeys(gateway: Command): void {
   );
 }
 
+const limitsText = {
+  node: "of this node",
+  shared: "over all nodes",
+  alone: "each node by itself, as the shared store is away",
+} as const;
 const colours = { ok: "green", stale: "yellow", off: "dim" } as const;
 
 function statusText(status: GatewayStatus): string {
@@ -144,6 +149,7 @@ function statusText(status: GatewayStatus): string {
     row("Routes", `${grouped(status.routes)}, revision ${status.revision}`),
     row("Open", `${grouped(status.connections)} connections, ${grouped(status.tunnels)} tunnels`),
     row("Workers", String(status.workers)),
+    row("Limits", limitsText[status.limits]),
     ...(status.staleSince ? [row("Stale since", status.staleSince)] : []),
     ...status.problems.map(({ kind, id, message }) => row("Left out", `${kind} ${id}: ${message}`)),
   ];

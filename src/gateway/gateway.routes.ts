@@ -4,6 +4,7 @@ import { type Route, route } from "../platform/http/route.ts";
 import type { Follower } from "./follower.ts";
 import type { RequestRecord } from "./proxy/snapshot.ts";
 import { flagMeanings, type Requests } from "./requests.ts";
+import type { SharedLimits } from "./shared-limits.ts";
 import type { Traffic } from "./traffic.ts";
 
 const count = Type.Integer({ minimum: 0 });
@@ -31,6 +32,11 @@ const status = Type.Object({
   tunnels: count,
   checkedAt: orNull(time),
   staleSince: orNull(time),
+  limits: Type.Enum(["node", "shared", "alone"], {
+    description:
+      "Over what rate limits count. `node`: this one, as it shares no key-value store with others. `shared`: all " +
+      "nodes. `alone`: the shared store is away, and each node counts by itself.",
+  }),
   problems: Type.Array(Type.Object({ kind: text, id: text, message: text }), {
     description: "What the data plane left out, as it cannot be served.",
   }),
@@ -40,6 +46,7 @@ export interface GatewayParts {
   follower: Follower;
   requests: Requests;
   traffic: Traffic;
+  limits(): SharedLimits["state"];
   address(): { url: string | undefined; tlsUrl: string | undefined };
 }
 
@@ -71,7 +78,7 @@ export function gatewayRoutes(parts: GatewayParts): Route[] {
   ];
 }
 
-async function showStatus({ follower, traffic, address }: GatewayParts, tenant: string) {
+async function showStatus({ follower, traffic, limits, address }: GatewayParts, tenant: string) {
   const { url, tlsUrl } = address();
   const { revision, routes, checkedAt, staleSince, problems } = follower.state;
   const { workers, connections, tunnels } = (await traffic.read()).totals;
@@ -84,6 +91,7 @@ async function showStatus({ follower, traffic, address }: GatewayParts, tenant: 
     ...{ revision, routes, workers, connections, tunnels },
     checkedAt: toTime(checkedAt || undefined),
     staleSince: toTime(staleSince),
+    limits: limits(),
     problems: own.map(({ kind, id, message }) => ({ kind, id: follower.routeName(id) ?? id, message })),
   };
 }

@@ -14,5 +14,7 @@ export class IdlePlane implements DataPlane {
   explain = async () => undefined;
   recent = async (): Promise<RequestRecord[]> => [];
   probe = async () => undefined;
+  limitUses = () => [];
+  raiseLimits = () => {};
   stop = async () => {};
 }

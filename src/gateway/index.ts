@@ -27,6 +27,7 @@ import { routeRoutes } from "./routes.routes.ts";
 import { Routes } from "./routes.ts";
 import { serviceRoutes } from "./services.routes.ts";
 import { Services } from "./services.ts";
+import { SharedLimits } from "./shared-limits.ts";
 import { spansOf } from "./spans.ts";
 import { Sweep } from "./sweep.ts";
 import { Traffic } from "./traffic.ts";
@@ -75,11 +76,12 @@ export class Gateway implements Service {
   readonly #follower: Follower;
   readonly #cohorts: CohortCounts;
   readonly #traffic: Traffic;
+  readonly #limits: SharedLimits;
   readonly #lifecycle = new Lifecycle();
   readonly #options: GatewayOptions;
 
   constructor(options: GatewayOptions) {
-    const { sql, audit, clock, makeId, random, listener, settings, metrics } = options;
+    const { sql, kv, audit, clock, makeId, random, listener, settings, metrics, onError } = options;
     this.#options = options;
     const { plane } = listener;
     const numbers = new GatewayMetrics(metrics);
@@ -89,11 +91,13 @@ export class Gateway implements Service {
     this.target = new RouteTarget({ sql, audit, clock, plane, served: follower });
     const stats = () => plane.stats();
     this.#traffic = new Traffic(clock, stats);
+    this.#limits = new SharedLimits({ kv, plane, clock, onError });
+    const limits = () => this.#limits.state;
     const shared = { sql, audit, clock, makeId, served: follower };
     const { routesMax, revisionsKept, instancesMax, keysMax } = settings;
     const requests = new Requests({ plane, served: follower });
     this.routes = [
-      ...gatewayRoutes({ follower, traffic: this.#traffic, requests, address: () => listener }),
+      ...gatewayRoutes({ follower, traffic: this.#traffic, requests, limits, address: () => listener }),
       ...previewRoutes({ requests, served: follower, setBytes: settings.importLimitBytes }),
       ...routeRoutes(new Routes({ ...shared, routesMax, revisionsKept }), {
         jsonDepth: settings.jsonDepthLimit,
@@ -113,7 +117,7 @@ export class Gateway implements Service {
         const found = follower.backends.find(id);
         return found && { tenant: found.tenant, url: found.backend.url };
       },
-      state: () => follower.state,
+      state: () => ({ ...follower.state, limits: limits() }),
     });
   }
 
@@ -128,6 +132,7 @@ export class Gateway implements Service {
     listener.onCohorts = (reports) => this.#cohorts.add(reports);
     await this.#lifecycle.start(this.#cohorts);
     await this.#lifecycle.start(this.#follower);
+    await this.#lifecycle.start(this.#limits);
     const changed = (tenant: string) => this.#follower.changed(tenant);
     await this.#lifecycle.start(new Sweep({ sql, clock, changed, onError }));
   }

@@ -4,13 +4,14 @@
  */
 import type { Counter, Histogram, Metrics } from "../platform/telemetry/index.ts";
 import type { BackendState, ProxyStats, RouteStats } from "./proxy/snapshot.ts";
+import type { SharedLimits } from "./shared-limits.ts";
 
 export interface MetricsSource {
   stats(): Promise<ProxyStats>;
   /** Undefined for a route or backend that is no longer there. */
   routeOf(id: string): { tenant: string; name: string } | undefined;
   backendOf(id: string): { tenant: string; url: string } | undefined;
-  state(): { revision: number; staleSince: number | undefined };
+  state(): { revision: number; staleSince: number | undefined; limits: SharedLimits["state"] };
 }
 
 const breakerNumbers = { closed: 0, "half-open": 1, open: 2 } as const;
@@ -57,12 +58,16 @@ export class GatewayMetrics {
         metrics.counter("gateway_requests_refused_total").labels({ reason }),
       );
     }
-    const { revision, staleSince } = source.state();
+    const { revision, staleSince, limits } = source.state();
     metrics.gauge("gateway_config_revision").labels({}).set(revision);
     metrics
       .gauge("gateway_config_stale")
       .labels({})
       .set(staleSince === undefined ? 0 : 1);
+    metrics
+      .gauge("gateway_limits_alone")
+      .labels({})
+      .set(limits === "alone" ? 1 : 0);
   }
 
   #route(stats: RouteStats, { routeOf }: MetricsSource): void {

@@ -55,13 +55,38 @@ suite("two nodes", { skip: redisServerMissing() }, () => {
       (status) => status === 404,
     );
 
+    await sharedLimit(a, b);
     await farm.redis.stop();
+    const limitsOf = async (node: Server) => (await farm.ok(node, "GET", "/gateway/status")).limits;
     await farm.ok(a, "POST", "/gateway/routes", routeTo("quiet", backend));
     await eventually(
       () => statusOf(`${b.facts.gateway}/quiet`),
       (status) => status === 200,
     );
+    // Limits go on, on each node by itself.
+    await eventually(
+      async () => [await statusOf(`${a.facts.gateway}/limited`), await limitsOf(a)].join(),
+      (seen) => seen === "429,alone",
+    );
   });
+
+  /** What a client took at one node is missing at the other, which by itself would give as much again. */
+  async function sharedLimit(a: Server, b: Server) {
+    const limits = { rate: [{ requests: 300, perSeconds: 86_400, per: "route" }] };
+    await farm.ok(a, "POST", "/gateway/routes", { ...routeTo("limited", backend), limits });
+    for (let n = 0; n < 300; n++) assert.equal(await statusOf(`${a.facts.gateway}/limited`), 200);
+    let given = 0;
+    await eventually(
+      async () => {
+        const status = await statusOf(`${b.facts.gateway}/limited`);
+        if (status === 200) given++;
+        return status;
+      },
+      (status) => status === 429,
+    );
+    assert.ok(given > 0 && given < 300, `${given} more at the other node`);
+    assert.equal((await farm.ok(b, "GET", "/gateway/status")).limits, "shared");
+  }
 });
 
 describe("without SQL", () => {

@@ -68,7 +68,7 @@ export function TrafficPage() {
 }
 
 function Listening({ status }: { status: GatewayStatus }) {
-  const { url, tlsUrl, revision, workers, staleSince, problems } = status;
+  const { url, tlsUrl, revision, workers, staleSince, limits, problems } = status;
   if (url === null) return <p class="muted">The gateway of this node is switched off.</p>;
   return (
     <>
@@ -88,6 +88,11 @@ function Listening({ status }: { status: GatewayStatus }) {
         <p>
           <State tone="warn">stale</State> The database has not been reached for{" "}
           {ago(serverNowMs() - Date.parse(staleSince)).replace(" ago", "")}; the last routes are served.
+        </p>
+      )}
+      {limits === "alone" && (
+        <p>
+          <State tone="warn">alone</State> The shared store is away; each node counts rate limits by itself.
         </p>
       )}
       {problems.map(({ kind, id, message }) => (

@@ -6,13 +6,15 @@
 import { Worker } from "node:worker_threads";
 import { isSamePeer } from "./backend.ts";
 import { mergeRoutes } from "./counters.ts";
-import { LIMIT_BYTES } from "./limits.ts";
+import { LIMIT_BYTES, LimitUses } from "./limits.ts";
 import { allocateShared, clearSlot, forgetWorker, type SharedMemory, SLOTS } from "./shared.ts";
 import type {
   Address,
   Backend,
   BackendState,
   DataPlane,
+  LimitLevel,
+  LimitUse,
   Probe,
   ProbeFailure,
   ProxyOptions,
@@ -35,6 +37,7 @@ export class GatewayProxy implements DataPlane {
   readonly #backends = new Map<string, Backend>();
   #options: ProxyOptions | undefined;
   #memory: SharedMemory | undefined;
+  #limits: LimitUses | undefined;
   #addresses: readonly Address[] = [];
   #last: Snapshot = EMPTY;
   #isStopping = false;
@@ -45,6 +48,7 @@ export class GatewayProxy implements DataPlane {
     this.#options = options;
     const workers = options.workers ?? 1;
     this.#memory = allocateShared(workers, LIMIT_BYTES);
+    this.#limits = new LimitUses(this.#memory.limits);
     for (let index = 0; index < workers; index++) {
       const thread = this.#thread(index);
       this.#workers.push(thread);
@@ -103,6 +107,14 @@ export class GatewayProxy implements DataPlane {
     if (answers.some((failures) => failures === undefined)) return undefined;
     const byBackend = new Map(answers.flatMap((all) => all ?? []).map((one) => [one.backend, one]));
     return [...byBackend.values()];
+  }
+
+  limitUses(max: number): readonly LimitUse[] {
+    return this.#limits?.take(max) ?? [];
+  }
+
+  raiseLimits(levels: readonly LimitLevel[], now: number): void {
+    for (const level of levels) this.#limits?.raise(level, now);
   }
 
   async stop({ drainMs = 10_000 } = {}): Promise<void> {

@@ -5,9 +5,8 @@
  * Identity is by id. What is deeply equal in the next snapshot keeps its connections, health, breaker and counters,
  * and a request goes on under the route that it began with. A field that is absent has the default named beside it.
  *
- * The matcher's rule: of the routes that match, the highest `priority` wins; then the more specific one: exact host
- * before wildcard before any; exact path before template before prefix, longer before shorter; more conditions
- * before fewer; then the smaller id.
+ * Of the routes that match, the highest `priority` wins; then the more specific one, as order.ts has it; then the
+ * smaller id.
  */
 
 export interface Snapshot {
@@ -557,6 +556,23 @@ export interface ProxyOptions {
   readonly onCrash?: (error: Error) => void;
 }
 
+/** What was taken from one rate limit here since the data plane was asked last. */
+export interface LimitUse {
+  /** Its place, and who has it: both go back with the level. */
+  readonly at: number;
+  /** The same on every node. */
+  readonly key: bigint;
+  readonly taken: number;
+  readonly intervalMs: number;
+}
+
+/** What all nodes together took of it, as the time until all of it is there again. */
+export interface LimitLevel {
+  readonly at: number;
+  readonly key: bigint;
+  readonly wholeInMs: number;
+}
+
 export interface Limits {
   /** Head of a request in bytes; default 16,384. Over it 431. */
   readonly headBytesMax?: number;
@@ -600,6 +616,10 @@ export interface DataPlane {
    * not answer below 400; undefined when the route has no split here.
    */
   probe(probe: Probe): Promise<readonly ProbeFailure[] | undefined>;
+  /** What callers took from rate limits since the last time, of at most so many of them. */
+  limitUses(max: number): readonly LimitUse[];
+  /** What other nodes gave counts here too; `now` is this thread's monotonic time. */
+  raiseLimits(levels: readonly LimitLevel[], now: number): void;
   /** Accepts no more, answers what has begun, and ends at `drainMs` in any case; default 10,000. */
   stop(options?: { readonly drainMs?: number }): Promise<void>;
 }

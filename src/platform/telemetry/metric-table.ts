@@ -218,6 +218,11 @@ export const metricTable = {
     help: "1 while SQL cannot be reached and the gateway serves by its last snapshot.",
     labels: [],
   },
+  gateway_limits_alone: {
+    type: "gauge",
+    help: "1 while the shared store is away and each node of the gateway counts rate limits by itself.",
+    labels: [],
+  },
   deployments_started_total: {
     type: "counter",
     help: "Deployments that began to change their target, by the node that began them.",
