@@ -148,6 +148,7 @@ function describedGateway(
       random: systemRandom,
       listener,
       ownIssuers: [],
+      secretOf: async () => undefined,
       onError: nobody,
     },
     settings: { ...settings.gateway, jsonDepthLimit: settings.http.jsonDepthLimit },

@@ -94,11 +94,12 @@ async function start(options: ServerOptions, lifecycle: Lifecycle): Promise<Runn
     ...{ traces, metrics, usage, schemas: registry, onError: onError("messaging") },
   });
   await lifecycle.start(broker);
-  const proxy = openGateway(options, stores, platform, { listener, metrics, onError: onError("gateway") });
-  await lifecycle.start(proxy);
   const configs = openConfiguration(settings, stores, platform, {
     ...{ schemas: registry, metrics, onError: onError("configuration") },
   });
+  const gatewayParts = { listener, metrics, configs, onError: onError("gateway") };
+  const proxy = openGateway(options, stores, platform, gatewayParts);
+  await lifecycle.start(proxy);
   await lifecycle.start(configs);
   // Last of the rooms: each registers with the engine what it deploys, and is there when the engine goes on.
   const engineParts = { metrics, traces, onError: onError("deployment") };
@@ -209,17 +210,15 @@ function openListener(
   });
 }
 
-interface GatewayParts {
-  listener: gateway.Listener;
-  metrics: Metrics;
-  onError: (error: unknown) => void;
+interface GatewayParts extends Pick<gateway.GatewayOptions, "listener" | "metrics" | "onError"> {
+  configs: configuration.Configuration;
 }
 
 function openGateway(
   { mode, settings }: ServerOptions,
   { sql, kv }: Stores,
   { audit, issuer }: Platform,
-  parts: GatewayParts,
+  { configs, ...parts }: GatewayParts,
 ): gateway.Gateway {
   const { issuerUrl, audience, tenantClaim, defaultTenant } = settings.auth;
   // Development tokens count on loopback only, and the data plane does not ask where a token comes from.
@@ -230,6 +229,7 @@ function openGateway(
   const theirs = { audience, tenantClaim, ...(defaultTenant !== undefined && { defaultTenant }) };
   return new gateway.Gateway({
     ...{ sql, kv, audit, clock, makeId, random: systemRandom, ...parts },
+    secretOf: (tenant, name) => configs.secretOf(tenant, name),
     settings: { ...settings.gateway, jsonDepthLimit: settings.http.jsonDepthLimit },
     ownIssuers: issuerUrl === undefined ? own : [...own, { issuer: issuerUrl, ...theirs }],
   });

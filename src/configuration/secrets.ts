@@ -109,6 +109,13 @@ export class Secrets {
     return names.filter((name) => !found.has(name));
   }
 
+  /** For the system itself, never for a caller; undefined when there is none of this name. */
+  async valueOf(tenant: string, name: string): Promise<string | undefined> {
+    const { sql, secrets } = this.#parts;
+    const [row] = await sql.tenant(tenant, (tx: ConfigurationTx) => rows.findSecrets(tx, tenant, [name]));
+    return row && secrets.get(row.stored_as);
+  }
+
   /** A copy of the document with the values of its secrets in. Throws `secret_not_found`. */
   async resolve(tenant: string, value: Json): Promise<Json> {
     const { references } = referencesOf(value);

@@ -2,11 +2,12 @@
  * Certificates of the gateway's TLS listener, from one folder: pairs `name.crt` and `name.key`, or folders with
  * `fullchain.pem` and `privkey.pem` as certbot makes them. Which hosts a certificate is for it says itself. The folder
  * is looked at again and again, so a renewed certificate serves the next connection; one that cannot be read leaves the
- * one before in place.
+ * one before in place. The same holds for `client-ca.pem`, the authorities that clients' certificates must be of.
  */
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { createSecureContext } from "node:tls";
 import type { Clock, Timer } from "../core/clock.ts";
 import { HotSwapError } from "../core/errors.ts";
 import { isFileError } from "../stores/files.ts";
@@ -29,6 +30,7 @@ const lookMs = 10_000;
 export class Certificates {
   readonly #options: CertificatesOptions;
   readonly #known = new Map<string, { stamp: string; certificate: Certificate }>();
+  #clientCa: string | undefined;
   #timer: Timer | undefined;
 
   constructor(options: CertificatesOptions) {
@@ -54,17 +56,10 @@ export class Certificates {
 
   /** In order of name: the first serves who asks for no host. */
   list(): Certificate[] {
-    return [...this.#known].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, { certificate }]) => certificate);
-  }
-
-  /** The authority that client certificates must be of; undefined without `client-ca.pem`. */
-  async clientAuthority(): Promise<string | undefined> {
-    try {
-      return await readFile(join(this.#options.folder, "client-ca.pem"), "utf8");
-    } catch (error) {
-      if (isFileError(error, "ENOENT")) return undefined;
-      throw error;
-    }
+    const clientCa = this.#clientCa;
+    return [...this.#known]
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([, { certificate }]) => ({ ...certificate, ...(clientCa !== undefined && { clientCa }) }));
   }
 
   #arm(): void {
@@ -78,8 +73,8 @@ export class Certificates {
   }
 
   async #look(onError: (error: unknown) => void): Promise<boolean> {
-    let changed = false;
     const pairs = await this.#pairs();
+    let changed = await this.#readClientCa(onError);
     for (const [name, pair] of pairs) {
       try {
         changed = (await this.#read(name, pair)) || changed;
@@ -93,6 +88,23 @@ export class Certificates {
       if (!pairs.has(name)) changed = this.#known.delete(name) || changed;
     }
     return changed;
+  }
+
+  /** Whether it is another than before. One that is gone still counts: nobody gets in because a file is missing. */
+  async #readClientCa(onError: (error: unknown) => void): Promise<boolean> {
+    try {
+      const text = await readFile(join(this.#options.folder, "client-ca.pem"), "utf8");
+      if (text === this.#clientCa) return false;
+      createSecureContext({ ca: text });
+      this.#clientCa = text;
+      return true;
+    } catch (cause) {
+      if (!isFileError(cause, "ENOENT")) {
+        const detail = "gateway.tlsFolder: client-ca.pem cannot be used.";
+        onError(new HotSwapError("setting_invalid", detail, { cause }));
+      }
+      return false;
+    }
   }
 
   async #pairs(): Promise<Map<string, Pair>> {

@@ -7,9 +7,10 @@
  */
 import { createHash } from "node:crypto";
 import { canonicalJson } from "../core/json.ts";
+import type { BackendSpec } from "./backends.schema.ts";
 import type * as plane from "./proxy/snapshot.ts";
 import { conditionsOf, originOf, rateName } from "./route-checks.ts";
-import type { BackendSpec, RouteSpec } from "./routes.schema.ts";
+import type { RouteSpec } from "./routes.schema.ts";
 
 /** One place that a backend of a route stands for. */
 export interface Endpoint {
@@ -26,6 +27,8 @@ export interface CompileContext {
   endpointsOf(backend: BackendSpec): readonly Endpoint[];
   /** Ids of the issuers that a route's JWT policy names. */
   issuersOf(jwt: NonNullable<NonNullable<RouteSpec["auth"]>["jwt"]>): readonly string[];
+  /** The client certificate, chain and key in one text, that a secret holds; undefined while it is not known. */
+  pemOf(secret: string): string | undefined;
   /** Added to every priority, so that one tenant's routes for any host stay behind another's for a host. */
   priorityBase: number;
   /** For routes with the label `system: bss` that have no rate limit of their own. */
@@ -61,8 +64,8 @@ export function compileSplit(
 export function compileRoute(id: string, spec: RouteSpec, context: CompileContext): CompiledRoute {
   const { tenant } = context;
   const backends = new Map<string, plane.Backend>();
-  const add = (endpoint: Endpoint) => {
-    const backend = compileBackend(tenant, endpoint, spec);
+  const add = (endpoint: Endpoint, own?: BackendSpec) => {
+    const backend = compileBackend(context, endpoint, spec, own);
     backends.set(backend.id, backend);
     return backend.id;
   };
@@ -72,7 +75,10 @@ export function compileRoute(id: string, spec: RouteSpec, context: CompileContex
     ...{ id, name: spec.name, tenant },
     priority: context.priorityBase + (spec.priority ?? 0),
     match: compileMatch(match),
-    strategy: compileStrategy(spec, (url) => backendId(tenant, { url, weight: 1 }, spec)),
+    strategy: compileStrategy(spec, (url) => {
+      const own = spec.backends?.find((backend) => backend.url && originOf(backend.url) === originOf(url));
+      return backendId(tenant, { url, weight: 1 }, spec, own);
+    }),
     targets,
     ...(spec.timeouts && { timeouts: spec.timeouts }),
     ...(spec.retry && { retry: spec.retry }),
@@ -111,7 +117,7 @@ const tenThousandths = (share: number) => Math.round(share * 10_000);
 function compileTargets(
   specs: readonly BackendSpec[],
   context: CompileContext,
-  add: (endpoint: Endpoint) => string,
+  add: (endpoint: Endpoint, own: BackendSpec) => string,
 ): plane.Target[] {
   const isStatic = specs.every(({ url }) => url !== undefined);
   const scale = isStatic || specs.length === 1 ? 1 : 1_000;
@@ -123,7 +129,7 @@ function compileTargets(
     for (const endpoint of endpoints) {
       const part =
         scale === 1 ? whole * endpoint.weight : Math.ceil((whole * scale * endpoint.weight) / (sum || 1));
-      const id = add(endpoint);
+      const id = add(endpoint, spec);
       targets.set(id, (targets.get(id) ?? 0) + part);
     }
   }
@@ -147,24 +153,34 @@ function compileStrategy(spec: RouteSpec, idOf: (url: string) => string): plane.
   return { kind: strategy };
 }
 
-const waysOf = ({ connection }: RouteSpec, { url, serverName }: Endpoint) => {
-  const tls = { ...(serverName !== undefined && { serverName }), ...connection?.tls };
+const waysOf = ({ connection }: RouteSpec, { url, serverName }: Endpoint, own: BackendSpec = {}) => {
+  const tls = { ...(serverName !== undefined && { serverName }), ...connection?.tls, ...own.tls };
   const isSecure = url.startsWith("https:") && Object.keys(tls).length > 0;
   return { ...(connection?.protocol === "h2" && { protocol: "h2" as const }), ...(isSecure && { tls }) };
 };
 
 /** The same for the same tenant, origin, protocol and TLS settings, on every node and for ever. */
-export function backendId(tenant: string, endpoint: Endpoint, spec: RouteSpec): string {
-  const identity = canonicalJson([tenant, originOf(endpoint.url) ?? endpoint.url, waysOf(spec, endpoint)]);
+export function backendId(tenant: string, endpoint: Endpoint, spec: RouteSpec, own?: BackendSpec): string {
+  const origin = originOf(endpoint.url) ?? endpoint.url;
+  const identity = canonicalJson([tenant, origin, waysOf(spec, endpoint, own)]);
   return createHash("sha256").update(identity).digest("hex").slice(0, 16);
 }
 
-function compileBackend(tenant: string, endpoint: Endpoint, spec: RouteSpec): plane.Backend {
+function compileBackend(
+  { tenant, pemOf }: CompileContext,
+  endpoint: Endpoint,
+  spec: RouteSpec,
+  own: BackendSpec | undefined,
+): plane.Backend {
   const { connectionsMax, idleMax, idleMs, slowStartMs } = spec.connection ?? {};
+  const { tls: { clientCertificate, ...tls } = {}, ...ways } = waysOf(spec, endpoint, own);
+  const pem = clientCertificate && pemOf(clientCertificate.$secret);
+  const shown = { ...tls, ...(pem !== undefined && { cert: pem, key: pem }) };
   return {
-    id: backendId(tenant, endpoint, spec),
+    id: backendId(tenant, endpoint, spec, own),
     url: originOf(endpoint.url) ?? endpoint.url,
-    ...waysOf(spec, endpoint),
+    ...ways,
+    ...(Object.keys(shown).length > 0 && { tls: shown }),
     ...(connectionsMax !== undefined && { connectionsMax }),
     ...(idleMax !== undefined && { idleMax }),
     ...(idleMs !== undefined && { idleMs }),

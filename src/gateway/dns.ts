@@ -7,8 +7,8 @@ import { lookup, Resolver } from "node:dns/promises";
 import { isIPv6 } from "node:net";
 import type { Clock, Timer } from "../core/clock.ts";
 import { canonicalJson } from "../core/json.ts";
+import type { DnsSpec } from "./backends.schema.ts";
 import type { Endpoint } from "./compile.ts";
-import type { DnsSpec } from "./routes.schema.ts";
 
 export interface DnsOptions {
   clock: Clock;

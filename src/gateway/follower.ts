@@ -11,6 +11,8 @@ import type { Service } from "../core/lifecycle.ts";
 import type { Kv } from "../stores/kv/index.ts";
 import type { Sql } from "../stores/sql/port.ts";
 import type { AnalysedRoute } from "./analysis.ts";
+import type { BackendSpec } from "./backends.schema.ts";
+import { ClientCertificates, certificateSecrets, type SecretOf } from "./client-certificates.ts";
 import type { Endpoint } from "./compile.ts";
 import { keyGroup } from "./compile.ts";
 import { DnsWatcher, dnsKey } from "./dns.ts";
@@ -19,7 +21,7 @@ import { selectKeys } from "./keys.sql.ts";
 import { selectOverrides } from "./overrides.sql.ts";
 import type { ApiKey, DataPlane, RateLimit, SnapshotProblem, Split } from "./proxy/snapshot.ts";
 import { type GatewayTx, selectRevisions } from "./revisions.sql.ts";
-import type { BackendSpec, Finding } from "./routes.schema.ts";
+import type { Finding, RouteSpec } from "./routes.schema.ts";
 import { selectChanges, selectRoutes } from "./routes.sql.ts";
 import { selectInstances } from "./services.sql.ts";
 import { type HeldSplit, SnapshotBuilder } from "./snapshot-builder.ts";
@@ -39,6 +41,7 @@ export interface FollowerOptions {
   dnsServers: readonly string[];
   bssRate: RateLimit | undefined;
   ownIssuers: IssuersOptions["own"];
+  secretOf: SecretOf;
   /** The data plane serves these routes under deployment now, and no others. */
   onSplits(splits: Iterable<HeldSplit>): void;
   /** What a route names is no longer served: its numbers can go. */
@@ -67,6 +70,7 @@ export class Follower implements Service {
   readonly #options: FollowerOptions;
   readonly #dns: DnsWatcher;
   readonly #issuers: Issuers;
+  readonly #certificates: ClientCertificates;
   /** By tenant: the revision of each part that this node has. */
   readonly #loaded = new Map<string, Map<Part, number>>();
   readonly #instances = new Map<string, Map<string, Endpoint[]>>();
@@ -84,16 +88,23 @@ export class Follower implements Service {
 
   constructor(options: FollowerOptions) {
     this.#options = options;
-    const { clock, onError, dnsServers, ownIssuers, bssRate, firstRevision } = options;
+    const { clock, onError, secretOf, dnsServers, ownIssuers, bssRate, firstRevision } = options;
     const again = () => void this.refresh().catch(onError);
     this.#dns = new DnsWatcher({
       ...{ clock, onError, servers: dnsServers },
       onChange: (key) => {
-        for (const tenant of this.#loaded.keys()) this.builder.recompile(tenant, (use) => usesName(use, key));
+        for (const tenant of this.#loaded.keys()) this.builder.recompile(tenant, usesName(key));
         again();
       },
-      isUsed: (key) =>
-        [...this.#loaded.keys()].some((tenant) => this.builder.uses(tenant, (use) => usesName(use, key))),
+      isUsed: (key) => [...this.#loaded.keys()].some((tenant) => this.builder.some(tenant, usesName(key))),
+    });
+    this.#certificates = new ClientCertificates({
+      ...{ clock, onError, secretOf },
+      onChange: (tenant, name) => {
+        this.builder.recompile(tenant, showsCertificate(name));
+        again();
+      },
+      isUsed: (tenant, name) => this.builder.some(tenant, showsCertificate(name)),
     });
     this.#issuers = new Issuers({
       ...{ clock, onError, own: ownIssuers },
@@ -106,6 +117,7 @@ export class Follower implements Service {
       {
         endpointsOf: (tenant, backend) => this.#endpointsOf(tenant, backend),
         issuersOf: (jwt) => this.#issuers.idsOf(jwt),
+        pemOf: (tenant, secret) => this.#certificates.pemOf(tenant, secret),
         bssRate,
         onGoneBackend: options.onGoneBackend,
       },
@@ -145,6 +157,7 @@ export class Follower implements Service {
     this.#timer?.cancel();
     this.#dns.stop();
     this.#issuers.stop();
+    this.#certificates.stop();
     await this.#unsubscribe?.().catch(() => {}); // the store may be away
     await this.#running.catch(() => {});
     await this.#options.file.flush();
@@ -152,6 +165,11 @@ export class Follower implements Service {
 
   now(): number {
     return this.#options.clock.now();
+  }
+
+  /** A token came that is signed by none of this issuer's keys. */
+  unknownKey(issuer: string): void {
+    this.#issuers.lookSoon(issuer);
   }
 
   get state(): FollowerState {
@@ -320,7 +338,9 @@ export class Follower implements Service {
     this.#instances.set(tenant, after);
     const differs = (service: string) =>
       JSON.stringify(before.get(service)) !== JSON.stringify(after.get(service));
-    this.builder.recompile(tenant, ({ service }) => service !== undefined && differs(service));
+    const concerns = ({ backends = [] }: RouteSpec) =>
+      backends.some(({ service }) => service !== undefined && differs(service));
+    this.builder.recompile(tenant, concerns);
   }
 
   async #loadOverrides(tx: GatewayTx, tenant: string): Promise<void> {
@@ -343,7 +363,8 @@ export class Follower implements Service {
   /** Names and keys that are asked for the first time, but not for ever. */
   async #settle(): Promise<void> {
     const { clock } = this.#options;
-    const asked = Promise.all([this.#dns.settled(), this.#issuers.settled()]);
+    const watched = [this.#dns, this.#issuers, this.#certificates];
+    const asked = Promise.all(watched.map((one) => one.settled()));
     await Promise.race([
       asked,
       new Promise<void>((resolve) => clock.after(settleMs, resolve, { keepAlive: true })),
@@ -372,7 +393,13 @@ export class Follower implements Service {
   }
 }
 
-const usesName = ({ dns }: BackendSpec, key: string) => dns !== undefined && dnsKey(dns) === key;
+const usesName =
+  (key: string) =>
+  ({ backends = [] }: RouteSpec) =>
+    backends.some(({ dns }) => dns !== undefined && dnsKey(dns) === key);
+
+const showsCertificate = (secret: string) => (spec: RouteSpec) =>
+  certificateSecrets(spec).some(({ name }) => name === secret);
 
 function heldSplit({
   tenant_id: tenant,

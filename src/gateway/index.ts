@@ -11,6 +11,7 @@ import type { Kv } from "../stores/kv/index.ts";
 import type { Sql } from "../stores/sql/port.ts";
 import { backendRoutes } from "./backends.routes.ts";
 import { Backends } from "./backends.ts";
+import type { SecretOf } from "./client-certificates.ts";
 import { CohortCounts } from "./cohort-counts.ts";
 import { Follower } from "./follower.ts";
 import { gatewayRoutes } from "./gateway.routes.ts";
@@ -61,6 +62,8 @@ export interface GatewayOptions {
   settings: GatewaySettings;
   /** Issuers whose tokens HotSwap itself accepts. */
   ownIssuers: IssuersOptions["own"];
+  /** For certificates that the gateway shows to backends. */
+  secretOf: SecretOf;
   onError: (error: unknown) => void;
 }
 
@@ -81,7 +84,7 @@ export class Gateway implements Service {
   readonly #options: GatewayOptions;
 
   constructor(options: GatewayOptions) {
-    const { sql, kv, audit, clock, makeId, random, listener, settings, metrics, onError } = options;
+    const { sql, kv, audit, clock, makeId, random, secretOf, listener, settings, metrics, onError } = options;
     this.#options = options;
     const { plane } = listener;
     const numbers = new GatewayMetrics(metrics);
@@ -99,7 +102,7 @@ export class Gateway implements Service {
     this.routes = [
       ...gatewayRoutes({ follower, traffic: this.#traffic, requests, limits, address: () => listener }),
       ...previewRoutes({ requests, served: follower, setBytes: settings.importLimitBytes }),
-      ...routeRoutes(new Routes({ ...shared, routesMax, revisionsKept }), {
+      ...routeRoutes(new Routes({ ...shared, secretOf, routesMax, revisionsKept }), {
         jsonDepth: settings.jsonDepthLimit,
         setBytes: settings.importLimitBytes,
       }),
@@ -129,6 +132,7 @@ export class Gateway implements Service {
       this.#follower.refresh().catch(onError);
     };
     if (listener.certificates) this.#follower.builder.setLists({ certificates: listener.certificates });
+    listener.onUnknownKey = (issuer) => this.#follower.unknownKey(issuer);
     listener.onCohorts = (reports) => this.#cohorts.add(reports);
     await this.#lifecycle.start(this.#cohorts);
     await this.#lifecycle.start(this.#follower);
@@ -182,11 +186,11 @@ export class Gateway implements Service {
   }
 
   #makeFollower(numbers: GatewayMetrics): Follower {
-    const { sql, kv, clock, listener, settings, ownIssuers, onError } = this.#options;
+    const { sql, kv, clock, listener, settings, ownIssuers, secretOf, onError } = this.#options;
     const { pollMs, revisionsKept, dnsServers, bssRequestsPerMinute: perMinute } = settings;
     return new Follower({
       ...{ sql, kv, clock, plane: listener.plane, file: listener.file, firstRevision: listener.revision },
-      ...{ pollMs, revisionsKept, dnsServers, ownIssuers, onError },
+      ...{ pollMs, revisionsKept, dnsServers, ownIssuers, secretOf, onError },
       bssRate:
         perMinute > 0
           ? { name: "bss", burst: perMinute, perSecond: perMinute / 60, per: "client" }

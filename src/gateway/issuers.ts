@@ -42,10 +42,13 @@ interface Watched extends Named {
   keys: readonly Jwk[];
   first: Promise<void>;
   timer: Timer | undefined;
+  askedAt: number;
 }
 
 const refreshMs = 300_000;
 const retryMs = 5_000;
+/** Whoever makes up keys must not make the issuer busy. */
+const soonestMs = 10_000;
 const timeoutMs = 5_000;
 const documentBytesMax = 1 << 20;
 const algorithms = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"];
@@ -68,11 +71,21 @@ export class Issuers {
   }
 
   list(): TokenIssuer[] {
-    return [...this.#watched].map(([id, { jwksUrl, first, timer, ...issuer }]) => ({
+    return [...this.#watched].map(([id, { jwksUrl, first, timer, askedAt, ...issuer }]) => ({
       id,
       algorithms,
       ...issuer,
     }));
+  }
+
+  /** Asks for the keys again before their time, as a token has come that none of them has signed. */
+  lookSoon(id: string): void {
+    const watched = this.#watched.get(id);
+    // Those of HotSwap's own issuer are not fetched.
+    if (!watched?.timer || this.#options.clock.monotonic() < watched.askedAt + soonestMs) return;
+    watched.timer.cancel();
+    watched.timer = undefined; // until it has answered, nobody asks again
+    void this.#refresh(watched);
   }
 
   /** Resolves when every issuer has been asked once. */
@@ -88,7 +101,10 @@ export class Issuers {
   #watch(named: Named, keys?: readonly Jwk[]): string {
     const id = createHash("sha256").update(canonicalJson(named)).digest("hex").slice(0, 16);
     if (this.#watched.has(id)) return id;
-    const watched: Watched = { ...named, keys: keys ?? [], first: Promise.resolve(), timer: undefined };
+    const watched: Watched = {
+      ...{ ...named, keys: keys ?? [], first: Promise.resolve() },
+      ...{ timer: undefined, askedAt: Number.NEGATIVE_INFINITY },
+    };
     this.#watched.set(id, watched);
     if (keys === undefined) watched.first = this.#refresh(watched);
     this.#options.onChange();
@@ -97,6 +113,7 @@ export class Issuers {
 
   async #refresh(watched: Watched): Promise<void> {
     let waitMs = refreshMs;
+    watched.askedAt = this.#options.clock.monotonic();
     try {
       const keys = await this.#fetchKeys(watched);
       if (canonicalJson(keys) !== canonicalJson(watched.keys)) {

@@ -3,9 +3,9 @@ import { Type } from "typebox";
 import { actorOf, dryRunQuery } from "../platform/http/change.ts";
 import { decodeCursor, pageOf, pageQuery, toPage } from "../platform/http/page.ts";
 import { type Route, route } from "../platform/http/route.ts";
+import { routeName } from "./fields.schema.ts";
 import type { KeyRow } from "./keys.sql.ts";
 import type { Keys } from "./keys.ts";
-import { routeName } from "./routes.schema.ts";
 
 const shown = {
   id: Type.String(),

@@ -61,6 +61,8 @@ export class Listener implements Service {
   #revision = 0;
   /** Told of new certificates, once somebody follows. */
   onCertificates: ((certificates: readonly Certificate[]) => void) | undefined;
+  /** Told of tokens that no key of this issuer has signed. */
+  onUnknownKey: ((issuer: string) => void) | undefined;
   /** Told what was counted of routes under deployment. */
   onCohorts: ((reports: readonly CohortReport[]) => void) | undefined;
 
@@ -91,6 +93,7 @@ export class Listener implements Service {
       workers: settings.workers || (mode === "development" ? 1 : Math.max(1, availableParallelism() - 1)),
       ...{ trustedHops, recordsKept, recordShare, onRecords, onBackend, onCrash: onError },
       onCohorts: (reports) => this.onCohorts?.(reports),
+      onUnknownKey: (issuer) => this.onUnknownKey?.(issuer),
       ...(accessLog !== "off" && { accessLog: { path, format } }),
     });
     this.#addresses = await starting.catch((error: Error) => {
@@ -131,15 +134,14 @@ export class Listener implements Service {
     const { host, tlsPort, tlsClientCertificates: wanted } = settings;
     const plain: Listen = { host, port: await this.#port() };
     if (tlsPort === undefined || !this.#certificates) return [plain];
-    const clientCa = wanted === "none" ? undefined : await this.#certificates.clientAuthority();
-    if (wanted !== "none" && clientCa === undefined) {
+    if (wanted === "none") return [plain, { host, port: tlsPort, tls: {} }];
+    if (!this.#list?.some(({ clientCa }) => clientCa !== undefined)) {
       throw new HotSwapError(
         "setting_invalid",
         "gateway.tlsClientCertificates needs client-ca.pem in gateway.tlsFolder.",
       );
     }
-    const tls = wanted === "none" ? {} : { clientCertificates: wanted, ...(clientCa && { clientCa }) };
-    return [plain, { host, port: tlsPort, tls }];
+    return [plain, { host, port: tlsPort, tls: { clientCertificates: wanted } }];
   }
 
   async #port(): Promise<number> {

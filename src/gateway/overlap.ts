@@ -3,8 +3,9 @@
  * condition on a header is looked at as a set of values. `covers` is only true when it is certain; `meets` is only
  * false when it is certain, since two conditions on different headers can always come together.
  */
+import type { ConditionSpec } from "./match.schema.ts";
 import { conditionsOf } from "./route-checks.ts";
-import type { ConditionSpec, RouteSpec } from "./routes.schema.ts";
+import type { RouteSpec } from "./routes.schema.ts";
 
 /** A match, prepared once and compared often. */
 export interface Matched {

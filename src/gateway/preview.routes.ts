@@ -3,10 +3,11 @@ import { Type } from "typebox";
 import { HotSwapError } from "../core/errors.ts";
 import { type Route, route } from "../platform/http/route.ts";
 import type { AnalysedRoute } from "./analysis.ts";
+import { routeName } from "./fields.schema.ts";
 import { effects, preview } from "./preview.ts";
 import type { Requests } from "./requests.ts";
 import { editedSpec } from "./route-change.ts";
-import { routeName, routeSpec } from "./routes.schema.ts";
+import { routeSpec } from "./routes.schema.ts";
 import { checkSet } from "./sets.ts";
 
 export interface PreviewParts {

@@ -5,7 +5,9 @@
 import { isIP } from "node:net";
 import type { FieldError } from "../core/errors.ts";
 import { pointerToken } from "../core/json.ts";
-import type { BackendSpec, ConditionSpec, RouteSpec } from "./routes.schema.ts";
+import type { BackendSpec } from "./backends.schema.ts";
+import type { ConditionSpec } from "./match.schema.ts";
+import type { RouteSpec } from "./routes.schema.ts";
 
 type Report = (pointer: string, message: string) => void;
 
@@ -93,11 +95,15 @@ function checkBackends({ backends = [], redirect, connection, mirror }: RouteSpe
     else if (seen.has(key)) report(at, "is there already");
     else seen.add(key);
     if (said.length === 1 && backend.dns) checkDns(backend.dns, `${at}/dns`, report);
+    if (backend.tls && !isHttps(backend)) report(`${at}/tls`, "needs https");
   }
-  const isHttps = (backend: BackendSpec) =>
-    backend.url?.startsWith("https:") || backend.dns?.scheme === "https" || backend.service !== undefined;
   if (connection?.tls && !backends.some(isHttps)) report("/connection/tls", "needs a backend with https");
   if (mirror && !originOf(mirror.url)) report("/mirror/url", "is not a URL");
+}
+
+/** What a service's instances speak they say when they register. */
+function isHttps({ url, service, dns }: BackendSpec): boolean {
+  return url?.startsWith("https:") || dns?.scheme === "https" || service !== undefined;
 }
 
 function keyOf({ url, service, dns }: BackendSpec): string | undefined {

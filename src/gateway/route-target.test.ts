@@ -74,6 +74,7 @@ async function startNode(name: string) {
       ...{ keysMax: 10, dnsServers: [], bssRequestsPerMinute: 0, jsonDepthLimit: 32 },
     },
     ownIssuers: [],
+    secretOf: async () => undefined,
     onError,
   });
   await listener.start();
@@ -119,7 +120,7 @@ before(async () => {
       for (const { gateway } of nodes) await gateway.refresh();
     },
   };
-  const shared = { sql, audit, clock: systemClock, makeId, served };
+  const shared = { sql, audit, clock: systemClock, makeId, served, secretOf: async () => undefined };
   routes = new Routes({ ...shared, routesMax: 100, revisionsKept: 100 });
 });
 

@@ -5,14 +5,8 @@ import { actorOf, dryRunQuery } from "../platform/http/change.ts";
 import { etagOf, requireMatch } from "../platform/http/etag.ts";
 import { decodeCursor, pageOf, pageQuery, toPage } from "../platform/http/page.ts";
 import { Reply, type Route, route } from "../platform/http/route.ts";
-import {
-  analysis,
-  changedRoute,
-  finding,
-  routeName,
-  route as routeShape,
-  routeSpec,
-} from "./routes.schema.ts";
+import { routeName } from "./fields.schema.ts";
+import { analysis, changedRoute, finding, route as routeShape, routeSpec } from "./routes.schema.ts";
 import type { ChangedRoute, Routes } from "./routes.ts";
 import { readSet, writeYaml } from "./sets.ts";
 import type { RouteRow } from "./tables.ts";

@@ -4,7 +4,7 @@
  * happens in between, since each of them follows the revisions in SQL (follower.ts).
  */
 import type { Clock } from "../core/clock.ts";
-import { HotSwapError } from "../core/errors.ts";
+import { type FieldError, HotSwapError } from "../core/errors.ts";
 import type { MakeId } from "../core/ids.ts";
 import { canonicalJson } from "../core/json.ts";
 import { authorize } from "../platform/access/index.ts";
@@ -12,6 +12,7 @@ import type { Audit } from "../platform/audit/index.ts";
 import { type Actor, change } from "../platform/http/change.ts";
 import type { Sql } from "../stores/sql/port.ts";
 import { type AnalysedRoute, analyse, analyseOne } from "./analysis.ts";
+import { checkCertificates, type SecretOf } from "./client-certificates.ts";
 import { coversHost } from "./overlap.ts";
 import { currentRevision, type GatewayTx, keepRevision, nextRevision } from "./revisions.sql.ts";
 import { checkRoute } from "./route-checks.ts";
@@ -37,6 +38,7 @@ export interface RoutesParts {
   clock: Clock;
   makeId: MakeId;
   served: ServedRoutes;
+  secretOf: SecretOf;
   /** Of one tenant. */
   routesMax: number;
   /** Revisions of a set that can still be read. */
@@ -71,8 +73,8 @@ export class Routes {
   }
 
   async create(actor: Actor, spec: RouteSpec): Promise<ChangedRoute> {
-    refuseInvalid(spec);
     const { tenant } = actor.principal;
+    await this.#refuseInvalid(tenant, spec);
     const { clock, makeId, routesMax } = this.#parts;
     const row = await this.#change(actor, [rows.hostOf(spec)], async (tx, set) => {
       const [taken] = await rows.selectRoutes(tx, tenant, { name: spec.name });
@@ -112,8 +114,8 @@ export class Routes {
     spec: RouteSpec,
     check: (row: RouteRow) => void,
   ): Promise<ChangedRoute> {
-    refuseInvalid(spec);
     const { tenant } = actor.principal;
+    await this.#refuseInvalid(tenant, spec);
     const row = await this.#change(actor, [rows.hostOf(spec)], async (tx, set) => {
       const before = found(await rows.selectRoute(tx, tenant, id));
       check(before);
@@ -152,7 +154,12 @@ export class Routes {
   async import(actor: Actor, specs: readonly RouteSpec[], mode: "replace" | "merge"): Promise<ImportResult> {
     const { principal } = actor;
     const { tenant } = principal;
-    const { clock, makeId, routesMax } = this.#parts;
+    const { clock, makeId, secretOf, routesMax } = this.#parts;
+    const problems = await Promise.all(specs.map((spec) => checkCertificates(tenant, spec, secretOf)));
+    const placed = problems.flatMap((fields, index) =>
+      fields.map((field) => below(`/routes/${index}`, field)),
+    );
+    if (placed.length > 0) throw refusal("gateway_set_invalid", placed);
     const hosts = specs.map(rows.hostOf);
     const wanted: AnalysedRoute[] = [];
     const result = await this.#change(actor, hosts, async (tx, set) => {
@@ -271,6 +278,12 @@ export class Routes {
     }
   }
 
+  async #refuseInvalid(tenant: string, spec: RouteSpec): Promise<void> {
+    const fields = checkRoute(spec);
+    fields.push(...(await checkCertificates(tenant, spec, this.#parts.secretOf)));
+    if (fields.length > 0) throw refusal("validation_failed", fields);
+  }
+
   async #replace(
     tx: GatewayTx,
     { principal: { tenant } }: Actor,
@@ -325,12 +338,12 @@ async function refuseDeploying(tx: GatewayTx, tenant: string, routes: readonly R
   throw new HotSwapError("gateway_route_deploying", detail, { data: { deployment: first.deployment } });
 }
 
-function refuseInvalid(spec: RouteSpec): void {
-  const fields = checkRoute(spec);
-  if (fields.length === 0) return;
+function refusal(code: "validation_failed" | "gateway_set_invalid", fields: FieldError[]): HotSwapError {
   const [first] = fields;
-  throw new HotSwapError("validation_failed", `${first!.pointer} ${first!.message}.`, { fields });
+  return new HotSwapError(code, `${first!.pointer} ${first!.message}.`, { fields });
 }
+
+const below = (place: string, { pointer, message }: FieldError) => ({ pointer: place + pointer, message });
 
 function nameTaken(name: string): HotSwapError {
   return new HotSwapError("gateway_route_exists", `There is a route named ${JSON.stringify(name)} already.`);

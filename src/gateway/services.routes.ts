@@ -3,7 +3,8 @@ import { Type } from "typebox";
 import { actorOf, dryRunQuery } from "../platform/http/change.ts";
 import { decodeCursor, pageOf, pageQuery, toPage } from "../platform/http/page.ts";
 import { type Route, route } from "../platform/http/route.ts";
-import { labels, serviceName } from "./routes.schema.ts";
+import { serviceName } from "./backends.schema.ts";
+import { labels } from "./routes.schema.ts";
 import type { InstanceRow } from "./services.sql.ts";
 import type { Services } from "./services.ts";
 

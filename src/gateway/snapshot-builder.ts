@@ -4,15 +4,17 @@
  */
 import type { AnalysedRoute } from "./analysis.ts";
 import { BackendTable } from "./backend-table.ts";
+import type { BackendSpec } from "./backends.schema.ts";
 import { type CompileContext, compileRoute, compileSplit, type Endpoint, type SplitSpec } from "./compile.ts";
 import { coversHost } from "./overlap.ts";
 import type * as plane from "./proxy/snapshot.ts";
-import type { BackendSpec, RouteSpec } from "./routes.schema.ts";
+import type { RouteSpec } from "./routes.schema.ts";
 
 /** What routes are compiled against. */
 export interface Surroundings {
   endpointsOf(tenant: string, backend: BackendSpec): readonly Endpoint[];
   issuersOf: CompileContext["issuersOf"];
+  pemOf(tenant: string, secret: string): string | undefined;
   bssRate: plane.RateLimit | undefined;
   onGoneBackend(backend: { tenant: string; url: string }): void;
 }
@@ -94,16 +96,17 @@ export class SnapshotBuilder {
     return this.#splits;
   }
 
-  /** Compiles the tenant's routes that use such a backend anew. */
-  recompile(tenant: string, uses: (backend: BackendSpec) => boolean): void {
+  /** Compiles the tenant's routes of which this holds anew. */
+  recompile(tenant: string, concerns: (spec: RouteSpec) => boolean): void {
     for (const held of this.#byTenant.get(tenant)?.values() ?? []) {
-      if (this.#specsOf(held).some(({ backends }) => backends?.some(uses))) this.#compile(held);
+      if (this.#specsOf(held).some(concerns)) this.#compile(held);
     }
   }
 
-  uses(tenant: string, uses: (backend: BackendSpec) => boolean): boolean {
+  /** Whether it holds of any route of the tenant. */
+  some(tenant: string, holds: (spec: RouteSpec) => boolean): boolean {
     const routes = [...(this.#byTenant.get(tenant)?.values() ?? [])];
-    return routes.some((held) => this.#specsOf(held).some(({ backends }) => backends?.some(uses)));
+    return routes.some((held) => this.#specsOf(held).some(holds));
   }
 
   #specsOf({ id, spec }: Held): RouteSpec[] {
@@ -185,10 +188,11 @@ export class SnapshotBuilder {
       this.#drop(id, before);
       return;
     }
-    const { endpointsOf, issuersOf, bssRate } = this.#surroundings;
+    const { endpointsOf, issuersOf, pemOf, bssRate } = this.#surroundings;
     const context: CompileContext = {
       ...{ tenant, issuersOf, bssRate },
       endpointsOf: (backend) => endpointsOf(tenant, backend),
+      pemOf: (secret) => pemOf(tenant, secret),
       priorityBase: tenant === this.#anyHostOwner() ? 0 : priorityStep,
     };
     const split = this.#splits.get(id);

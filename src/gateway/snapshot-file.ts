@@ -1,12 +1,13 @@
 /**
  * The last snapshot on disk, for a start while SQL is away. It is written a moment after a change, atomically, and by
- * one at a time. Certificates are not in it: their keys stay in the one folder that they are in.
+ * one at a time. Private keys are not in it: those of the listener stay in the one folder that they are in, and those
+ * that are shown to backends are secrets. A node that starts without SQL does without the latter until SQL is back.
  */
 import { mkdir, readFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Clock, Timer } from "../core/clock.ts";
 import { isFileError, replaceFile } from "../stores/files.ts";
-import type { Snapshot } from "./proxy/snapshot.ts";
+import type { Backend, Snapshot } from "./proxy/snapshot.ts";
 
 interface Stored {
   format: 1;
@@ -60,9 +61,16 @@ export class SnapshotFile {
     const snapshot = this.#latest?.();
     this.#latest = undefined;
     if (!snapshot) return;
-    const { certificates, ...rest } = snapshot;
-    const stored: Stored = { format: 1, at: this.#clock.now(), snapshot: rest };
+    const { certificates, backends, ...rest } = snapshot;
+    const kept = { ...rest, backends: backends.map(withoutKey) };
+    const stored: Stored = { format: 1, at: this.#clock.now(), snapshot: kept };
     await mkdir(dirname(this.#path), { recursive: true, mode: 0o700 });
     await replaceFile(this.#path, JSON.stringify(stored), 0o600);
   }
+}
+
+function withoutKey(backend: Backend): Backend {
+  if (backend.tls?.key === undefined) return backend;
+  const { cert, key, ...tls } = backend.tls;
+  return { ...backend, tls };
 }

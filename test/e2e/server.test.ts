@@ -1,13 +1,26 @@
 /** Starting, finding and ending a server, as a person or a supervisor does it. */
 import assert from "node:assert/strict";
+import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { realpath, stat } from "node:fs/promises";
+import { readFile, realpath, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
-import { suite, test } from "node:test";
+import { after, before, suite, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { type ConnectionOptions, connect } from "node:tls";
+import { makeCertificate, root } from "../../src/gateway/proxy/certificate.testing.ts";
 import { processesOn } from "../../src/stores/sql/embedded/orphans.ts";
-import { hotswap, Server, serverFolder, spawnHotswap, temporaryFolder } from "./hotswap.ts";
+import { eventually, startBackend } from "../gateway/backends.ts";
+import {
+  type Folder,
+  hotswap,
+  Server,
+  serverFolder,
+  spawnHotswap,
+  temporaryFolder,
+  type Variables,
+} from "./hotswap.ts";
+import { type OidcIssuer, startIssuer } from "./issuer.ts";
 
 const masterKey = Buffer.alloc(32, 7).toString("base64");
 
@@ -105,6 +118,35 @@ suite("hotswap dev", () => {
 });
 
 suite("hotswap start", () => {
+  const env: Variables = { HOTSWAP_SECRETS_MASTER_KEY: masterKey };
+  let folder: Folder;
+  let data: string;
+  let certificates: Folder;
+  let issuer: OidcIssuer;
+  let development: Server;
+  let server: Server;
+  before(async () => {
+    [folder, certificates, issuer] = [await serverFolder(), await temporaryFolder(), await startIssuer()];
+    data = folder.path;
+    development = await Server.start({ data, env });
+    assert.equal(await development.stop(), 0);
+    for (const name of ["a.example", "b.example"]) await writeCertificate(certificates.path, name);
+    await writeFile(`${certificates.path}/client-ca.pem`, root);
+    const gateway = {
+      HOTSWAP_GATEWAY_TLS_PORT: "0",
+      HOTSWAP_GATEWAY_TLS_FOLDER: certificates.path,
+      HOTSWAP_GATEWAY_TLS_CLIENT_CERTIFICATES: "required",
+      HOTSWAP_GATEWAY_ACCESS_LOG: "file",
+      HOTSWAP_GATEWAY_ACCESS_LOG_FORMAT: "combined",
+      HOTSWAP_AUTH_ISSUER_URL: issuer.url,
+    };
+    server = await Server.start({ data, command: "start", env: { ...env, ...gateway } });
+  });
+  after(async () => {
+    await server?.kill();
+    for (const one of [issuer, folder, certificates]) await one?.[Symbol.asyncDispose]();
+  });
+
   test("without a master key it refuses, names the setting, and makes nothing", async () => {
     await using folder = await temporaryFolder();
     const data = `${folder.path}/data`;
@@ -116,12 +158,6 @@ suite("hotswap start", () => {
   });
 
   test("it prints no token, takes none of development, and those that `hotswap token` makes", async () => {
-    await using folder = await serverFolder();
-    const data = folder.path;
-    const env = { HOTSWAP_SECRETS_MASTER_KEY: masterKey };
-    await using development = await Server.start({ data, env });
-    assert.equal(await development.stop(), 0);
-    await using server = await Server.start({ data, command: "start", env });
     assert.equal(server.facts.mode, "production");
     assert.equal(server.facts.token, undefined);
 
@@ -146,4 +182,81 @@ suite("hotswap start", () => {
     const old = await hotswap(["status"], { HOTSWAP_URL, HOTSWAP_TOKEN: explicit.stdout.trim() });
     assert.match(old.stderr, /^hotswap: token_invalid/);
   });
+
+  test("its gateway serves TLS by name to clients with a certificate, with tokens of the issuer, and follows what changes", async (t) => {
+    const backend = await startBackend("secure");
+    t.after(() => backend.stop());
+    const admin = await issuer.sign({ tenant: "shop", roles: ["admin"] });
+    const api = async (method: string, path: string, body?: object) => {
+      const headers = { authorization: `Bearer ${admin}`, "content-type": "application/json" };
+      const sent = { method, headers, ...(body && { body: JSON.stringify(body) }) };
+      return (await fetch(`${server.facts.api}/api/v1${path}`, sent)).json() as Promise<
+        Record<string, string>
+      >;
+    };
+    const auth = { jwt: { anyRole: ["buyer"], claimHeaders: { sub: "x-user" } } };
+    const route = { name: "secure", match: { path: { prefix: "/secure" } }, auth };
+    const made = await api("POST", "/gateway/routes", { ...route, backends: [{ url: backend.url }] });
+    assert.equal(made.name, "secure", JSON.stringify(made));
+    const { port } = new URL((await api("GET", "/gateway/status")).tlsUrl!);
+    const client = makeCertificate("client-7");
+    const get = (token: string, servername = "a.example", shown: object = client) =>
+      askTls({ port: Number(port), host: "127.0.0.1", servername, ca: root, ...shown }, token);
+    const token = await issuer.sign({ tenant: "shop", roles: ["buyer"] });
+
+    for (const name of ["a.example", "b.example"]) {
+      const { answer, certificate } = await get(token, name);
+      assert.match(answer, /^HTTP\/1\.1 200 .*"x-user":"eve"/s);
+      assert.match(answer, /"x-client-certificate":"Hash=[0-9a-f]{64};Subject=\\"client-7\\""/);
+      assert.equal(certificate.subject.CN, name);
+    }
+    await assert.rejects(get(token, "a.example", {}), "a client without a certificate");
+    const foreign = await issuer.sign({ tenant: "other", roles: ["buyer"] });
+    assert.match((await get(foreign)).answer, /^HTTP\/1\.1 401 /);
+    assert.match((await get(await issuer.sign({ tenant: "shop", roles: [] }))).answer, /^HTTP\/1\.1 403 /);
+
+    await issuer.rotate();
+    const later = await issuer.sign({ tenant: "shop", roles: ["buyer"] });
+    const renewed = await writeCertificate(certificates.path, "a.example");
+    await Promise.all([
+      eventually(
+        () => get(later),
+        ({ answer }) => answer.startsWith("HTTP/1.1 200 "),
+      ),
+      eventually(
+        () => get(token),
+        ({ certificate }) => certificate.raw.equals(new X509Certificate(renewed.cert).raw),
+      ),
+    ]);
+    assert.match((await get(token)).answer, /^HTTP\/1\.1 401 /, "its key is no longer one of the issuer's");
+    await eventually(
+      () => readFile(`${data}/gateway/access.log`, "utf8"),
+      (lines) => /^127\.0\.0\.1 - - \[.*\] "GET \/secure HTTP\/1\.1" 200 /m.test(lines),
+    );
+  });
 });
+
+/** A pair in the folder that the gateway takes its certificates from. */
+async function writeCertificate(folder: string, name: string) {
+  const pair = makeCertificate(name);
+  await writeFile(`${folder}/${name}.key`, pair.key);
+  await writeFile(`${folder}/${name}.crt`, pair.cert);
+  return pair;
+}
+
+/** One request; rejects when the handshake is refused. */
+async function askTls(options: ConnectionOptions, token: string) {
+  const socket = connect(options);
+  let answer = "";
+  socket.setEncoding("utf8").on("data", (text: string) => (answer += text));
+  const ended = once(socket, "end");
+  ended.catch(() => {}); // told below
+  await once(socket, "secureConnect");
+  const certificate = socket.getPeerCertificate();
+  socket.write(
+    `GET /secure HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${token}\r\nConnection: close\r\n\r\n`,
+  );
+  await ended;
+  socket.destroy();
+  return { answer, certificate };
+}

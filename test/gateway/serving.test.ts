@@ -1,10 +1,15 @@
 /** Routes that are managed over the API and served by the real proxy: what is committed is what is served. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { readFile } from "node:fs/promises";
 import { type IncomingMessage, request } from "node:http";
+import { createServer } from "node:https";
+import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 import { after, before, describe, it } from "node:test";
+import type { TLSSocket } from "node:tls";
 import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from "jose";
+import { makeCertificate, root } from "../../src/gateway/proxy/certificate.testing.ts";
 import type { Answer } from "../contract.ts";
 import { type Caller, TestServer } from "../server.ts";
 import { type Backend, eventually, startBackend } from "./backends.ts";
@@ -247,6 +252,49 @@ describe("policies", () => {
   });
 });
 
+describe("backends with TLS", () => {
+  it("see the certificate that a secret holds, each its own, and it is never shown or written down", async () => {
+    const [secure, plain] = await Promise.all([startSecureBackend(), startSecureBackend()]);
+    const [shown, other] = [makeCertificate("gateway-7"), makeCertificate("gateway-8")];
+    const tls = { ca: root, serverName: "backend.test", clientCertificate: { $secret: "gateway-7" } };
+    const route = {
+      ...toOne("mutual"),
+      connection: { tls },
+      strategy: "header",
+      header: { name: "x-to", byValue: { plain: plain.url }, otherwise: secure.url },
+      backends: [
+        { url: secure.url },
+        { url: plain.url, tls: { clientCertificate: { $secret: "gateway-8" } } },
+      ],
+    };
+    const refused = await ann.post(routes, route);
+    assert.deepEqual(
+      [refused.status, refused.json.errors.map(({ pointer }: { pointer: string }) => pointer)],
+      [400, ["/connection/tls/clientCertificate/$secret", "/backends/1/tls/clientCertificate/$secret"]],
+    );
+    for (const [name, { cert, key }] of Object.entries({ "gateway-7": shown, "gateway-8": other })) {
+      await ann.ok(ann.put(`/secrets/${name}`, { value: cert + key }));
+    }
+    await ann.ok(ann.post(routes, route), 201);
+    assert.equal((await ask("/mutual")).json.client, "gateway-7");
+    assert.equal((await ask("/mutual", { "x-to": "plain" })).json.client, "gateway-8");
+    await create("unknown", {
+      backends: [{ url: secure.url, tls: { ca: root, serverName: "backend.test" } }],
+      retry: { attempts: 0 },
+    });
+    assert.equal((await ask("/unknown")).status, 502, "the backend insists on a certificate");
+    const { items } = await ann.ok(ann.get(`${routes}?name=mutual`));
+    assert.doesNotMatch(JSON.stringify(items), /PRIVATE KEY/);
+    const file = `${server.data}/gateway/snapshot.json`;
+    const snapshot = await eventually(
+      () => readFile(file, "utf8").catch(() => ""),
+      (text) => text.includes('"name":"unknown"'),
+    );
+    assert.doesNotMatch(snapshot, /PRIVATE KEY/);
+    await Promise.all([secure.stop(), plain.stop()]);
+  });
+});
+
 describe("what was served", () => {
   it("can be explained", async () => {
     await create("why", { priority: 1, match: { path: { prefix: "/why" }, headers: { "x-why": "1" } } });
@@ -356,6 +404,28 @@ async function keyServer() {
       .setExpirationTime("5m")
       .sign(privateKey);
   return { url: backend.url, sign, stop: () => backend.stop() };
+}
+
+/** Insists on a certificate, and says whose it was shown. */
+async function startSecureBackend() {
+  const options = {
+    ...makeCertificate("backend.test"),
+    ca: root,
+    requestCert: true,
+    rejectUnauthorized: true,
+  };
+  const secure = createServer(options, ({ socket }, response) => {
+    const client = (socket as TLSSocket).getPeerCertificate().subject.CN;
+    response.end(JSON.stringify({ client }));
+  });
+  secure.listen(0, "127.0.0.1");
+  await once(secure, "listening");
+  const stop = async () => {
+    secure.closeAllConnections();
+    secure.close();
+    await once(secure, "close");
+  };
+  return { url: `https://127.0.0.1:${(secure.address() as AddressInfo).port}`, stop };
 }
 
 /** With a Host of its own, which fetch does not let one choose. */

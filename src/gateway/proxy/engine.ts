@@ -49,7 +49,7 @@ const DETAILS_PER_TICK = 20;
 export interface EngineOptions {
   readonly worker: number;
   readonly memory: SharedMemory;
-  readonly proxy: Omit<ProxyOptions, "onRecords" | "onBackend" | "onCohorts" | "onCrash">;
+  readonly proxy: Omit<ProxyOptions, "onRecords" | "onBackend" | "onCohorts" | "onUnknownKey" | "onCrash">;
   readonly clock: Clock;
   readonly random: Random;
   /** Added to the clock's monotonic time, it is the time that all workers share. */
@@ -57,6 +57,7 @@ export interface EngineOptions {
   readonly onRecords?: (records: readonly RequestRecord[]) => void;
   readonly onBackend?: (event: BackendEvent) => void;
   readonly onCohorts?: (reports: readonly CohortReport[]) => void;
+  readonly onUnknownKey?: (issuer: string) => void;
 }
 
 export const limitsOf = (given: Limits = {}): Required<Limits> => ({
@@ -130,6 +131,8 @@ export class Engine implements ProxyContext {
   #ticks = 0;
   #timer: Timer | undefined;
   #wallOffset = 0;
+  /** Issuers to the tick at which a key of theirs was missing. */
+  readonly #asked = new Map<string, number>();
   #lastHost = "";
   #lastHostName = "";
 
@@ -148,7 +151,7 @@ export class Engine implements ProxyContext {
     this.ids = new Ids(options.random.bytes(16));
     this.log = proxy.accessLog && new AccessLog(proxy.accessLog.path, proxy.accessLog.format ?? "json");
     this.limits = new RateLimits(memory.limits);
-    this.tokens = new Tokens(() => options.clock.now());
+    this.tokens = new Tokens(() => options.clock.now(), this.#askFor);
     this.#trusted = proxy.trustedHops?.length ? addressList(proxy.trustedHops) : undefined;
     this.#recordsMax = proxy.recordsKept ?? 2048;
     this.#listeners = new Listeners(this, proxy.listen);
@@ -199,6 +202,7 @@ export class Engine implements ProxyContext {
       }
     };
     if (change.issuers) {
+      this.#asked.clear();
       for (const problem of this.tokens.setIssuers(change.issuers))
         problems.push({ kind: "issuer", ...problem });
     }
@@ -392,6 +396,13 @@ export class Engine implements ProxyContext {
     this.log?.flush();
     this.#sendRecords();
   }
+
+  /** Tells the main thread, once a tick at most: a flood of forged tokens must not become one of messages. */
+  readonly #askFor = (issuer: string): void => {
+    if (this.#asked.get(issuer) === this.tick) return;
+    this.#asked.set(issuer, this.tick);
+    this.#options.onUnknownKey?.(issuer);
+  };
 
   #reportCohorts(): void {
     const reports = [...this.#counting].flatMap((id) => this.#memories.get(id)?.cohorts?.report(id) ?? []);

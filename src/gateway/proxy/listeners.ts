@@ -71,15 +71,9 @@ export class Listeners {
     this.#certificates = certificates;
     this.#contexts = this.#listens.map(({ tls }) => {
       const contexts = new Map<string, SecureContext>();
-      for (const { hosts, cert, key } of tls ? certificates : []) {
+      for (const { hosts, ...certificate } of tls ? certificates : []) {
         try {
-          const ca = tls?.clientCa;
-          const context = createSecureContext({
-            cert,
-            key,
-            minVersion: "TLSv1.2",
-            ...(ca !== undefined && { ca }),
-          });
+          const context = createSecureContext({ minVersion: "TLSv1.2", ...shown(certificate, tls) });
           for (const host of hosts) contexts.set(host.toLowerCase(), context);
         } catch (error) {
           problems.set(hosts.join(), error instanceof Error ? error.message : String(error));
@@ -89,15 +83,15 @@ export class Listeners {
     });
     // For who names no server.
     for (const [index, server] of this.#servers.entries()) {
-      if (server instanceof TlsServer && problems.size === 0) server.setSecureContext(this.#ofDefault(index));
+      if (server instanceof TlsServer && problems.size === 0)
+        server.setSecureContext(this.#ofDefault(index) ?? {});
     }
     return [...problems].map(([id, message]) => ({ id, message }));
   }
 
   #ofDefault(index: number) {
     const [first] = this.#certificates;
-    const ca = this.#listens[index]?.tls?.clientCa;
-    return { ...(first && { cert: first.cert, key: first.key }), ...(ca !== undefined && { ca }) };
+    return first && shown(first, this.#listens[index]?.tls);
   }
 
   #plain(): Server {
@@ -164,6 +158,11 @@ export class Listeners {
     );
     clients.add(client);
   }
+}
+
+/** What a listener shows, and whom it believes. Without `ca` nobody is asked. */
+function shown({ cert, key, clientCa: ca }: Omit<Certificate, "hosts">, tls: Listen["tls"]) {
+  return { cert, key, ...(tls?.clientCertificates && ca !== undefined && { ca }) };
 }
 
 /** Who the client's certificate was made out to, for the backend; only of one that was verified. */

@@ -124,7 +124,7 @@ export class GatewayProxy implements DataPlane {
   }
 
   #thread(index: number): Thread {
-    const { onRecords, onBackend, onCohorts, onCrash, ...proxy } = this.#options!;
+    const { onRecords, onBackend, onCohorts, onUnknownKey, onCrash, ...proxy } = this.#options!;
     const data: WorkerData = {
       worker: index,
       memory: this.#memory!,
@@ -136,6 +136,7 @@ export class GatewayProxy implements DataPlane {
         if ("records" in told) onRecords?.(told.records);
         else if ("event" in told) onBackend?.(told.event);
         else if ("cohorts" in told) onCohorts?.(told.cohorts);
+        else if ("unknownKey" in told) onUnknownKey?.(told.unknownKey);
       },
       died: (error) => {
         if (this.#isStopping) return;

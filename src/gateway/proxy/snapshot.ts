@@ -271,6 +271,8 @@ export interface Certificate {
   /** PEM. */
   readonly cert: string;
   readonly key: string;
+  /** Authorities, PEM, that a client's certificate must be of where the listener asks for one. */
+  readonly clientCa?: string;
 }
 
 export interface Backend {
@@ -354,7 +356,6 @@ export interface Listen {
   readonly tls?: {
     /** Default false. "optional" asks without insisting. */
     readonly clientCertificates?: "required" | "optional";
-    readonly clientCa?: string;
     /** Default true. */
     readonly h2?: boolean;
   };
@@ -552,6 +553,8 @@ export interface ProxyOptions {
   readonly onBackend?: (event: BackendEvent) => void;
   /** While routes have a split: what was counted since the last time, soon after a failure of a new version. */
   readonly onCohorts?: (reports: readonly CohortReport[]) => void;
+  /** A token names an issuer, by its id here, of whose keys none has signed it. */
+  readonly onUnknownKey?: (issuer: string) => void;
   /** A worker ended unasked; another is started in its place with the snapshot of last time. */
   readonly onCrash?: (error: Error) => void;
 }

@@ -64,8 +64,9 @@ describe("TLS", { concurrency: true }, () => {
         return ok();
       }),
     );
-    const snapshot = { routes: [routeTo(["b"])], backends: [backend.settings()], certificates };
-    const tls = { clientCertificates: "required", clientCa: ca } as const;
+    const asking = certificates.map((certificate) => ({ ...certificate, clientCa: ca }));
+    const snapshot = { routes: [routeTo(["b"])], backends: [backend.settings()], certificates: asking };
+    const tls = { clientCertificates: "required" } as const;
     await using running = await startEngine(snapshot, { listen: [{ port: 0, tls }] });
     await assert.rejects(ask(running.port, { servername: "a.example" }));
     await ask(running.port, { servername: "a.example", ...makeCertificate("client-7") });

@@ -23,6 +23,8 @@ export interface Identity {
 }
 
 export type TokenProblem = "token_missing" | "token_invalid" | "token_expired";
+/** Its issuer is known, and none of the keys that are known of it has signed. */
+type Unknown = "key_unknown";
 
 const TOKEN = /^Bearer +([\w-]+\.[\w-]+\.[\w-]+)$/i;
 const TOKEN_BYTES_MAX = 8192;
@@ -35,6 +37,7 @@ interface Issuer {
 
 export class Tokens {
   readonly #wallNow: () => number;
+  readonly #onUnknownKey: (issuer: string) => void;
   #byName = new Map<string, Issuer[]>();
   #cache = new LRUCache<string, { readonly whole: string; readonly verdict: Identity | TokenProblem }>({
     max: 10_000,
@@ -42,8 +45,10 @@ export class Tokens {
   #keys = new Map<string, ApiKey>();
   #hashes = new LRUCache<string, string>({ max: 10_000 });
 
-  constructor(wallNow: () => number) {
+  /** `onUnknownKey` hears of tokens that none of an issuer's keys has signed. */
+  constructor(wallNow: () => number, onUnknownKey: (issuer: string) => void = () => {}) {
     this.#wallNow = wallNow;
+    this.#onUnknownKey = onUnknownKey;
   }
 
   /** Returns what cannot be used, by the id of its issuer. */
@@ -80,12 +85,14 @@ export class Tokens {
   async #verify(authorization: string): Promise<Identity | TokenProblem> {
     const cache = this.#cache;
     const verdict = await this.#check(authorization);
+    // Not kept: the issuer may have a new key that is not here yet. No signature was checked for it.
+    if (verdict === "key_unknown") return "token_invalid";
     // Bad ones too: a flood of one forged token costs one check.
     cache.set(authorization.slice(-64), { whole: authorization, verdict });
     return verdict;
   }
 
-  async #check(authorization: string): Promise<Identity | TokenProblem> {
+  async #check(authorization: string): Promise<Identity | TokenProblem | Unknown> {
     const token = authorization.length <= TOKEN_BYTES_MAX && TOKEN.exec(authorization)?.[1];
     if (!token) return "token_invalid";
     let issuers: readonly Issuer[];
@@ -98,10 +105,11 @@ export class Tokens {
     const good = issuers.filter((_, index) => typeof verdicts[index] === "object");
     const payload = verdicts.find((verdict) => typeof verdict === "object");
     if (payload) return identityOf(good, payload);
-    return verdicts.includes("token_expired") ? "token_expired" : "token_invalid";
+    const problems = ["token_expired", "key_unknown"] as const;
+    return problems.find((problem) => verdicts.includes(problem)) ?? "token_invalid";
   }
 
-  async #checkBy(token: string, { settings, keys }: Issuer): Promise<JWTPayload | TokenProblem> {
+  async #checkBy(token: string, { settings, keys }: Issuer): Promise<JWTPayload | TokenProblem | Unknown> {
     try {
       const { payload } = await jwtVerify(token, keys, {
         issuer: settings.issuer,
@@ -113,6 +121,10 @@ export class Tokens {
       });
       return payload;
     } catch (error) {
+      if (error instanceof errors.JWKSNoMatchingKey) {
+        this.#onUnknownKey(settings.id);
+        return "key_unknown";
+      }
       return error instanceof errors.JWTExpired ? "token_expired" : "token_invalid";
     }
   }

@@ -35,7 +35,8 @@ export type Told =
   | { readonly id: number; readonly result?: unknown; readonly error?: string }
   | { readonly records: readonly RequestRecord[] }
   | { readonly event: BackendEvent }
-  | { readonly cohorts: readonly CohortReport[] };
+  | { readonly cohorts: readonly CohortReport[] }
+  | { readonly unknownKey: string };
 
 const { worker, memory, proxy, timeOrigin } = workerData as WorkerData;
 const tell = (told: Told) => parentPort!.postMessage(told);
@@ -50,6 +51,7 @@ const engine = new Engine({
   onRecords: (records) => tell({ records }),
   onBackend: (event) => tell({ event }),
   onCohorts: (cohorts) => tell({ cohorts }),
+  onUnknownKey: (unknownKey) => tell({ unknownKey }),
 });
 
 function answer(question: Question): unknown {
