@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { readFile, writeFile } from "node:fs/promises";
 import { after, before, suite, test } from "node:test";
+import { startBackend } from "../gateway/backends.ts";
 import {
   type Folder,
   hotswap,
@@ -274,6 +275,104 @@ suite("commands", { concurrency: 2 }, () => {
       `export HOTSWAP_GATEWAY='${gateway}'`,
       "",
     ]);
+  });
+
+  test("gateway: a file of routes is tried, applied with a diff, looked at, and taken away", async (t) => {
+    const backend = await startBackend("shop");
+    t.after(() => backend.stop());
+    const gateway = (...args: string[]) => run(["gateway", ...args]);
+    assert.match((await gateway("routes", "list")).stderr, /^There is no route yet/);
+    const file = `${folder.path}/routes.yaml`;
+    const write = (weight: number, more = "") =>
+      writeFile(
+        file,
+        `routes:\n  - name: shop\n    match: { path: { prefix: /shop } }\n    backends: [{ url: "${backend.url}", weight: ${weight} }]\n${more}`,
+      );
+    await write(1);
+    const tried = await gateway("routes", "apply", file, "--dry-run");
+    assert.equal(
+      tried.stdout,
+      "+ shop\n1 added, 0 changed, 0 removed, 0 unchanged; nothing was kept (dry run)\n",
+    );
+    assert.equal((await gateway("routes", "get", "shop")).code, 1, "nothing was kept");
+    assert.match(
+      (await gateway("routes", "apply", file)).stdout,
+      /^\+ shop\n1 added, .* 0 unchanged; revision \d+\n$/,
+    );
+    await write(2, `  - { name: shade, match: { path: { exact: /shop } }, redirect: { location: /new } }\n`);
+    assert.match(
+      (await gateway("routes", "apply", file)).stdout,
+      /^\+ shade\n~ shop\n {4}\/backends\/0\/weight: 1 → 2\n1 added, 1 changed, 0 removed, 0 unchanged; /,
+    );
+    assert.match((await gateway("routes", "get", "shop")).stdout, /^name: shop\n(.*\n)*.*weight: 2\n/m);
+    assert.equal((await json(["gateway", "routes", "get", "shade", "--json"])).redirect.location, "/new");
+    assert.match(
+      (await gateway("routes", "get", "none")).stderr,
+      /^hotswap: gateway_route_not_found: .*none/,
+    );
+    assert.match(
+      (await gateway("routes", "list")).stdout,
+      /^NAME .*\n(.*\n)*shop +\/shop\/\* +round-robin +0/m,
+    );
+    assert.equal((await gateway("routes", "check")).stdout, "2 routes, nothing to report\n");
+    const preview = `${folder.path}/preview.yaml`;
+    await writeFile(preview, "route: shop\nchange: { timeouts: { idleMs: 5 } }\n");
+    const { headers } = await fetch(`${server.facts.gateway}/shop/1`);
+    assert.match(
+      (await gateway("routes", "preview", preview)).stdout,
+      /1 +shop: handling\n +GET .*\/shop\/1\n/,
+    );
+    const explained = await gateway("explain", headers.get("x-request-id")!);
+    assert.match(explained.stdout, /^GET http:\/\/.*\/shop\/1 {2}200 .* shop\nMatch\n {2}→ shop: /);
+    assert.match((await gateway("explain", "none")).stderr, /^hotswap: gateway_request_not_found/);
+    assert.match((await gateway("status")).stdout, /^ok {2}http.*\n(.*\n)* {2}Limits +of this node\n/);
+
+    await write(1, "  - { name: bad, match: {} }\n");
+    const refused = await gateway("routes", "apply", file);
+    assert.match(refused.stderr, /^hotswap: gateway_set_invalid: \/routes\/1\/backends needs at least one/);
+    const exported = await gateway("routes", "export");
+    await writeFile(file, exported.stdout);
+    assert.match(
+      (await gateway("routes", "apply", file, "--merge")).stdout,
+      /^0 added, 0 changed, 0 removed, 2 un/,
+    );
+    assert.equal((await gateway("routes", "delete", "shade")).stderr, "route shade deleted\n");
+    assert.equal((await gateway("routes", "delete", "shade")).code, 1);
+
+    await overrides(backend.url);
+  });
+
+  async function overrides(url: string) {
+    const override = (...args: string[]) => run(["gateway", "override", ...args]);
+    const opened = await override(url, "--breaker", "open", "--for", "10m", "--reason", "t");
+    assert.match(opened.stdout, /open \(by hand\)/);
+    assert.equal((await fetch(`${server.facts.gateway}/shop`)).status, 503);
+    assert.doesNotMatch((await override(`${url}/`)).stdout, /by hand/);
+    const listed = await run(["gateway", "backends"]);
+    assert.match(listed.stdout, new RegExp(`^${url} +healthy +closed `, "m"));
+    assert.match((await override("http://127.0.0.1:1")).stderr, /^hotswap: gateway_backend_not_found/);
+  }
+
+  test("gateway key: create, list, revoke", async () => {
+    const gateway = (...args: string[]) => run(["gateway", ...args]);
+    const made = await gateway(
+      "key",
+      "create",
+      "partner",
+      "--group",
+      "a",
+      "--group",
+      "b",
+      "--expires",
+      "90d",
+    );
+    assert.match(made.stdout, /^\S{20,}\n$/);
+    const listed = (await gateway("key", "list")).stdout;
+    assert.match(listed, /^NAME +BEGINS .*\npartner +\S+ +a, b +20\d\d-/);
+    assert.ok(!listed.includes(made.stdout.trim()), "a key is printed once");
+    assert.equal((await gateway("key", "revoke", "partner")).stderr, "key partner withdrawn\n");
+    assert.deepEqual(await json(["gateway", "key", "list", "--json"]), []);
+    assert.match((await gateway("key", "revoke", "partner")).stderr, /^hotswap: gateway_key_not_found/);
   });
 
   test("audit: export, verify with and without the server, and a change is found", async () => {
