@@ -10,13 +10,15 @@
 import type { Clock } from "../core/clock.ts";
 import { boundOfCount, boundOfShare, isExposed, SPAN } from "../core/cohort.ts";
 import { HotSwapError, hasCode } from "../core/errors.ts";
-import type {
-  Assignment,
-  Observation,
-  Resolved,
-  Target,
-  TargetRef,
-  UnitFailure,
+import {
+  type Assignment,
+  keepTaken,
+  type Observation,
+  type Resolved,
+  type Target,
+  type TargetRef,
+  type UnitFailure,
+  type UnitTaken,
 } from "../deployment/target.ts";
 import type { Audit } from "../platform/audit/index.ts";
 import type { Actor } from "../platform/http/change.ts";
@@ -217,6 +219,7 @@ function tallyOf(
 ) {
   const [before, after] = [from ? Number(from.id) : null, Number(to.id)];
   const failures: UnitFailure[] = [];
+  const taken: UnitTaken[] = [];
   const tally = { units: 0, exposed: 0, applied: 0, restored: 0, failed: 0, crashed: 0, unproven: 0 };
   for (const { row, isLive } of units) {
     const isUnderIt = isExposed(seed, row.id, bound);
@@ -234,10 +237,13 @@ function tallyOf(
       if (failures.length < failuresNamed) failures.push({ unit: row.id, reason: failure });
       continue;
     }
-    if (row.running === after) tally.applied++;
+    if (row.running === after) {
+      tally.applied++;
+      if (row.applied_at) keepTaken(taken, { unit: row.id, at: row.applied_at.getTime() });
+    }
     if (!isProven(row, after, times)) tally.unproven++;
   }
-  return { ...tally, failures };
+  return { ...tally, failures, taken };
 }
 
 function failureOf(

@@ -109,7 +109,7 @@ export class Run {
     const beside = this.#beside(row, seen, now);
     const isNew = decision.events.length > 0 || Object.keys(beside).length > 0;
     const after = isNew
-      ? this.#written(row, await store.save(loaded, decision.events, beside, seen.looks))
+      ? this.#written(row, await store.save(loaded, decision.events, beside, seen.looks), observed)
       : row;
     if (decision.effect) await this.#act(target, after, decision.effect);
     if (isEnded(after.state)) return "gone";
@@ -159,9 +159,9 @@ export class Run {
     };
   }
 
-  #written(before: DeploymentRow, { row, events, now }: Written): DeploymentRow {
+  #written(before: DeploymentRow, { row, events, now }: Written, observed?: Observation): DeploymentRow {
     countEvents(this.#parts.metrics, before, events, row.state);
-    recordEnds(this.#parts.traces, before, events, row.state, now);
+    recordEnds(this.#parts.traces, before, events, { state: row.state, observed, now });
     this.#parts.onChange(row);
     return row;
   }
@@ -259,7 +259,7 @@ export function assignmentOf({ id, spec, state, version_from, version_to }: Depl
 }
 
 function progressOf(observed: Observation, at: number): Progress {
-  const { samples: _, cursor: __, unproven: ___, failures, ...seen } = observed;
+  const { samples: _, cursor: __, unproven: ___, taken: ____, failures, ...seen } = observed;
   return { ...seen, failures: failures.slice(0, 100), at };
 }
 

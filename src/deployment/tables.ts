@@ -11,8 +11,10 @@ import type { Kind, Observation, Sample, Version } from "./target.ts";
 /** Written as JSON text, read as what it holds. */
 type Json<Value> = ColumnType<Value, string | null, string | null>;
 
-/** What the target said last, without its samples. */
-export type Progress = Omit<Observation, "samples" | "cursor" | "unproven"> & { readonly at: number };
+/** What the target said last, without its samples and single units. */
+export type Progress = Omit<Observation, "samples" | "cursor" | "unproven" | "taken"> & {
+  readonly at: number;
+};
 
 /** A verdict with when and in which step it was given. */
 export interface Judged extends Verdict {

@@ -92,6 +92,15 @@ export interface UnitFailure {
   readonly reason: string;
 }
 
+/** When an exposed unit said that it runs the version; milliseconds since 1970. */
+export interface UnitTaken {
+  readonly unit: string;
+  readonly at: number;
+}
+
+/** Of so many units at most a look says when they took the version: what a trace can show. */
+export const UNITS_TRACED = 32;
+
 export interface Observation {
   /** The highest generation that the target has taken up. */
   readonly generation: number;
@@ -113,6 +122,8 @@ export interface Observation {
    * they said that they run it: they may have ended by it. Each becomes one of the failed, or is heard of, in time.
    */
   readonly unproven?: number;
+  /** The last of the exposed that took it, where that is known; at most `UNITS_TRACED`. */
+  readonly taken?: readonly UnitTaken[];
   /** Since the last observation with this cursor; empty when nothing is measured. */
   readonly samples: readonly Sample[];
   /** To be handed back with the next call. JSON. */
@@ -150,4 +161,13 @@ export interface Target {
    * `apply` is. The target audits it in the name of the deployment.
    */
   settle(ref: TargetRef, assignment: Assignment, version: "from" | "to"): Promise<void>;
+}
+
+/** Adds one to the last that took the version, and leaves out the earliest of too many. */
+export function keepTaken(taken: UnitTaken[], one: UnitTaken): void {
+  if (taken.length < UNITS_TRACED) return void taken.push(one);
+  let earliest = 0;
+  for (let index = 1; index < taken.length; index++)
+    if (taken[index]!.at < taken[earliest]!.at) earliest = index;
+  if (taken[earliest]!.at < one.at) taken[earliest] = one;
 }

@@ -1,35 +1,112 @@
-/** A request through the gateway in the trace of its caller: spans here, and the context at the backend. */
+/**
+ * What is seen in a receiver of traces: a request through the gateway in the trace of its caller, with the context at
+ * the backend, and a deployment in the trace of who asked for it.
+ */
 import assert from "node:assert/strict";
-import { test } from "node:test";
-import { plain, startOtlpReceiver } from "../../src/platform/telemetry/otlp-receiver.testing.ts";
-import { TestServer } from "../server.ts";
+import { after, before, test } from "node:test";
+import {
+  type OtlpReceiver,
+  plain,
+  type ReceivedSpan,
+  startOtlpReceiver,
+} from "../../src/platform/telemetry/otlp-receiver.testing.ts";
+import { type Caller, TestServer } from "../server.ts";
 import { eventually, startBackend } from "./backends.ts";
 
-test("each part of a request has a span in the caller's trace", async () => {
+const parent = "00f067aa0ba902b7";
+let otlp: OtlpReceiver;
+let server: TestServer;
+let ann: Caller;
+before(async () => {
   process.env.OTEL_BSP_SCHEDULE_DELAY = "50"; // else spans wait five seconds for more of them
-  const [otlp, backend] = await Promise.all([startOtlpReceiver(), startBackend("one")]);
-  const server = await TestServer.start({ "telemetry-otlp-endpoint": otlp.url });
-  try {
-    const ann = await server.as();
-    const route = { name: "traced", match: { path: { prefix: "/t" } }, backends: [{ url: backend.url }] };
-    await ann.ok(ann.post("/gateway/routes", route), 201);
-    const trace = "4bf92f3577b34da6a3ce929d0e0e4736";
-    const traceparent = `00-${trace}-00f067aa0ba902b7-01`;
-    const response = await fetch(`${server.gateway}/t/1`, { headers: { traceparent } });
-    const { headers } = (await response.json()) as { headers: Record<string, string> };
-    assert.match(headers.traceparent!, new RegExp(`^00-${trace}-[0-9a-f]{16}-01$`));
-    const own = async () => otlp.spans.filter(({ traceId }) => traceId === trace);
-    const spans = await eventually(own, (found) => found.length === 4);
-    const incoming = spans.find(({ kind }) => kind === 2)!;
-    assert.deepEqual([incoming.name, incoming.parentSpanId], ["GET traced", "00f067aa0ba902b7"]);
-    assert.equal(plain(incoming.attributes)["http.route"], "traced");
-    const inner = spans.filter((span) => span !== incoming);
-    assert.ok(inner.every(({ parentSpanId }) => parentSpanId === incoming.spanId));
-    assert.deepEqual(inner.map(({ name }) => name).sort(), ["GET", "match", "select"]);
-    const attempt = inner.find(({ kind }) => kind === 3)!;
-    assert.equal(plain(attempt.attributes)["url.full"], backend.url);
-  } finally {
-    await server.remove();
-    await Promise.all([otlp.stop(), backend.stop()]);
+  otlp = await startOtlpReceiver();
+  server = await TestServer.start({ "telemetry-otlp-endpoint": otlp.url });
+  ann = await server.as();
+});
+after(async () => {
+  await server.remove();
+  await otlp.stop();
+});
+
+test("each part of a request has a span in the caller's trace", async () => {
+  const backend = await startBackend("one");
+  const route = { name: "traced", match: { path: { prefix: "/t" } }, backends: [{ url: backend.url }] };
+  await ann.ok(ann.post("/gateway/routes", route), 201);
+  const trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+  const traceparent = `00-${trace}-${parent}-01`;
+  const response = await fetch(`${server.gateway}/t/1`, { headers: { traceparent } });
+  const { headers } = (await response.json()) as { headers: Record<string, string> };
+  assert.match(headers.traceparent!, new RegExp(`^00-${trace}-[0-9a-f]{16}-01$`));
+  const own = async () => otlp.spans.filter(({ traceId }) => traceId === trace);
+  const spans = await eventually(own, (found) => found.length === 4);
+  const incoming = spans.find(({ kind }) => kind === 2)!;
+  assert.deepEqual([incoming.name, incoming.parentSpanId], ["GET traced", parent]);
+  assert.equal(plain(incoming.attributes)["http.route"], "traced");
+  const inner = spans.filter((span) => span !== incoming);
+  assert.ok(inner.every(({ parentSpanId }) => parentSpanId === incoming.spanId));
+  assert.deepEqual(inner.map(({ name }) => name).sort(), ["GET", "match", "select"]);
+  const attempt = inner.find(({ kind }) => kind === 3)!;
+  assert.equal(plain(attempt.attributes)["url.full"], backend.url);
+  await backend.stop();
+});
+
+test("a deployment is one trace: its steps, their units and the judge, and the way back", async () => {
+  const place = { service: "traced", environment: "test" };
+  await ann.ok(ann.post("/configs", { name: "traced", ...place, format: "json" }), 201);
+  await ann.ok(ann.post("/instances", { instanceId: "traced-1", ...place }));
+  /** Deploys the next version in a trace of its own; the instance takes it, or not. Resolves to the spans, by name. */
+  async function deploy(version: number, status: "applied" | "rejected") {
+    await ann.ok(ann.post("/configs/traced/versions", { text: JSON.stringify({ version }) }), 201);
+    const traceId = String(version).repeat(32);
+    const headers = { traceparent: `00-${traceId}-${parent}-01` };
+    const body = { kind: "config", config: "traced", version, strategy: "direct", probeSeconds: 0.5 };
+    const { id } = await ann.ok(ann.post("/deployments", body, { headers }), 201);
+    let applied: object[] = [];
+    const beat = async () => {
+      const answer = await ann.ok(
+        ann.post("/instances/traced-1/heartbeat", { applied, metrics: { requests: 50, errors: 0 } }),
+      );
+      applied = answer.configs.map(({ config, version: wanted }: { config: string; version: number }) => ({
+        ...{ config, version: wanted },
+        ...(wanted === version && status === "rejected" ? { status, reason: "no" } : { status: "applied" }),
+      }));
+      return ann.ok(ann.get(`/deployments/${id}`));
+    };
+    await eventually(beat, ({ endedAt }) => endedAt !== null);
+    const own = async () => otlp.spans.filter((span) => span.traceId === traceId);
+    const spans = await eventually(own, (found) => found.some(({ name }) => name === "deploy config traced"));
+    return (name: string) => spans.filter((span) => span.name === name);
   }
+  const idsOf = (spans: readonly ReceivedSpan[]) => spans.map(({ spanId }) => spanId);
+  const ok = 0;
+  const failed = 2;
+
+  const good = await deploy(1, "applied");
+  const whole = good("deploy config traced")[0]!;
+  assert.equal(plain(whole.attributes)["hotswap.deployment.status"], "succeeded");
+  const steps = good("deployment step expose");
+  assert.equal(steps.length, 2, "the probe, then all");
+  assert.ok(steps.every(({ parentSpanId }) => parentSpanId === whole.spanId));
+  const units = good("deployment unit");
+  assert.deepEqual(
+    units.map(({ attributes, status }) => [plain(attributes)["hotswap.deployment.unit"], status.code]),
+    [["traced-1", ok]],
+  );
+  assert.ok(idsOf(steps).includes(units[0]!.parentSpanId!));
+  const inSteps = [
+    ...idsOf(steps),
+    ...idsOf(good("deployment step bake")),
+    ...idsOf(good("deployment step retire")),
+  ];
+  const judged = good("deployment judge");
+  assert.ok(judged.length > 0 && judged.every(({ parentSpanId }) => inSteps.includes(parentSpanId!)));
+
+  const bad = await deploy(2, "rejected");
+  assert.equal(bad("deploy config traced")[0]!.status.code, failed);
+  assert.equal(bad("deployment step expose")[0]!.status.code, failed);
+  const [refused] = bad("deployment unit");
+  assert.equal(plain(refused!.attributes)["hotswap.deployment.reason"], "rejected: no");
+  const [back] = bad("deployment rollback");
+  assert.equal(back!.parentSpanId, bad("deploy config traced")[0]!.spanId);
+  assert.equal(plain(back!.attributes)["hotswap.deployment.cause"], "failures");
 });
