@@ -26,7 +26,8 @@ export async function watch(client: HotSwap, id: string, isJson: boolean): Promi
   if (status !== "succeeded") process.exitCode = 1;
 }
 
-interface Progress {
+/** What a `progress` event says. */
+export interface Progress {
   status: string;
   phase: number;
   phases: number;
@@ -42,8 +43,9 @@ const barWidth = 24;
 export function statusText({ status, phase, phases, share, holdReasons, ...seen }: Progress): string {
   const { progress, verdict, trouble } = seen;
   const done = Math.round((share / 100) * barWidth);
-  const paint = (colour: "green" | "yellow" | "dim", length: number) => styleText(colour, "━".repeat(length));
-  const bar = paint(status === "rolling_back" ? "yellow" : "green", done) + paint("dim", barWidth - done);
+  const colour = status === "rolling_back" ? "yellow" : "green";
+  // Told apart by its strokes too, where there are no colours.
+  const bar = styleText(colour, "━".repeat(done)) + styleText("dim", "─".repeat(barWidth - done));
   const held = holdReasons.length > 0 ? ` (${holdReasons.join(", ")})` : "";
   const units =
     progress && progress.units > 0 ? `${progress.applied} of ${progress.units} run it` : undefined;

@@ -432,6 +432,61 @@ suite("commands", { concurrency: 2 }, () => {
     assert.match(nobody.stderr, /^hotswap: server_not_found: http:\/\/127\.0\.0\.1:9 cannot be reached/);
     assert.equal((await run(["--help"])).code, 0);
   });
+
+  test("deploy and deployment: a dry run, a watched end, and what people do on the way", async () => {
+    const put = (version: number) =>
+      json(["config", "put", "till", "-", "--json"], `{"version": ${version}}`);
+    await json("config create till --service till --environment test --json".split(" "));
+    await put(1);
+    const deploy = ["deploy", "config", "till", "--version"];
+    const dry = await run([...deploy, "1", "--phases", "50,100", "--bake", "1m", "--dry-run"]);
+    assert.match(dry.stdout, /^would deploy configuration till, version 1 \(canary\)\n {2}1\. /);
+    assert.match(dry.stdout, /expose 50 %\n.*watch for 60 to 180 s \(judge\)/);
+    assert.deepEqual(await json(["deployment", "list", "--target", "till", "--json"]), []);
+
+    const quick = ["--strategy", "direct", "--set", "probeSeconds=0"];
+    const watched = await run([...deploy, "1", ...quick, "--watch"]);
+    assert.equal(watched.code, 0, watched.stderr);
+    assert.match(watched.stdout, /^\S+ created\n\S+ started, \d steps\n[\s\S]*\n\S+ succeeded\n$/);
+
+    await put(2);
+    const { id } = await json([...deploy, "2", "--phases", "50,100", "--manual", "--note", "more", "--json"]);
+    const on = (verb: string, ...rest: string[]) => json(["deployment", verb, id, ...rest, "--json"]);
+    assert.equal((await on("pause", "--reason", "lunch")).status, "held");
+    const text = (await run(["deployment", "get", id])).stdout;
+    assert.match(
+      text,
+      /^\S+ {2}configuration till, version 1 to 2 \(canary\)\nheld, .*\n.*held, manual: lunch/,
+    );
+    assert.ok(!(await on("resume")).holdReasons.includes("manual"));
+    const watching = run(["deployment", "watch", id, "--json"]);
+    assert.ok((await on("rollback", "--reason", "customers complain")).rollback ?? true);
+    const { code, stdout } = await watching;
+    assert.equal(code, 1, "a pipeline stops there");
+    const events = stdout
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line) as { type: string; reason?: string; status?: string });
+    assert.equal(events.find(({ type }) => type === "rollback")?.reason, "customers complain");
+    assert.match(events.at(-1)!.status!, /^(cancelled|rolled_back)$/);
+    const [listed] = await json(["deployment", "list", "--target", "till", "--limit", "1", "--json"]);
+    assert.deepEqual([listed.id, listed.note], [id, "more"]);
+
+    const held = await json([...deploy, "2", "--strategy", "blue-green", "--manual", "--json"]);
+    const promoted = run(["deployment", "watch", held.id]);
+    const isWaiting = async () =>
+      (await json(["deployment", "get", held.id, "--json"])).holdReasons.length > 0;
+    while (!(await isWaiting())) await new Promise((resolve) => setTimeout(resolve, 50));
+    await json(["deployment", "promote", held.id, "--full", "--reason", "looked at", "--json"]);
+    const told = await promoted;
+    assert.equal(told.code, 0, told.stderr);
+    assert.match(
+      told.stdout,
+      /held, manual.*\n[\s\S]*promoted to the end by .*: looked at\n[\s\S]*succeeded\n$/,
+    );
+    const wrong = await run([...deploy, "2", "--set", "nonsense"]);
+    assert.deepEqual([wrong.code, /must be name=value/.test(wrong.stderr)], [1, true]);
+  });
 });
 
 suite("commands without a server", () => {
