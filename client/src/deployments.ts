@@ -127,6 +127,8 @@ export interface Deployment extends DeploymentSummary {
   plan: Record<string, unknown>[];
   rollback: { cause: string; reason: string; by: string | null; at: string } | null;
   detail: string | null;
+  /** Whether there is too little traffic to judge by. */
+  hint: string | null;
   trouble: { since: string; attempts: number; message: string } | null;
   approvalId: string | null;
 }

@@ -151,6 +151,7 @@ export function deploymentText(deployment: Deployment, isDryRun = false): string
     ...(deployment.approvalId && holds.some(({ reason }) => reason === "approval")
       ? [`approve it with: ${deployment.approvalId}`]
       : []),
+    ...(deployment.hint ? [deployment.hint] : []),
     ...(deployment.trouble ? [`trouble: ${deployment.trouble.message}`] : []),
     ...(isDryRun || status === "pending" ? plan.map(stepText) : []),
   ];

@@ -3,6 +3,7 @@ import { Type } from "typebox";
 import { planFor } from "./deployments.ts";
 import { shareOf, statuses } from "./state.ts";
 import type { DeploymentRow, EventRow, FreezeRow, HealthRow } from "./tables.ts";
+import { hintOf } from "./traffic.ts";
 
 const orNull = <Schema extends Parameters<typeof Type.Union>[0][number]>(schema: Schema) =>
   Type.Union([schema, Type.Null()]);
@@ -73,6 +74,7 @@ export const deployment = Type.Object(
     plan: Type.Array(open, { description: "Compiled for the units that there are when it starts." }),
     rollback: orNull(Type.Object({ cause: text, reason: text, by: orNull(text), at: time })),
     detail: orNull(text),
+    hint: orNull(Type.String({ description: "Whether there is too little traffic to judge by." })),
     trouble: orNull(Type.Object({ since: time, attempts: Type.Integer(), message: text })),
     approvalId: orNull(text),
     requires: Type.Array(open),
@@ -140,6 +142,7 @@ export function toDeployment(
       ? { ...state.rollback, by: state.rollback.by ?? null, at: iso(state.rollback.at) }
       : null,
     detail: state.detail ?? null,
+    hint: hintOf(row) ?? null,
     trouble: trouble && { ...trouble, since: iso(trouble.since) },
     approvalId: approvalId ?? null,
     requires: [...spec.requires],

@@ -54,6 +54,7 @@ export function Cohorts({ deployment, health }: CohortsProps) {
           {verdict.reasons.map((reason) => (
             <p key={reason}>{reason}</p>
           ))}
+          {deployment.hint && <p class="muted">{deployment.hint}</p>}
         </section>
       )}
       {verdict?.evidence && verdict.evidence.length > 0 && (
