@@ -8,6 +8,7 @@ import { parseArgs } from "node:util";
 import { seededRandom } from "../../src/core/random.ts";
 import { begin, look, verdictOf } from "../../src/deployment/judge/judge.ts";
 import { policyOf } from "../../src/deployment/judge/policy.ts";
+import { neededTable } from "./needed.ts";
 import { plot } from "./plot.ts";
 import { markdown, type Results, type Row, terminal } from "./report.ts";
 import { rules } from "./rules.ts";
@@ -18,6 +19,7 @@ const help = `Usage: npm run bench:judge -- [options]
   --runs N      deployments of each scenario (1000)
   --seed N      of everything (1)
   --only TEXT   only scenarios with this in their name
+  --needed      only how many requests it takes to find three times the errors
   --save        also write results.md, results.json and results.svg beside this script`;
 
 const { values: options } = parseArgs({
@@ -25,6 +27,7 @@ const { values: options } = parseArgs({
     runs: { type: "string", default: "1000" },
     seed: { type: "string", default: "1" },
     only: { type: "string", default: "" },
+    needed: { type: "boolean", default: false },
     save: { type: "boolean", default: false },
     help: { type: "boolean", default: false },
   },
@@ -129,4 +132,5 @@ function main(): void {
 }
 
 if (options.help) console.log(help);
+else if (options.needed) console.log(neededTable(Number(options.runs), Number(options.seed)));
 else main();

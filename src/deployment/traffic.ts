@@ -1,12 +1,12 @@
 /**
- * Whether there is enough traffic to judge by. No test finds what it does not see: three times the errors are found in
- * 99 of 100 deployments once the new version has had so many requests that about 18 of them would have failed if it were
- * no worse (bench/judge/needed.ts). At the traffic so far, that can come after the plan has gone on.
+ * Whether there is enough traffic to judge by. No test finds what it does not see: three times the errors are found
+ * in 99 of 100 deployments once the new version has had so many requests that about 18 of them would have failed if it
+ * were no worse (bench/judge/needed.ts). At the traffic so far, that can come after the plan has gone on.
  */
 import type { Step } from "./plan.ts";
 import type { DeploymentRow } from "./tables.ts";
 
-/** By the canary's share: errors that it would have, were it no worse, by the time that three times as many are found. */
+/** By the canary's share: errors that it would have, were it no worse, when three times as many are found. */
 const NEEDED = [
   { upTo: 0.1, errors: 18 },
   { upTo: 0.3, errors: 26 },
@@ -31,7 +31,7 @@ function watchedBy(plan: readonly Step[]): { ms: number; share: number }[] {
   });
 }
 
-/** For people, when the phases end before three times the errors would be found; undefined when all is well, or unknown. */
+/** For people, when the phases end before three times the errors would be found; undefined when they do not. */
 export function hintOf({
   state,
   judge,
