@@ -1,29 +1,30 @@
 /**
- * A live subscription: gives messages to receivers, takes their settlements, and keeps both in step with the
- * log and the journal. Choosing and leasing is synchronous over records that were read ahead, so two receivers
- * can never be given the same message; only reading and journalling wait for the disk.
+ * A live subscription: who waits for messages, what they are handed, and the one timer that stands for all deadlines.
+ * Which messages a receive gets is chosen in taking.ts; settling.ts takes what is said of them, and keeps the journal in
+ * step; terms.ts says what the settings make of a message.
  *
- * Nothing here looks at SQL. One timer per subscription stands for all deadlines.
+ * Nothing here looks at SQL.
  */
 import type { Clock } from "../../core/clock.ts";
 import { HotSwapError } from "../../core/errors.ts";
 import type { Durability } from "../../stores/log/port.ts";
 import type { Receipt } from "../ids.ts";
-import { expiresAtOf, isDeadLetter, keyOf, publishedAtOf } from "../message.ts";
+import { publishedAtOf } from "../message.ts";
 import type { SubscriptionMeter } from "../metrics.ts";
 import { type Tracer, traceSettle } from "../traces.ts";
 import { Alarm } from "./alarm.ts";
 import { type Consumer, type ConsumerName, Consumers, nobody } from "./consumers.ts";
 import type { Cursor, Settlement } from "./cursor.ts";
-import { type DeadLetterQueue, DeadLetters } from "./dead-letters.ts";
+import type { DeadLetterQueue } from "./dead-letters.ts";
 import { type Delivery, Leased, type Nack, type Received } from "./delivered.ts";
-import { type Entry, type Fate, newLease, recordOf } from "./entry.ts";
 import type { SubscriptionView } from "./explain.ts";
-import { type CompiledFilter, compileFilter } from "./filter.ts";
-import { fill, type Lane, load, pass, type Taken } from "./lane.ts";
+import { load, type Taken } from "./lane.ts";
 import { Lanes, type LanesOptions, replayPartition } from "./lanes.ts";
-import { backoffMs, type SubscriptionPolicy } from "./policy.ts";
+import type { SubscriptionPolicy } from "./policy.ts";
 import { chooseWaiter, type Routing } from "./routing.ts";
+import { Settling } from "./settling.ts";
+import { type Claim, Taking } from "./taking.ts";
+import { Terms } from "./terms.ts";
 import { Waiters } from "./waiters.ts";
 
 /** A fence is epoch · 2^32 + count: 2^21 starts of four thousand million leases each fit a double. */
@@ -51,26 +52,22 @@ export interface SubscriptionOptions extends Omit<LanesOptions, "onAppend"> {
   onError(error: unknown): void;
 }
 
-const nothingTaken = { taken: [], fence: 0, deadline: 0 };
+const newCounters = () => ({
+  delivered: 0,
+  acked: 0,
+  redelivered: 0,
+  nacked: 0,
+  expired: 0,
+  deadLettered: 0,
+  outdated: 0,
+  filtered: 0,
+});
 
-interface Change {
-  lane: Lane;
-  done?: number[];
-  retries?: Entry[];
-  early?: number[];
-}
+/** Of one life of the subscription. */
+export type Counters = ReturnType<typeof newCounters>;
 
 export class LiveSubscription {
-  readonly counters = {
-    delivered: 0,
-    acked: 0,
-    redelivered: 0,
-    nacked: 0,
-    expired: 0,
-    deadLettered: 0,
-    outdated: 0,
-    filtered: 0,
-  };
+  readonly counters = newCounters();
   readonly consumers: Consumers;
   readonly #options: SubscriptionOptions;
   readonly #lanes: Lanes;
@@ -78,23 +75,32 @@ export class LiveSubscription {
   #begun: Promise<void> | undefined;
   #adding = Promise.resolve();
   #fenceCount = 0;
-  #turn = 0;
   readonly #waiters: Waiters;
   readonly #alarm: Alarm;
-  #policy: SubscriptionPolicy;
-  #filter: CompiledFilter | undefined;
-  #ackDeadlineMs: number;
-  /** Made with the first message that is given up. */
-  #deadLetters: DeadLetters | undefined;
+  readonly #terms: Terms;
+  readonly #settling: Settling;
+  readonly #taking: Taking;
   #closed: HotSwapError | undefined;
 
   private constructor(options: SubscriptionOptions, epoch: number, cursors: Map<number, Cursor>) {
     this.#options = options;
     this.#epoch = epoch;
     this.#lanes = new Lanes({ ...options, onAppend: () => this.#waiters.wake() }, cursors);
-    this.#policy = options.policy;
-    this.#filter = options.policy.filter && compileFilter(options.policy.filter);
-    this.#ackDeadlineMs = options.ackDeadlineMs;
+    const { policy, ackDeadlineMs, clock, routing, outstandingMax } = options;
+    this.#terms = new Terms(policy, ackDeadlineMs, options.openDeadLetters !== undefined);
+    const shared = { lanes: this.#lanes, terms: this.#terms, counters: this.counters };
+    this.#settling = new Settling({
+      ...shared,
+      options,
+      epoch,
+      arm: () => this.#arm(),
+      wake: () => this.#waiters.wake(),
+    });
+    this.#taking = new Taking({
+      ...shared,
+      ...{ clock, routing, outstandingMax },
+      giveUp: (lane, doomed) => this.#settling.giveUp(lane, doomed),
+    });
     this.consumers = new Consumers(options.clock);
     this.#waiters = new Waiters(options.clock, (line) =>
       chooseWaiter(options.routing(), line, () => this.consumers.active()),
@@ -122,7 +128,7 @@ export class LiveSubscription {
 
   async #addPartitions(): Promise<void> {
     // An earlier life may not have come to the end of moving what it had given up.
-    await this.#lanes.add((lane) => this.#bury(lane, lane.cursor.doomed()));
+    await this.#lanes.add((lane) => this.#settling.bury(lane, lane.cursor.doomed()));
     this.#arm();
     this.#waiters.wake();
   }
@@ -131,7 +137,7 @@ export class LiveSubscription {
   close(reason = new HotSwapError("shutting_down")): void {
     this.#closed = reason;
     this.#alarm.off();
-    this.#deadLetters?.close();
+    this.#settling.close();
     for (const lane of this.#lanes.all) lane.unlisten();
     this.#waiters.wakeAll();
   }
@@ -169,10 +175,13 @@ export class LiveSubscription {
       if (signal?.aborted) return { deliveries: [], expiresAt: clock.now() }; // nobody is there to take them
       const seen = this.#waiters.events;
       const isServed = routing().strategy !== "direct" || this.consumers.active() === consumer;
-      const { taken, fence, deadline } = isServed ? this.#take(limit, consumer) : nothingTaken;
+      const claim = this.#claim(limit, consumer);
+      const taken = isServed ? this.#taking.take(claim) : [];
       if (taken.length > 0) {
+        this.#fenceCount += 1;
+        this.#arm();
         if (this.#waiters.size > 0) this.#waiters.wake(); // there may be more for the next in line
-        const received = await this.#deliver(taken, fence, deadline, consumer);
+        const received = await this.#deliver(taken, claim);
         if (received.deliveries.length > 0) return received;
         continue; // nobody wants any of them by now
       }
@@ -184,32 +193,13 @@ export class LiveSubscription {
 
   /** Settles as done. Each receipt has its own outcome; the promise rejects only when none could be recorded. */
   ack(receipts: readonly Receipt[]): Promise<Settlement[]> {
-    return this.#traced("ack", receipts, () => this.#ack(receipts));
-  }
-
-  async #ack(receipts: readonly Receipt[]): Promise<Settlement[]> {
-    const done = new Map<Lane, number[]>();
-    const outcomes = receipts.map((receipt): Settlement => {
-      const lane = this.#lanes.of(receipt.partition);
-      if (!lane) return "never";
-      const outcome = lane.cursor.ack(receipt.offset, receipt.fence);
-      if (outcome !== "ok") return outcome;
-      const offsets = done.get(lane);
-      if (offsets) offsets.push(receipt.offset);
-      else done.set(lane, [receipt.offset]);
-      return outcome;
-    });
-    const acked = outcomes.filter((outcome) => outcome === "ok").length;
-    this.counters.acked += acked;
-    if (acked > 0) this.#options.meter.acked.inc(acked);
-    await this.#settle([...done].map(([lane, offsets]) => ({ lane, done: offsets })));
-    return outcomes;
+    return this.#traced("ack", receipts, () => this.#settling.ack(receipts));
   }
 
   /** Gives messages back, each to its fate. */
   nack(items: readonly Nack[]): Promise<Settlement[]> {
     const receipts = items.map(({ receipt }) => receipt);
-    return this.#traced("nack", receipts, () => this.#nack(items));
+    return this.#traced("nack", receipts, () => this.#settling.nack(items));
   }
 
   #traced<Result>(name: "ack" | "nack", receipts: readonly Receipt[], settle: () => Result): Result {
@@ -219,45 +209,6 @@ export class LiveSubscription {
       ({ partition, offset }) => this.#lanes.of(partition)?.cursor.entry(offset)?.lease?.trace,
     );
     return traceSettle(tracer, { topic: topic.name, subscription, name, receives }, settle);
-  }
-
-  async #nack(items: readonly Nack[]): Promise<Settlement[]> {
-    const returned = new Map<Lane, Entry[]>();
-    let failed = 0;
-    const outcomes = items.map((item): Settlement => {
-      const lane = this.#lanes.of(item.receipt.partition);
-      if (!lane) return "never";
-      const entry = lane.cursor.entry(item.receipt.offset);
-      const outcome = this.#giveBack(lane.cursor, entry, item);
-      if (outcome !== "ok" || !entry) return outcome;
-      if (!item.release) failed += 1;
-      const entries = returned.get(lane);
-      if (entries) entries.push(entry);
-      else returned.set(lane, [entry]);
-      return outcome;
-    });
-    this.counters.nacked += failed;
-    if (failed > 0) this.#options.meter.failed.inc(failed);
-    await this.#settle([...returned].map(([lane, retries]) => ({ lane, retries })));
-    return outcomes;
-  }
-
-  #giveBack(cursor: Cursor, entry: Entry | undefined, item: Nack): Settlement {
-    const { offset, fence } = item.receipt;
-    if (item.release) return cursor.giveBack(offset, fence);
-    const { clock } = this.#options;
-    const now = clock.monotonic();
-    const fate =
-      item.deadLetter && this.#options.openDeadLetters
-        ? "dead"
-        : this.#fateOf(entry?.attempt ?? 0, now, item.delayMs);
-    return cursor.nack(offset, fence, fate, now, clock.now(), item.reason);
-  }
-
-  #fateOf(attempt: number, now: number, delayMs?: number): Fate {
-    const { maxAttempts, backoff } = this.#policy;
-    if (maxAttempts > 0 && attempt >= maxAttempts && this.#options.openDeadLetters) return "dead";
-    return now + (delayMs ?? backoffMs(backoff, attempt));
   }
 
   /** Dead letters that hold their keys, oldest first in each partition. */
@@ -272,7 +223,7 @@ export class LiveSubscription {
     const lane = this.#lanes.of(partition);
     const entry = lane?.cursor.revive(offset);
     if (!lane || !entry) return false;
-    await this.#settle([{ lane, retries: [entry] }], "fsync");
+    await this.#settling.settle([{ lane, retries: [entry] }], "fsync");
     return true;
   }
 
@@ -281,7 +232,7 @@ export class LiveSubscription {
     const lane = this.#lanes.of(partition);
     if (lane?.cursor.entry(offset)?.state !== "parked") return false;
     lane.cursor.bury(offset);
-    await this.#settle([{ lane, done: [offset] }], "fsync");
+    await this.#settling.settle([{ lane, done: [offset] }], "fsync");
     return true;
   }
 
@@ -317,7 +268,7 @@ export class LiveSubscription {
     const done = isDone ? offsets.filter((offset) => offset < lane.cursor.next) : [];
     const early = isDone ? offsets.filter((offset) => offset >= lane.cursor.next) : [];
     for (const offset of offsets) lane.cursor.endClaim(offset, isDone);
-    if (isDone) await this.#settle([{ lane, done, early }], "fsync");
+    if (isDone) await this.#settling.settle([{ lane, done, early }], "fsync");
     else this.#waiters.wake();
   }
 
@@ -334,9 +285,7 @@ export class LiveSubscription {
 
   /** From now on; what is delayed already stays so. */
   setPolicy(policy: SubscriptionPolicy, ackDeadlineMs: number): void {
-    this.#policy = policy;
-    this.#filter = policy.filter && compileFilter(policy.filter);
-    this.#ackDeadlineMs = ackDeadlineMs;
+    this.#terms.change(policy, ackDeadlineMs);
   }
 
   /** Receivers that wait for a message. */
@@ -361,8 +310,7 @@ export class LiveSubscription {
     await journal.idle();
     if (this.#closed) throw this.#closed;
     // From here to the snapshot's first record nothing is awaited: settlements fall before it or count on top of it.
-    this.#deadLetters?.close();
-    this.#deadLetters = undefined;
+    this.#settling.startAnew();
     this.#lanes.replace(lanes);
     const written = journal.snapshot(this.#epoch, this.#lanes.cursors);
     this.#arm();
@@ -385,8 +333,8 @@ export class LiveSubscription {
   /** All that is known of why something is or is not delivered; see explain.ts. */
   get view(): SubscriptionView {
     const { topic, name, clock, outstandingMax, routing } = this.#options;
-    const lanes = this.#lanes;
-    const [policy, filter, consumers] = [this.#policy, this.#filter, this.consumers];
+    const { policy, filter } = this.#terms;
+    const [lanes, consumers] = [this.#lanes, this.consumers];
     return { topic, name, clock, outstandingMax, routing: routing(), lanes, policy, filter, consumers };
   }
 
@@ -406,104 +354,35 @@ export class LiveSubscription {
     return this.#begun;
   }
 
-  #take(limit: number, consumer: Consumer): { taken: Taken[]; fence: number; deadline: number } {
-    const deadline = this.#options.clock.monotonic() + this.#ackDeadlineMs;
-    const fence = this.#epoch * fencesPerEpoch + this.#fenceCount + 1;
-    const taken: Taken[] = [];
-    const { all } = this.#lanes;
-    if (this.#options.routing().strategy === "priority")
-      this.#takeByPriority(fence, deadline, limit, consumer, taken);
-    else {
-      for (let i = 0; i < all.length && taken.length < limit; i++) {
-        this.#takeFrom(all[(this.#turn + i) % all.length]!, fence, deadline, limit, consumer, taken);
-      }
-    }
-    if (taken.length > 0) {
-      this.#turn = (this.#turn + 1) % all.length;
-      this.#fenceCount += 1;
-      this.#arm();
-    }
-    return { taken, fence, deadline };
-  }
-
-  /** From the most important level down. What a level has on the disk only is read before a lower one has its turn. */
-  #takeByPriority(fence: number, deadline: number, limit: number, consumer: Consumer, taken: Taken[]): void {
-    for (const level of this.#lanes.levels) {
-      for (let i = 0; i < level.length && taken.length < limit; i++) {
-        this.#takeFrom(level[(this.#turn + i) % level.length]!, fence, deadline, limit, consumer, taken);
-      }
-      if (taken.length >= limit || level.some((lane) => this.#wantsMore(lane))) return;
-    }
-  }
-
-  #takeFrom(
-    lane: Lane,
-    fence: number,
-    deadline: number,
-    limit: number,
-    consumer: Consumer,
-    taken: Taken[],
-  ): void {
-    const { cursor } = lane;
-    const { outstandingMax } = this.#options;
-    const lease = newLease(fence, deadline, consumer);
-    cursor.leaseReady(lease, limit - taken.length);
-    for (const entry of lease.entries) taken.push({ lane, entry, body: undefined, isFresh: false });
-    const now = this.#options.clock.now();
-    const doomed: Entry[] = [];
-    while (taken.length < limit && lane.aheadAt < lane.ahead.length && cursor.outstanding < outstandingMax) {
-      const { body } = lane.ahead[lane.aheadAt]!;
-      lane.aheadAt += 1;
-      if (this.#passes(lane, body, now, doomed)) continue;
-      if (cursor.leaseNext(lease, keyOf(body)))
-        taken.push({ lane, entry: lease.entries.at(-1)!, body, isFresh: true });
-    }
-    cursor.begin(lease);
-    this.#giveUp(lane, doomed);
-  }
-
-  /** Whether the message at the cursor's frontier was passed over or given up, as nobody wants it. */
-  #passes(lane: Lane, body: Buffer, now: number, doomed: Entry[]): boolean {
-    const why = this.#whyUnwanted(body, now);
-    if (why === undefined) return false;
-    if (why === "filtered" || !this.#buriesExpired) pass(lane);
-    else {
-      const entry = lane.cursor.outdateNext(keyOf(body), now);
-      if (entry) doomed.push(entry);
-    }
-    return true;
-  }
-
-  /** Journals that these are on their way to the dead-letter queue, and sends them. */
-  #giveUp(lane: Lane, doomed: Entry[]): void {
-    // Not awaited: what a crash takes of it has expired in the next life as well.
-    if (doomed.length > 0) this.#settle([{ lane, retries: doomed }]).catch(this.#options.onError);
-  }
-
-  get #buriesExpired(): boolean {
-    return this.#policy.deadLetterExpired && this.#options.openDeadLetters !== undefined;
-  }
-
   /** Gives up what has expired at the head of each partition, where nobody receives that would find it. */
   async expire(): Promise<void> {
-    if (!this.#buriesExpired) return;
+    if (!this.#terms.buriesExpired) return;
     await this.#begin();
     do {
       const now = this.#options.clock.now();
-      for (const lane of this.#lanes.all) this.#expireHead(lane, now);
+      for (const lane of this.#lanes.all) this.#taking.expireHead(lane, now);
     } while (!this.#closed && (await this.#fill()));
   }
 
-  #expireHead(lane: Lane, now: number): void {
-    const { outstandingMax } = this.#options;
-    const doomed: Entry[] = [];
-    for (; lane.aheadAt < lane.ahead.length && lane.cursor.outstanding < outstandingMax; lane.aheadAt++) {
-      if (!this.#passes(lane, lane.ahead[lane.aheadAt]!.body, now, doomed)) break;
-    }
-    this.#giveUp(lane, doomed);
+  /** The lease that a receive would get now; its fence is used up when it takes something. */
+  #claim(limit: number, consumer: Consumer): Claim {
+    const deadline = this.#options.clock.monotonic() + this.#terms.ackDeadlineMs;
+    const fence = this.#epoch * fencesPerEpoch + this.#fenceCount + 1;
+    return { consumer, fence, deadline, limit };
   }
 
-  async #deliver(taken: Taken[], fence: number, deadline: number, consumer: Consumer): Promise<Received> {
+  /** What there is to take is at hand, or nothing is there: see Taking. */
+  async #fill(): Promise<boolean> {
+    try {
+      return await this.#taking.fill();
+    } catch (error) {
+      // A topic that is being deleted cannot be read; the next round says so.
+      if (this.#closed) return true;
+      throw error;
+    }
+  }
+
+  async #deliver(taken: Taken[], { fence, deadline, consumer }: Claim): Promise<Received> {
     const { clock, number } = this.#options;
     const { loaded, damage } = await load(taken, this.#options.onError);
     const deliveries: Delivery[] = [];
@@ -515,10 +394,10 @@ export class LiveSubscription {
       // Without a body, retention has removed it. And reading may have taken so long that the lease is over:
       // what another consumer holds by now, or has settled, is not handed out a second time.
       if (!body || entry.lease?.fence !== fence) continue;
-      const why = one.isFresh ? undefined : this.#whyUnwanted(body, now);
-      if (why === "expired" && this.#buriesExpired) {
+      const why = one.isFresh ? undefined : this.#taking.whyUnwanted(body, now);
+      if (why === "expired" && this.#terms.buriesExpired) {
         lane.cursor.outdate(entry, now);
-        this.#giveUp(lane, [entry]);
+        this.#settling.giveUp(lane, [entry]);
         continue;
       }
       if (why !== undefined) {
@@ -530,40 +409,10 @@ export class LiveSubscription {
     }
     if (damage && deliveries.length === 0) throw damage;
     // Not awaited: meanwhile the leases of the others could end, and what another has by then would go out twice.
-    if (unwanted.length > 0) this.#finish(unwanted, "os").catch(this.#options.onError);
-    if (this.#policy.ackMode === "at-most-once") await this.#finish(handedOut, "fsync");
+    if (unwanted.length > 0) this.#settling.finish(unwanted, "os").catch(this.#options.onError);
+    if (this.#terms.policy.ackMode === "at-most-once") await this.#settling.finish(handedOut, "fsync");
     this.#countDelivered(deliveries, consumer);
     return { deliveries, expiresAt: clock.now() + deadline - clock.monotonic() };
-  }
-
-  /** A dead letter waits for as long as it takes, also when it is replayed. What the filter refuses never expires. */
-  #whyUnwanted(body: Buffer, now: number): "expired" | "filtered" | undefined {
-    if (isDeadLetter(body)) return undefined;
-    if (this.#filter?.mismatch(body) !== undefined) {
-      this.counters.filtered += 1;
-      return "filtered";
-    }
-    const expiresAt = expiresAtOf(body);
-    if (expiresAt === undefined || expiresAt > now) return undefined;
-    this.counters.outdated += 1;
-    return "expired";
-  }
-
-  /** Settles in the receiver's place. Until that is durable their keys wait; when it fails they are as before. */
-  async #finish(taken: readonly Taken[], durability: "os" | "fsync"): Promise<void> {
-    const changes: Change[] = [];
-    for (const [lane, own] of Map.groupBy(taken, ({ lane }) => lane)) {
-      for (const { entry } of own) lane.cursor.beginSettling(entry);
-      changes.push({ lane, done: own.map(({ entry }) => entry.offset) });
-    }
-    let isDone = false;
-    try {
-      await this.#settle(changes, durability);
-      isDone = true;
-    } finally {
-      for (const { lane, entry } of taken) lane.cursor.endSettling(entry, isDone);
-      this.#waiters.wake();
-    }
   }
 
   #countDelivered(deliveries: readonly Delivery[], consumer: Consumer): void {
@@ -576,69 +425,6 @@ export class LiveSubscription {
     meter.delivered.inc(deliveries.length);
     if (redelivered > 0) meter.redelivered.inc(redelivered);
     if (first) meter.deliverySeconds.observe(Math.max(0, clock.now() - publishedAtOf(first.body)) / 1000);
-  }
-
-  #wantsMore({ cursor, ahead, aheadAt, log }: Lane): boolean {
-    return (
-      aheadAt >= ahead.length && cursor.next < log.end && cursor.outstanding < this.#options.outstandingMax
-    );
-  }
-
-  /** Reads ahead where receivers have caught up. Resolves to whether anything new is there to take. */
-  async #fill(): Promise<boolean> {
-    const wanting = this.#lanes.all.filter((lane) => this.#wantsMore(lane));
-    if (wanting.length === 0) return false;
-    const outcomes = await Promise.allSettled(wanting.map(fill));
-    // A topic that is being deleted cannot be read; the next round says so.
-    if (this.#closed) return true;
-    const failed = outcomes.find((outcome) => outcome.status === "rejected");
-    // A lane that cannot be read is reported when the others have nothing either.
-    if (failed && outcomes.every(({ status }) => status === "rejected")) throw failed.reason;
-    return true;
-  }
-
-  async #settle(changes: Change[], durability: "os" | "fsync" = "os"): Promise<void> {
-    const { journal } = this.#options;
-    // Of a lane that a seek has replaced nothing counts any more.
-    const current = changes.filter(({ lane }) => this.#lanes.of(lane.partition) === lane);
-    const written = current.map(({ lane, done = [], retries = [], early = [] }) => {
-      const { passed } = lane;
-      lane.passed = undefined;
-      const settled = { done, passed, retries: retries.map(recordOf), early };
-      return journal.settle(lane.partition, settled, durability);
-    });
-    this.#arm();
-    this.#waiters.wake();
-    for (const { lane, retries = [] } of current) this.#bury(lane, retries);
-    await Promise.all(written);
-    if (!journal.needsSnapshot) return;
-    // What is settled is in the journal already, so nobody waits; a snapshot that fails only leaves it longer.
-    journal.snapshot(this.#epoch, this.#lanes.cursors).catch(this.#options.onError);
-  }
-
-  /** Hands those that were given up to the one who moves them. */
-  #bury(lane: Lane, entries: Iterable<Entry>): void {
-    const doomed = Array.from(entries).filter(({ state }) => state === "doomed");
-    const { topic, name, number, journal, clock, openDeadLetters, onError } = this.#options;
-    if (doomed.length === 0 || !openDeadLetters) return;
-    this.#deadLetters ??= new DeadLetters({
-      topic,
-      subscription: { name, number },
-      journal,
-      clock,
-      open: openDeadLetters,
-      policy: () => this.#policy,
-      isWanted: (body) => isDeadLetter(body) || this.#filter?.mismatch(body) === undefined,
-      onMoved: (count) => this.#onMoved(count),
-      onError,
-    });
-    this.#deadLetters.add(lane, doomed);
-  }
-
-  #onMoved(count: number): void {
-    this.counters.deadLettered += count;
-    if (count > 0) this.#options.meter.deadLettered.inc(count);
-    this.#waiters.wake(); // their keys go on
   }
 
   #arm(): void {
@@ -654,10 +440,10 @@ export class LiveSubscription {
     const { clock, onError } = this.#options;
     const now = clock.monotonic();
     for (const lane of this.#lanes.all) {
-      const retries = lane.cursor.advance(now, clock.now(), (attempt) => this.#fateOf(attempt, now));
+      const retries = lane.cursor.advance(now, clock.now(), (attempt) => this.#terms.fateOf(attempt, now));
       if (retries.length === 0) continue;
       this.counters.expired += retries.length;
-      this.#settle([{ lane, retries }]).catch(onError);
+      this.#settling.settle([{ lane, retries }]).catch(onError);
     }
     this.#arm();
     this.#waiters.wake();
