@@ -1,7 +1,7 @@
 /**
  * One connection of the stream: reads frames, hands them to topics and subscriptions, and writes the answers in the
- * order in which their frames came, channel by channel. It owns what is bounded: channels, credit, silence, the life
- * of the token.
+ * order in which their frames came, channel by channel. What is bounded has its own noun: channels.ts, the credit of
+ * publishing.ts and consumption.ts; silence and the life of the token are watched by watch.ts.
  *
  * What concerns a topic that another node serves passes through to that node (remote.ts). When a topic moves, or such a
  * node goes, the connection is drained as if the server stopped: the client comes back, and is sent to the right node.
@@ -18,10 +18,9 @@ import { asHotSwapError, statusOfKind, toProblem } from "../../platform/http/pro
 import type { Upgraded } from "../../platform/http/route.ts";
 import type { Registry } from "../delivery/registry.ts";
 import { LiveTopic } from "../delivery/topic.ts";
-import { type MessageLimits, receiptText } from "../messages.ts";
+import type { MessageLimits } from "../messages.ts";
 import { isPassedOn } from "../nodes/forward.ts";
 import { moved } from "../nodes/tenancy.ts";
-import { rawElements, rawMembers } from "../raw-json.ts";
 import {
   allFailed,
   partsByTopic,
@@ -31,20 +30,12 @@ import {
   topicOfReceipt,
 } from "../settlements.ts";
 import type { Tracer } from "../traces.ts";
+import { Channels, isRemote } from "./channels.ts";
 import { Consumption } from "./consumption.ts";
 import { type Control, type ControlOf, creditMax, readControl } from "./control.ts";
-import {
-  countOfClaims,
-  type FrameHead,
-  invalid,
-  kind,
-  readHead,
-  readPublish,
-  writeReceipts,
-  writeSettled,
-} from "./frames.ts";
-import { messageOfEntry, messageOfText, publishEach } from "./publication.ts";
-import type { Remote, Settlement } from "./remote.ts";
+import { countOfClaims, type FrameHead, invalid, kind, readHead, writeSettled } from "./frames.ts";
+import { Publishing } from "./publishing.ts";
+import type { Settlement } from "./remote.ts";
 import { Remotes, type Whereabouts } from "./remotes.ts";
 import { countOf, settle } from "./settling.ts";
 import { Watch } from "./watch.ts";
@@ -79,31 +70,19 @@ const sendBufferBytes = 8 << 20;
 /** How long a stopping server waits for a client to end what it has begun. */
 const farewellMs = 2_000;
 
-/** A channel whose topic another node serves. */
-interface RemoteChannel {
-  readonly remote: Remote;
-  readonly consumes: boolean;
-  /** As of a Consumption. */
-  unsettled: number;
-}
-
-type Channel = LiveTopic | Consumption | RemoteChannel | "opening";
-
 export class Session {
   readonly #upgraded: Upgraded;
   readonly #parts: SessionParts;
   readonly #socket: WebSocket;
-  readonly #channels = new Map<number, Channel>();
+  readonly #channels: Channels;
+  readonly #publishing: Publishing;
   readonly #remotes: Remotes | undefined;
   /** Frames that came while it is found out where the one before them goes. */
   #held: { frame: Buffer; isBinary: boolean }[] | undefined;
   #principal: Principal;
-  #credit: { messages: number; bytes: number };
   readonly #watch: Watch;
   /** Ends what does not end by itself. */
   #farewell: Timer | undefined;
-  /** The newest answer to a publish; each waits for the one before it. */
-  #answered: Promise<void> = Promise.resolve();
   #underWay = 0;
   /** Why nothing more is delivered or accepted. */
   #leaving: HotSwapError | undefined;
@@ -116,7 +95,8 @@ export class Session {
     this.#parts = parts;
     this.#socket = socket;
     this.#principal = principal;
-    this.#credit = { ...limits.publish };
+    this.#channels = new Channels(limits.channels);
+    this.#publishing = this.#openPublishing();
     this.#remotes = parts.whereabouts && this.#openRemotes(parts.whereabouts);
     this.#watch = new Watch({
       clock,
@@ -142,6 +122,23 @@ export class Session {
       frameBytes: limits.message.batchBytes,
     });
     this.#watch.tokenEndsAt(principal.expiresAt);
+  }
+
+  #openPublishing(): Publishing {
+    const { limits } = this.#parts;
+    return new Publishing({
+      credit: limits.publish,
+      limits: limits.message,
+      requestId: this.#upgraded.requestId,
+      refusal: () => this.#leaving,
+      send: (frame) => void this.#send(frame),
+      onBegin: () => {
+        this.#underWay += 1;
+      },
+      onEnd: () => this.#finished(),
+      onMoved: (topic) => this.#drain(moved(topic.spec.name)),
+      onFailure: (error) => this.#fail(error),
+    });
   }
 
   #openRemotes(whereabouts: Whereabouts): Remotes {
@@ -207,54 +204,11 @@ export class Session {
     this.#require("messages.publish");
     const channel = this.#channels.get(head.channel);
     if (isRemote(channel) && !channel.consumes) {
-      this.#publishThere(channel.remote, frame, true, head);
+      this.#publishing.there(channel.remote, frame, true, head);
       return;
     }
     if (!(channel instanceof LiveTopic)) throw invalid(`no topic is open on channel ${head.channel}`);
-    const entries = readPublish(frame, head);
-    this.#spend(entries.length, frame.length);
-    const { message } = this.#parts.limits;
-    const work = this.#publish(channel, entries, (entry, index) => messageOfEntry(entry, index, message));
-    this.#answer(work, entries.length, frame.length, (published) =>
-      writeReceipts(head.channel, head.id, published),
-    );
-  }
-
-  #publish<Given>(topic: LiveTopic, given: readonly Given[], read: Parameters<typeof publishEach<Given>>[2]) {
-    return publishEach(topic, given, read, {
-      requestId: this.#upgraded.requestId,
-      refusal: this.#leaving,
-      onMoved: () => this.#drain(moved(topic.spec.name)),
-    });
-  }
-
-  #publishThere(
-    remote: Remote,
-    frame: Buffer,
-    isBinary: boolean,
-    { count, id }: { count: number; id?: number | undefined },
-  ): void {
-    this.#spend(count, frame.length);
-    this.#answer(remote.publish(frame, isBinary, id), count, frame.length, (receipts) => receipts);
-  }
-
-  /** Writes what the work came to, after all answers before it, and gives the credit back. */
-  #answer<Outcome>(
-    work: Promise<Outcome>,
-    messages: number,
-    bytes: number,
-    frameOf: (outcome: Outcome) => Buffer | string,
-  ): void {
-    this.#underWay += 1;
-    const before = this.#answered;
-    this.#answered = (async () => {
-      const outcome = await work;
-      await before;
-      this.#give(messages, bytes);
-      void this.#send(frameOf(outcome));
-      this.#finished();
-    })();
-    this.#answered.catch((error) => this.#fail(error));
+    this.#publishing.frame(channel, frame, head);
   }
 
   #settleFrame(frame: Buffer, head: FrameHead): void {
@@ -266,7 +220,7 @@ export class Session {
       open.remote.pass(frame, true);
       return;
     }
-    const consumption = this.#consumption(channel);
+    const consumption = this.#channels.consumption(channel);
     const { receipts, outcomes } = settle(frame, head, consumption, this.#parts.limits.settle);
     if (head.kind !== kind.extend) consumption.unsettled -= receipts.length;
     this.#underWay += 1;
@@ -292,9 +246,9 @@ export class Session {
     if (this.#isOver) return;
     if (!remote) return this.#obey(control, text);
     if (type === "publish") {
-      return this.#publishThere(remote, text, false, { count: control.messages.length, id: control.id });
+      return this.#publishing.there(remote, text, false, { count: control.messages.length, id: control.id });
     }
-    this.#refuseTaken(control.channel);
+    this.#channels.refuseTaken(control.channel);
     this.#channels.set(control.channel, { remote, consumes: type === "consume", unsettled: 0 });
     remote.pass(text, false);
   }
@@ -314,7 +268,7 @@ export class Session {
 
   #open({ channel, topic: name }: ControlOf<"open">): void {
     this.#require("messages.publish");
-    this.#refuseTaken(channel);
+    this.#channels.refuseTaken(channel);
     try {
       const topic = this.#parts.registry.topic(this.#principal.tenant, name);
       this.#channels.set(channel, topic);
@@ -327,30 +281,16 @@ export class Session {
 
   #publishText({ id, topic: name, messages }: ControlOf<"publish">, text: Buffer): void {
     this.#require("messages.publish");
-    this.#spend(messages.length, text.length);
-    const { message } = this.#parts.limits;
     const topic = this.#parts.registry.find(this.#principal.tenant, name);
-    if (!topic) {
-      this.#give(messages.length, text.length);
-      this.#refuse(new HotSwapError("topic_not_found", `There is no topic named ${name}.`), { id });
-      return;
-    }
-    const texts = rawElements(rawMembers(text).get("messages")!);
-    const work = this.#publish(topic, texts, (one, index) => messageOfText(one, index, message));
-    this.#answer(work, messages.length, text.length, (published) => {
-      const receipts = published.map((one) => {
-        if ("offset" in one) return receiptText(topic, one);
-        return "problem" in one ? `{"error":${one.problem}}` : one.receipt;
-      });
-      return `{"type":"receipts"${id === undefined ? "" : `,"id":${id}`},"receipts":[${receipts.join(",")}]}`;
-    });
+    if (topic) this.#publishing.text(topic, text, { id, count: messages.length });
+    else this.#refuse(new HotSwapError("topic_not_found", `There is no topic named ${name}.`), { id });
   }
 
   async #consume(control: ControlOf<"consume">): Promise<void> {
     const { channel } = control;
     try {
       this.#require("messages.consume");
-      this.#refuseTaken(channel);
+      this.#channels.refuseTaken(channel);
       this.#channels.set(channel, "opening");
       const consumption = await this.#openConsumption(control);
       if (this.#isOver) return;
@@ -375,7 +315,7 @@ export class Session {
   #grant({ channel, messages, bytes }: ControlOf<"credit">, text: Buffer): void {
     const open = this.#channels.get(channel);
     if (isRemote(open) && open.consumes) open.remote.pass(text, false);
-    else this.#consumption(channel).grant(messages, bytes);
+    else this.#channels.consumption(channel).grant(messages, bytes);
   }
 
   async #openConsumption(control: ControlOf<"consume">): Promise<Consumption> {
@@ -473,10 +413,7 @@ export class Session {
       this.#principal = principal;
       this.#upgraded.headers.authorization = `Bearer ${token}`;
       this.#remotes?.renew(token);
-      const consumes = [...this.#channels.values()].some(
-        (one) => one instanceof Consumption || (isRemote(one) && one.consumes),
-      );
-      if (consumes) this.#require("messages.consume");
+      if (this.#channels.consumes) this.#require("messages.consume");
       this.#watch.tokenEndsAt(principal.expiresAt);
       this.#say({ type: "renewed", expiresAt: new Date(principal.expiresAt * 1000).toISOString() });
     } catch (error) {
@@ -484,32 +421,8 @@ export class Session {
     }
   }
 
-  #consumption(channel: number): Consumption {
-    const open = this.#channels.get(channel);
-    if (open instanceof Consumption) return open;
-    throw invalid(`nothing is consumed on channel ${channel}`);
-  }
-
-  #refuseTaken(channel: number): void {
-    if (this.#channels.has(channel)) throw invalid(`channel ${channel} is open already`);
-    if (this.#channels.size >= this.#parts.limits.channels) {
-      throw invalid(`a stream has ${this.#parts.limits.channels} channels at most`);
-    }
-  }
-
   #require(permission: Permission): void {
     authorize(this.#principal, permission, {});
-  }
-
-  #spend(messages: number, bytes: number): void {
-    this.#credit.messages -= messages;
-    this.#credit.bytes -= bytes;
-    if (this.#credit.messages < 0 || this.#credit.bytes < 0) throw new HotSwapError("credit_exceeded");
-  }
-
-  #give(messages: number, bytes: number): void {
-    this.#credit.messages += messages;
-    this.#credit.bytes += bytes;
   }
 
   #say(frame: object): void {
@@ -544,7 +457,7 @@ export class Session {
     this.#socket.close(4000 + statusOfKind[known.entry.kind], known.code);
     this.#farewell?.cancel();
     this.#farewell = this.#parts.clock.after(farewellMs, () => this.#socket.terminate());
-    this.#stopConsuming();
+    this.#channels.stopConsuming();
     this.#remotes?.close();
   }
 
@@ -555,7 +468,7 @@ export class Session {
   #drain(reason: HotSwapError): void {
     if (this.#leaving || this.#isOver) return;
     this.#leaving = reason;
-    this.#stopConsuming();
+    this.#channels.stopConsuming();
     this.#say({ type: "drain", error: this.#problem(reason) });
     this.#farewell = this.#parts.clock.after(farewellMs, () => this.#fail(reason));
     this.#closeWhenDrained(reason);
@@ -568,28 +481,15 @@ export class Session {
 
   #closeWhenDrained(reason: HotSwapError): void {
     if (this.#underWay > 0) return;
-    const isHeld = (one: Channel) => (one instanceof Consumption || isRemote(one)) && one.unsettled > 0;
-    if (![...this.#channels.values()].some(isHeld)) this.#fail(reason);
-  }
-
-  #stopConsuming(): void {
-    for (const [channel, open] of this.#channels) {
-      if (open instanceof Consumption) open.close();
-      else if (isRemote(open) && open.consumes) open.remote.pass(closeFrame(channel), false);
-    }
+    if (!this.#channels.holds) this.#fail(reason);
   }
 
   #end(): void {
     this.#isOver = true;
     this.#watch.stop();
     this.#farewell?.cancel();
-    this.#stopConsuming();
+    this.#channels.stopConsuming();
     this.#remotes?.close();
     this.#parts.onClose();
   }
 }
-
-const isRemote = (channel: Channel | undefined): channel is RemoteChannel =>
-  typeof channel === "object" && "remote" in channel;
-
-const closeFrame = (channel: number) => Buffer.from(JSON.stringify({ type: "close", channel }));
