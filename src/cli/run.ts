@@ -4,12 +4,13 @@
  */
 import { performance } from "node:perf_hooks";
 import { systemClock } from "../core/clock.ts";
-import { loadSettings, type Mode } from "../platform/settings/index.ts";
+import { loadSettings, type Mode, type Settings } from "../platform/settings/index.ts";
 import { createLog } from "../platform/telemetry/index.ts";
 import { banner } from "./banner.ts";
 import { removeMarker, writeMarker } from "./marker.ts";
 import { requireFreePort } from "./port-owner.ts";
 import { type RunningServer, startServer } from "./server.ts";
+import { findPredecessor, relieve } from "./takeover.ts";
 
 export interface RunOptions {
   mode: Mode;
@@ -17,15 +18,22 @@ export interface RunOptions {
   json: boolean;
   configFile: string | undefined;
   flags: Record<string, string>;
+  /** Goes on in the place of a server that runs on the same folder. */
+  takesOver?: boolean;
 }
 
-export async function runServer({ mode, version, json, configFile, flags }: RunOptions): Promise<void> {
+export async function runServer(options: RunOptions): Promise<void> {
+  const { mode, version, json, configFile, flags, takesOver } = options;
   const stopped = nextSignal();
   const { settings } = await loadSettings({ mode, flags, configFile });
   const { folder } = settings.data;
-  await requireFreePort(settings.http.host, settings.http.port);
+  const predecessor = takesOver ? await findPredecessor(folder) : undefined;
+  if (predecessor === undefined) await requireFreePort(settings.http.host, settings.http.port);
   const log = createLog({ level: settings.telemetry.logLevel });
-  const server = await startServer({ mode, settings, log, version, stopped });
+  const server = await startServer({
+    ...{ mode, settings, log, version, stopped },
+    ...(predecessor !== undefined && { relieve: () => relieve(predecessor, relief(settings, stopped)) }),
+  });
   const startedAt = new Date(systemClock.now()).toISOString();
   await writeMarker(folder, { pid: process.pid, url: server.url, mode, startedAt });
   const token = mode === "development" ? await developmentToken(server) : undefined;
@@ -45,6 +53,13 @@ export async function runServer({ mode, version, json, configFile, flags }: RunO
   await removeMarker(folder); // before draining: who comes now should not find a server that is going
   await server.stop();
 }
+
+// Requests of the API drain, then those of the gateway; then the stores close.
+const relief = ({ shutdown }: Settings, stopped: Promise<void>) => ({
+  clock: systemClock,
+  withinMs: 3 * shutdown.drainTimeoutMs + 30_000,
+  stopped,
+});
 
 /** For the person at this machine; the verifier takes it from loopback only. */
 function developmentToken({ issuer }: RunningServer): Promise<string> {

@@ -42,6 +42,8 @@ export interface ServerOptions {
   version: string;
   /** Resolves when waiting for a store makes no sense any more. */
   stopped?: Promise<void>;
+  /** Stops the server that runs on this data folder; called when the gateway serves beside it. */
+  relieve?: (() => Promise<void>) | undefined;
 }
 
 export interface RunningServer {
@@ -79,11 +81,10 @@ async function start(options: ServerOptions, lifecycle: Lifecycle): Promise<Runn
   const metrics = new Metrics({ seriesMax: settings.metrics.seriesMax, process: true });
   const traces = openTraces(settings, version, onError);
   await lifecycle.start(traces);
-  const listener = openListener(
-    options,
-    (records) => traces.record(records.flatMap((one) => proxy.spans(one))),
-    onError,
-  );
+  // What it serves before the control plane is there has no names to be shown by.
+  let proxy: gateway.Gateway | undefined;
+  const spansOf: OnRecords = (records) => traces.record(records.flatMap((one) => proxy?.spans(one) ?? []));
+  const listener = openListener(options, spansOf, onError);
   const stores = await startStores(options, lifecycle, listener);
   await stores.sql.migrate(await allMigrations());
   const platform = await startPlatform(options, stores, lifecycle, onError);
@@ -98,7 +99,7 @@ async function start(options: ServerOptions, lifecycle: Lifecycle): Promise<Runn
     ...{ schemas: registry, metrics, onError: onError("configuration") },
   });
   const gatewayParts = { listener, metrics, configs, onError: onError("gateway") };
-  const proxy = openGateway(options, stores, platform, gatewayParts);
+  proxy = openGateway(options, stores, platform, gatewayParts);
   await lifecycle.start(proxy);
   await lifecycle.start(configs);
   // Last of the rooms: each registers with the engine what it deploys, and is there when the engine goes on.
@@ -195,7 +196,7 @@ function openConfiguration(
 type OnRecords = gateway.ListenerOptions["onRecords"];
 
 function openListener(
-  { mode, settings, log }: ServerOptions,
+  { mode, settings, log, relieve }: ServerOptions,
   onRecords: OnRecords,
   onError: OnError,
 ): gateway.Listener {
@@ -204,6 +205,7 @@ function openListener(
     plane: settings.gateway.enabled ? new gateway.GatewayProxy() : new gateway.IdlePlane(),
     ...{ settings: settings.gateway, mode, folder: settings.data.folder, clock, onRecords },
     drainMs: settings.shutdown.drainTimeoutMs,
+    takesOver: relieve !== undefined,
     recordShare: otlpEndpoint === undefined ? 0 : Math.round(sampleRatio * 10_000),
     onBackend: ({ backend, what, reason }) => log.info({ backend, what, reason }, "a backend turned"),
     onError: onError("gateway"),
@@ -324,19 +326,23 @@ async function openHttp(
 }
 
 async function startStores(
-  { settings, log, stopped }: ServerOptions,
+  { settings, log, stopped, relieve }: ServerOptions,
   lifecycle: Lifecycle,
   listener: Service & { revision: number },
 ) {
   const { data, kv: kvSettings, secrets: secretSettings } = settings;
   const sql = openSql({ sql: settings.sql.url, data: data.folder, poolSize: settings.sql.poolSize, clock });
+  if (relieve) {
+    await lifecycle.start(listener);
+    await relieve();
+  }
   // First of all: one process per data folder. The embedded database takes the lock itself.
   if (settings.sql.url === "embedded") {
     await lifecycle.start(sql);
-    await lifecycle.start(listener);
+    if (!relieve) await lifecycle.start(listener);
   } else {
     await lifecycle.start(folderLock(data.folder));
-    await lifecycle.start(listener);
+    if (!relieve) await lifecycle.start(listener);
     const patient = listener.revision > 0; // it serves already, by the snapshot of last time
     await lifecycle.start(patient ? patiently(sql, clock, log, stopped) : sql);
   }

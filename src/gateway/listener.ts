@@ -16,6 +16,7 @@ import type {
   CohortReport,
   DataPlane,
   Listen,
+  ProxyOptions,
   RequestRecord,
 } from "./proxy/snapshot.ts";
 import { SnapshotFile } from "./snapshot-file.ts";
@@ -43,6 +44,8 @@ export interface ListenerOptions {
   drainMs: number;
   /** Of 10,000 requests this many are told. */
   recordShare: number;
+  /** Its ports are another's, who will leave them to this one. */
+  takesOver?: boolean;
   onRecords(records: readonly RequestRecord[]): void;
   onBackend(event: BackendEvent): void;
   onError(error: unknown): void;
@@ -88,23 +91,23 @@ export class Listener implements Service {
     const { accessLog, accessLogFormat: format, trustedHops, requestsKept: recordsKept } = settings;
     const path = accessLog === "stdout" ? "-" : join(folder, "gateway", "access.log");
     const listen = await this.#listen();
-    const starting = plane.start({
+    const stored = await this.file.read();
+    const list = this.#list && { certificates: this.#list };
+    const known = stored?.snapshot ?? (list && { revision: 0, routes: [], backends: [] });
+    this.#revision = known?.revision ?? 0;
+    const options: ProxyOptions = {
       listen,
+      sharesPorts: process.platform === "linux",
       workers: settings.workers || (mode === "development" ? 1 : Math.max(1, availableParallelism() - 1)),
       ...{ trustedHops, recordsKept, recordShare, onRecords, onBackend, onCrash: onError },
       onCohorts: (reports) => this.onCohorts?.(reports),
       onUnknownKey: (issuer) => this.onUnknownKey?.(issuer),
       ...(accessLog !== "off" && { accessLog: { path, format } }),
-    });
-    this.#addresses = await starting.catch((error: Error) => {
+    };
+    this.#addresses = await plane.start(options, known && { ...known, ...list }).catch((error: Error) => {
       // Somebody took the port between the look and this.
       throw /EADDRINUSE/.test(error.message) ? portInUse(listen[0]!) : error;
     });
-    const stored = await this.file.read();
-    const list = this.#list && { certificates: this.#list };
-    const snapshot = stored?.snapshot ?? (list && { revision: 0, routes: [], backends: [] });
-    this.#revision = snapshot?.revision ?? 0;
-    if (snapshot) await plane.publish({ ...snapshot, ...list });
   }
 
   async stop(): Promise<void> {
@@ -147,7 +150,7 @@ export class Listener implements Service {
   async #port(): Promise<number> {
     const { mode, settings } = this.#options;
     const port = settings.port ?? usualPort;
-    if (port === 0 || (await isFree(settings.host, port))) return port;
+    if (port === 0 || this.#options.takesOver || (await isFree(settings.host, port))) return port;
     if (settings.port === undefined && mode === "development") return 0;
     throw portInUse({ host: settings.host, port });
   }

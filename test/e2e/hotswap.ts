@@ -73,6 +73,7 @@ export interface ServerOptions {
   command?: "dev" | "start";
   port?: number;
   env?: Variables;
+  args?: readonly string[];
 }
 
 export class Server {
@@ -83,8 +84,14 @@ export class Server {
   stderr = "";
 
   /** Resolves when it says that it is ready; rejects with its last words when it ends before. */
-  static async start({ data, command = "dev", port = 0, env = {} }: ServerOptions): Promise<Server> {
-    const args = [command, "--data", data, "--port", String(port), "--json"];
+  static async start({
+    data,
+    command = "dev",
+    port = 0,
+    env = {},
+    args: more = [],
+  }: ServerOptions): Promise<Server> {
+    const args = [command, "--data", data, "--port", String(port), "--json", ...more];
     const child = spawnHotswap(args, env);
     const ended = once(child, "close");
     let stderr = "";
@@ -122,8 +129,13 @@ export class Server {
   }
 
   /** SIGTERM; resolves with the exit code. */
-  async stop(): Promise<number | null> {
+  stop(): Promise<number | null> {
     this.#child.kill("SIGTERM");
+    return this.exit();
+  }
+
+  /** The exit code, when it ends. */
+  async exit(): Promise<number | null> {
     const [code] = (await this.#ended) as [number | null];
     return code;
   }

@@ -1,11 +1,12 @@
 /** Several nodes serve the same routes, and none of them needs its stores to go on serving. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { Agent, get } from "node:http";
 import { createInterface } from "node:readline";
 import { after, before, describe, it, suite, test } from "node:test";
 import { redisServerMissing } from "../../src/stores/redis.server.ts";
 import { missingServer, startDebianServer } from "../../src/stores/sql/external.fixture.ts";
-import { freePort, Server, spawnHotswap, temporaryFolder } from "../e2e/hotswap.ts";
+import { freePort, hotswap, Server, serverFolder, spawnHotswap, temporaryFolder } from "../e2e/hotswap.ts";
 import { Farm } from "../nodes/farm.ts";
 import { TestServer } from "../server.ts";
 import { type Backend, eventually, startBackend } from "./backends.ts";
@@ -156,3 +157,83 @@ describe("without SQL", () => {
     }
   });
 });
+
+describe("a planned restart", () => {
+  it("fails no request: the new process serves beside the old one, and goes on in its place", async () => {
+    const backend = await startBackend("one");
+    backend.behave((_request, response) => void setTimeout(() => response.end("ok"), 30));
+    await using folder = await serverFolder();
+    const env = {
+      HOTSWAP_SECRETS_MASTER_KEY: Buffer.alloc(32, 7).toString("base64"),
+      HOTSWAP_GATEWAY_PORT: String(await freePort()),
+    };
+    const start = { data: folder.path, command: "start", port: await freePort(), env } as const;
+    await using before = await Server.start(start);
+    const { stdout } = await hotswap(["token", "--role", "operator", "--data", folder.path, "--json"], env);
+    const headers = {
+      authorization: `Bearer ${JSON.parse(stdout).token}`,
+      "content-type": "application/json",
+    };
+    const body = JSON.stringify(routeTo("kept", backend));
+    const made = await fetch(`${before.facts.api}/api/v1/gateway/routes`, { method: "POST", headers, body });
+    assert.equal(made.status, 201);
+
+    const load = new Load(`${before.facts.gateway}/kept`, 64);
+    await eventually(
+      async () => load.answered,
+      (answered) => answered > 200,
+    );
+    await using next = await Server.start({ ...start, args: ["--takeover"] });
+    assert.equal(await before.exit(), 0);
+    const atTakeover = load.answered;
+    await eventually(
+      async () => load.answered,
+      (answered) => answered > atTakeover + 500,
+    );
+    await load.stop();
+    assert.deepEqual(load.failures, []);
+    assert.deepEqual([next.facts.api, next.facts.gateway], [before.facts.api, before.facts.gateway]);
+    assert.equal((await fetch(`${next.facts.api}/ready`)).status, 200);
+    await backend.stop();
+  });
+});
+
+/** Clients that ask without a pause over kept connections, and forgive nothing. */
+class Load {
+  answered = 0;
+  readonly failures: string[] = [];
+  readonly #agent: Agent;
+  readonly #clients: Promise<void>[];
+  #isOver = false;
+
+  constructor(url: string, connections: number) {
+    this.#agent = new Agent({ keepAlive: true, maxSockets: connections });
+    this.#clients = Array.from({ length: connections }, () => this.#client(url));
+  }
+
+  async stop(): Promise<void> {
+    this.#isOver = true;
+    await Promise.all(this.#clients);
+    this.#agent.destroy();
+  }
+
+  async #client(url: string): Promise<void> {
+    while (!this.#isOver) {
+      const failure = await this.#ask(url);
+      if (failure === undefined) this.answered++;
+      else this.failures.push(failure);
+    }
+  }
+
+  #ask(url: string): Promise<string | undefined> {
+    return new Promise((resolve) => {
+      const request = get(url, { agent: this.#agent }, (response) => {
+        const { statusCode } = response;
+        response.on("error", ({ message }) => resolve(message));
+        response.on("end", () => resolve(statusCode === 200 ? undefined : String(statusCode)));
+        response.resume();
+      });
+      request.on("error", ({ message }) => resolve(message));
+    });
+  }
+}

@@ -38,6 +38,8 @@ type BodyMode = "none" | "length" | "chunked";
 const INLINE_MAX = 65_536;
 const LINGER_MS = 2000;
 const LINGER_BYTES = 1_048_576;
+/** While draining: a client that sends within this time is told that the connection ends, and loses no request. */
+const QUIET_MS = 1000;
 
 export class ClientConnection implements Client {
   readonly address: string;
@@ -169,6 +171,7 @@ export class ClientConnection implements Client {
     this.#takesBody = false;
     this.#minor = head.minor;
     this.#expectsContinue = head.expectsContinue;
+    if (this.#isDraining) head.keepAlive = false; // the answer says so
     this.#mode = head.chunked ? "chunked" : head.contentLength > 0 ? "length" : "none";
     const inline = this.#inline(head, bytes, at);
     if (inline === REFUSED) {
@@ -306,7 +309,7 @@ export class ClientConnection implements Client {
 
   done(keep: boolean): void {
     if (this.#state === "closed") return;
-    if (this.#state === "tunnel" || !keep || this.#mode !== "none" || this.#hasEnded || this.#isDraining) {
+    if (this.#state === "tunnel" || !keep || this.#mode !== "none" || this.#hasEnded) {
       this.#linger();
       return;
     }
@@ -358,6 +361,7 @@ export class ClientConnection implements Client {
     const { headMs, keepAliveMs, bodyBytesPerSecondMin } = this.#limits;
     if (this.#state === "idle") {
       if (age > keepAliveMs) this.#socket.destroy();
+      else if (this.#isDraining && age > QUIET_MS) this.#linger();
     } else if (this.#state === "head") {
       if (age > headMs) this.#late();
     } else if (this.#state === "lingering") {
@@ -377,11 +381,14 @@ export class ClientConnection implements Client {
     this.#linger();
   }
 
-  /** No further request on this connection; what has begun is answered. */
+  /**
+   * The next answer whose head is not out yet is the last, and says so. Until then the connection stays: closed at
+   * once, it would take the request with it that is on its way. Who is quiet is closed without one.
+   */
   drain(): void {
     this.#isDraining = true;
-    if (this.#state === "idle") this.#socket.end();
-    else if (this.#state === "busy") this.exchange.closeAfter();
+    if (this.#state === "busy") this.exchange.closeAfter();
+    else this.checkDeadlines(this.#context.now());
   }
 
   destroy(): void {

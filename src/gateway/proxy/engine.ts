@@ -164,7 +164,8 @@ export class Engine implements ProxyContext {
   /** `ports` are those that another worker has already, in the order of `listen`. */
   start(ports?: readonly number[]): Promise<readonly Address[]> {
     this.#schedule();
-    return this.#listeners.listen(ports, this.#options.memory.workers > 1);
+    const { memory, proxy } = this.#options;
+    return this.#listeners.listen(ports, memory.workers > 1 || proxy.sharesPorts === true);
   }
 
   /** Accepts no more; resolves when nothing is open, or at `drainMs`. */

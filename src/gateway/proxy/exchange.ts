@@ -580,9 +580,9 @@ export class Exchange implements Reply, Asker, Subject, Told {
     else this.#answer({ status: 408, code: "request_timeout" }, "DT", true);
   }
 
-  /** The connection ends after this answer, which says so if it still can. */
+  /** The connection ends after this answer, which says so; one whose head is out already is not the last. */
   closeAfter(): void {
-    this.#keep = false;
+    if (this.state !== "answering") this.#keep = false;
   }
 
   /** Called every tick. */

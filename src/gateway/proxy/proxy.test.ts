@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { Worker } from "node:worker_threads";
 import { answering, ok, RawClient, routeTo, startBackend } from "./engine.testing.ts";
 import { changeBetween, GatewayProxy } from "./proxy.ts";
-import type { Route, Snapshot } from "./snapshot.ts";
+import type { ProxyOptions, Route, Snapshot } from "./snapshot.ts";
 
 const route = (id: string, prefix = `/${id}`): Route => ({
   id,
@@ -31,28 +32,28 @@ test("a change holds what is new, what differs and what is gone, and nothing els
   assert.equal(change.revision, 2);
 });
 
-describe("the proxy in its workers", { concurrency: true }, () => {
-  const start = async (workers: number) => {
-    const backend = await startBackend(
-      "b",
-      answering(() => ok()),
-    );
-    const proxy = new GatewayProxy();
-    const [address] = await proxy.start({ listen: [{ port: 0 }], workers });
-    const snapshotOf = (revision: number): Snapshot => ({
-      revision,
-      routes: [routeTo(["b"])],
-      backends: [backend.settings()],
-    });
-    assert.deepEqual(await proxy.publish(snapshotOf(1)), []);
-    const close = async () => {
-      await proxy.stop({ drainMs: 0 });
-      await backend[Symbol.asyncDispose]();
-    };
-    return { proxy, port: address!.port, snapshotOf, [Symbol.asyncDispose]: close };
+const start = async (workers: number, more: Partial<ProxyOptions> = {}) => {
+  const backend = await startBackend(
+    "b",
+    answering(() => ok()),
+  );
+  const proxy = new GatewayProxy();
+  const [address] = await proxy.start({ listen: [{ port: 0 }], workers, ...more });
+  const snapshotOf = (revision: number): Snapshot => ({
+    revision,
+    routes: [routeTo(["b"])],
+    backends: [backend.settings()],
+  });
+  assert.deepEqual(await proxy.publish(snapshotOf(1)), []);
+  const close = async () => {
+    await proxy.stop({ drainMs: 0 });
+    await backend[Symbol.asyncDispose]();
   };
-  const request = "GET /a HTTP/1.1\r\nHost: a\r\nX-Request-Id: one\r\n\r\n";
+  return { proxy, port: address!.port, snapshotOf, [Symbol.asyncDispose]: close };
+};
+const request = "GET /a HTTP/1.1\r\nHost: a\r\nX-Request-Id: one\r\n\r\n";
 
+describe("the proxy in its workers", { concurrency: true }, () => {
   test("serves, counts, explains and drains", async () => {
     await using running = await start(1);
     using client = new RawClient(running.port);
@@ -113,4 +114,36 @@ describe("the proxy in its workers", { concurrency: true }, () => {
     using client = new RawClient(running.port);
     await client.send(request).until("ok");
   });
+});
+
+// Not beside the others: it looks at every thread that is told something.
+test("a worker that dies is replaced; connections of the others do not notice", async (context) => {
+  // The real threads, as they are told to start.
+  const threads = new Set<Worker>();
+  const { postMessage } = Worker.prototype;
+  context.mock.method(Worker.prototype, "postMessage", function (this: Worker, message: unknown) {
+    threads.add(this);
+    postMessage.call(this, message);
+  });
+  const crashes: string[] = [];
+  await using running = await start(2, { onCrash: ({ message }) => crashes.push(message) });
+  context.mock.restoreAll();
+  const clients = Array.from({ length: 24 }, () => new RawClient(running.port));
+  await Promise.all(clients.map((client) => client.send(request).until("ok")));
+  const [victim] = threads;
+  await victim!.terminate();
+  const stats = await running.proxy.stats();
+  let alive = clients;
+  while (alive.length > stats.connections) {
+    await Promise.race(alive.map((client) => client.end()));
+    alive = alive.filter(({ ended }) => !ended);
+  }
+  assert.ok(alive.length > 0 && alive.length < clients.length, `${alive.length} are left`);
+  assert.deepEqual([stats.workers, stats.connections, crashes.length], [2, alive.length, 1]);
+  const again = Array.from({ length: 24 }, () => new RawClient(running.port));
+  for (const client of alive) client.received = "";
+  await Promise.all([...alive, ...again].map((client) => client.send(request).until("ok")));
+  const after = await running.proxy.stats();
+  assert.deepEqual([after.revision, after.connections], [1, alive.length + 24]);
+  for (const client of [...clients, ...again]) client[Symbol.dispose]();
 });

@@ -43,15 +43,15 @@ export class GatewayProxy implements DataPlane {
   #isStopping = false;
   #nextSlot = 0;
 
-  async start(options: ProxyOptions): Promise<readonly Address[]> {
+  async start(options: ProxyOptions, first?: Snapshot): Promise<readonly Address[]> {
     if (this.#options) throw new Error("the proxy was started before");
     this.#options = options;
     const workers = options.workers ?? 1;
     this.#memory = allocateShared(workers, LIMIT_BYTES);
     this.#limits = new LimitUses(this.#memory.limits);
-    for (let index = 0; index < workers; index++) {
-      const thread = this.#thread(index);
-      this.#workers.push(thread);
+    for (let index = 0; index < workers; index++) this.#workers.push(this.#thread(index));
+    if (first) await this.publish(first);
+    for (const [index, thread] of this.#workers.entries()) {
       // The first finds the ports; the others share them.
       const ports = index === 0 ? undefined : this.#addresses.map(({ port }) => port);
       const addresses = await thread.ask<readonly Address[]>({ ask: "start", ...(ports && { ports }) });
@@ -69,11 +69,17 @@ export class GatewayProxy implements DataPlane {
   async apply(change: SnapshotChange): Promise<readonly SnapshotProblem[]> {
     for (const backend of change.backends ?? []) this.#giveSlot(backend);
     const slots = Object.fromEntries((change.backends ?? []).map(({ id }) => [id, this.#slots.get(id)!]));
-    const answers = await Promise.all(
-      this.#workers.map((thread) => thread.ask<SnapshotProblem[]>({ ask: "apply", change, slots })),
-    );
+    // Before it is told: who takes the place of a worker that dies over it has it too.
     this.#remember(change);
-    return answers[0] ?? [];
+    const answers = await Promise.all(
+      this.#workers.map((thread) =>
+        thread.ask<SnapshotProblem[]>({ ask: "apply", change, slots }).catch((error: unknown) => {
+          if (!thread.isGone) throw error;
+          return undefined;
+        }),
+      ),
+    );
+    return answers.find((problems) => problems !== undefined) ?? [];
   }
 
   async stats(): Promise<ProxyStats> {
@@ -217,6 +223,7 @@ class Thread {
   >();
   #nextId = 0;
   #isEnding = false;
+  isGone = false;
 
   constructor(data: WorkerData, listener: Listener) {
     this.#worker = new Worker(new URL("./worker.ts", import.meta.url), { workerData: data });
@@ -236,6 +243,7 @@ class Thread {
     });
     this.#worker.on("exit", (code) => {
       const error = failure ?? new Error(`the worker ended with ${code}`);
+      this.isGone = true;
       for (const { reject } of this.#waiting.values()) reject(error);
       this.#waiting.clear();
       if (!this.#isEnding) listener.died(error);

@@ -540,6 +540,8 @@ export interface ProxyOptions {
   readonly listen: readonly Listen[];
   /** Threads; default 1. Each serves requests; none is the caller's. */
   readonly workers?: number;
+  /** Another process may listen on the same ports (SO_REUSEPORT), so that it can take over. Workers always may. */
+  readonly sharesPorts?: boolean;
   /** Peers whose X-Forwarded-* and X-Request-Id count: addresses or CIDR blocks. Default none. */
   readonly trustedHops?: readonly string[];
   /** Default none. `-` is standard output. Flushed at least every second. */
@@ -603,8 +605,8 @@ export interface Address {
 
 /** What `GatewayProxy` of proxy.ts offers. */
 export interface DataPlane {
-  /** Resolves when every worker listens. Serves 503 until the first snapshot. */
-  start(options: ProxyOptions): Promise<readonly Address[]>;
+  /** Resolves when every worker listens. Serves by `first` from the first connection on; without it, by no route. */
+  start(options: ProxyOptions, first?: Snapshot): Promise<readonly Address[]>;
   /** Resolves when every worker serves by it. What cannot be used is left out and told. */
   publish(snapshot: Snapshot): Promise<readonly SnapshotProblem[]>;
   /** As `publish`, for who knows what changed: costs nothing for what did not. */
