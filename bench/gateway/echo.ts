@@ -1,13 +1,14 @@
-/** The backend of the tunnels: says 101 and gives back what it gets. */
-import { createServer } from "node:net";
+/** The backend of the WebSockets, which gives back what it gets, and of uploads, which it reads to their end. */
+import { createServer } from "node:http";
+import { WebSocketServer } from "ws";
 
-createServer({ noDelay: true }, (socket) => {
+const server = createServer({ noDelay: true }, (request, response) => {
+  request.resume().once("end", () => response.end());
+});
+// Proxies keep their connections for longer than a pause between two loads.
+server.keepAliveTimeout = 3_600_000;
+new WebSocketServer({ server, perMessageDeflate: false }).on("connection", (socket) => {
   socket.on("error", () => {});
-  socket.once("data", () => {
-    const accept = "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
-    socket.write(
-      `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n${accept}\r\n\r\n`,
-    );
-    socket.on("data", (chunk) => socket.write(chunk));
-  });
-}).listen(Number(process.argv[2]), "127.0.0.1");
+  socket.on("message", (data) => socket.send(data, { binary: true }));
+});
+server.listen(Number(process.argv[2]), "127.0.0.1");

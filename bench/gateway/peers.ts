@@ -13,6 +13,8 @@ export interface Ports {
   readonly backend: number;
   readonly echo: number;
   readonly proxy: number;
+  /** The proxy's, with TLS. */
+  readonly tls: number;
 }
 
 export interface Peer {
@@ -29,14 +31,29 @@ export interface Running {
 
 const fastifyPackages = ["@fastify/http-proxy@11.6.0", "fastify@5.12.8"];
 const fastifyProxy = `
+import { readFileSync } from "node:fs";
 import Fastify from "fastify";
 import proxy from "@fastify/http-proxy";
-const [port, backend, echo] = process.argv.slice(2);
-const app = Fastify({ bodyLimit: 104857600 });
-app.register(proxy, { upstream: "http://127.0.0.1:" + echo, prefix: "/echo", rewritePrefix: "/echo", websocket: true });
-app.register(proxy, { upstream: "http://127.0.0.1:" + backend, undici: { connections: 128 } });
-await app.listen({ port: Number(port), host: "127.0.0.1" });
+const [port, tlsPort, backend, echo, pem] = process.argv.slice(2);
+const https = { cert: readFileSync(pem), key: readFileSync(pem) };
+for (const [on, more] of [[port, {}], [tlsPort, { https }]]) {
+  const app = Fastify({ bodyLimit: 104857600, ...more });
+  app.register(proxy, { upstream: "http://127.0.0.1:" + echo, prefix: "/echo", rewritePrefix: "/echo", websocket: true });
+  app.register(proxy, { upstream: "http://127.0.0.1:" + backend, undici: { connections: 128 } });
+  await app.listen({ port: Number(on), host: "127.0.0.1" });
+}
 `;
+
+/** Certificate and key in one file, for 127.0.0.1. */
+export function makeCertificate(folder: string): void {
+  const [cert, key] = [join(folder, "cert.pem"), join(folder, "key.pem")];
+  const what = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"];
+  const args = ["req", ...what, "-subj", "/CN=127.0.0.1", "-out", cert, "-keyout", key];
+  execFileSync("openssl", args, { stdio: "ignore" });
+  writeFileSync(pemIn(folder), readFileSync(cert, "utf8") + readFileSync(key, "utf8"));
+}
+
+const pemIn = (folder: string) => join(folder, "server.pem");
 
 export function installPeers(folder: string): void {
   const programs = ["nginx", "haproxy", "wrk"].filter((name) => !hasProgram(name));
@@ -83,7 +100,8 @@ function running(child: ChildProcess, pid = () => child.pid!): Running {
 const nginxCommon = (folder: string, name: string) =>
   `${process.getuid?.() === 0 ? "user root; " : ""}worker_processes 1; daemon off; pid ${folder}/${name}.pid; error_log ${folder}/${name}.log;
 events { worker_connections 16384; }
-http { access_log off; keepalive_requests 1000000000; keepalive_timeout 3600; client_max_body_size 100m;
+http { map $http_upgrade $hop { default ""; websocket upgrade; }
+access_log off; keepalive_requests 1000000000; keepalive_timeout 3600; client_max_body_size 100m;
 ${["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((part) => `${part}_temp_path ${folder}/${name}-${part};`).join(" ")}`;
 
 /** Answers /file with 1 MB, everything else with about 130 bytes of JSON. */
@@ -109,16 +127,18 @@ location / { default_type application/json; return 200 '${json}'; } location = /
 
 const nginx: Peer = {
   name: "nginx",
-  start(folder, { backend, echo, proxy }) {
+  start(folder, { backend, echo, proxy, tls }) {
     const config = join(folder, "proxy.conf");
+    const pem = pemIn(folder);
     const pass = (to: string) =>
       `proxy_pass http://${to}; proxy_http_version 1.1; proxy_set_header Host $host; proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; proxy_request_buffering off;`;
     writeFileSync(
       config,
       `${nginxCommon(folder, "proxy")} upstream b { server 127.0.0.1:${backend}; keepalive 256; keepalive_requests 1000000000; }
-server { listen 127.0.0.1:${proxy} backlog=4096; access_log ${folder}/nginx-access.log combined buffer=64k;
+server { listen 127.0.0.1:${proxy} backlog=4096; listen 127.0.0.1:${tls} ssl backlog=4096;
+ssl_certificate ${pem}; ssl_certificate_key ${pem}; access_log ${folder}/nginx-access.log combined buffer=64k;
 location / { ${pass("b")} proxy_set_header Connection ""; }
-location /echo { ${pass(`127.0.0.1:${echo}`)} proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade; } } }`,
+location /echo { ${pass(`127.0.0.1:${echo}`)} proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $hop; } } }`,
     );
     const master = pinned(0, "nginx", ["-c", config]);
     return running(master, () =>
@@ -129,13 +149,14 @@ location /echo { ${pass(`127.0.0.1:${echo}`)} proxy_set_header Upgrade $http_upg
 
 const haproxy: Peer = {
   name: "HAProxy",
-  start(folder, { backend, echo, proxy }) {
+  start(folder, { backend, echo, proxy, tls }) {
     const config = join(folder, "haproxy.cfg");
     writeFileSync(
       config,
       `global
   nbthread 1
-  maxconn 8000
+  maxconn 12000
+  no strict-limits
 defaults
   mode http
   timeout connect 5s
@@ -145,6 +166,7 @@ defaults
   option forwardfor
 frontend f
   bind 127.0.0.1:${proxy}
+  bind 127.0.0.1:${tls} ssl crt ${pemIn(folder)}
   use_backend e if { path_beg /echo }
   default_backend b
 backend b
@@ -159,19 +181,22 @@ backend e
 
 const fastify: Peer = {
   name: "@fastify/http-proxy",
-  start(folder, { backend, echo, proxy }) {
+  start(folder, { backend, echo, proxy, tls }) {
     const script = join(folder, "fastify-proxy.mjs");
     writeFileSync(script, fastifyProxy);
-    return running(pinned(0, process.execPath, [script, String(proxy), String(backend), String(echo)]));
+    return running(
+      pinned(0, process.execPath, [script, ...[proxy, tls, backend, echo].map(String), pemIn(folder)]),
+    );
   },
 };
 
 const hotswap: Peer = {
   name: "HotSwap",
-  start(folder, { backend, echo, proxy }) {
+  start(folder, { backend, echo, proxy, tls }) {
     const script = fileURLToPath(new URL("./hotswap.ts", import.meta.url));
     const log = join(folder, "hotswap-access.log");
-    return running(pinned(0, process.execPath, [script, String(proxy), String(backend), String(echo), log]));
+    const args = [script, ...[proxy, tls, backend, echo].map(String), pemIn(folder), log];
+    return running(pinned(0, process.execPath, args));
   },
 };
 

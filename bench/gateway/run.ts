@@ -10,7 +10,16 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { httpLoads, idleBytes, type Result, runEcho, runHttp } from "./load.ts";
-import { installPeers, listening, type Peer, type Ports, peers, startBackend } from "./peers.ts";
+import {
+  installPeers,
+  listening,
+  makeCertificate,
+  type Peer,
+  type Ports,
+  peers,
+  startBackend,
+} from "./peers.ts";
+import { plot } from "./plot.ts";
 import { markdown, type Row } from "./table.ts";
 
 const help = `Usage: npm run bench:gateway -- [options]
@@ -18,8 +27,8 @@ const help = `Usage: npm run bench:gateway -- [options]
   --peers a,b        only these, of: ${peers.map(({ name }) => name).join(", ")}
   --seconds N        of each load (5)
   --rounds N         rounds (3)
-  --idle N           idle connections for their memory (1000)
-  --save             also write results.md and results.json beside this script`;
+  --idle N           idle connections for their memory, in the first round (10000)
+  --save             also write results.md, .svg and .json beside this script`;
 
 const { values: options } = parseArgs({
   options: {
@@ -27,13 +36,13 @@ const { values: options } = parseArgs({
     peers: { type: "string" },
     seconds: { type: "string", default: "5" },
     rounds: { type: "string", default: "3" },
-    idle: { type: "string", default: "1000" },
+    idle: { type: "string", default: "10000" },
     save: { type: "boolean", default: false },
     help: { type: "boolean", default: false },
   },
 });
 
-const ports: Ports = { backend: 19_100, echo: 19_101, proxy: 19_102 };
+const ports: Ports = { backend: 19_100, echo: 19_101, proxy: 19_102, tls: 19_103 };
 const root = join(fileURLToPath(new URL("../..", import.meta.url)), ".cache", "bench");
 
 async function visit(peer: Peer, folder: string, seconds: number, idle: number): Promise<Row[]> {
@@ -42,8 +51,9 @@ async function visit(peer: Peer, folder: string, seconds: number, idle: number):
   try {
     await listening(ports.proxy);
     for (const load of httpLoads) {
-      await runHttp(folder, ports.proxy, proxy.pid(), load, Math.max(1, Math.floor(seconds / 2)));
-      const result = await runHttp(folder, ports.proxy, proxy.pid(), load, seconds);
+      const port = load.tls ? ports.tls : ports.proxy;
+      await runHttp(folder, port, proxy.pid(), load, Math.max(1, Math.floor(seconds / 2)));
+      const result = await runHttp(folder, port, proxy.pid(), load, seconds);
       rows.push({ peer: peer.name, load: load.name, result });
     }
     const result: Result = await runEcho(ports.proxy, proxy.pid(), seconds);
@@ -51,7 +61,9 @@ async function visit(peer: Peer, folder: string, seconds: number, idle: number):
   } finally {
     await proxy.stop();
   }
-  rows.push({ peer: peer.name, load: "idle connection", bytes: await measureIdle(peer, folder, idle) });
+  if (idle > 0) {
+    rows.push({ peer: peer.name, load: "idle connection", bytes: await measureIdle(peer, folder, idle) });
+  }
   return rows;
 }
 
@@ -60,7 +72,7 @@ async function measureIdle(peer: Peer, folder: string, count: number): Promise<n
   const proxy = peer.start(folder, ports);
   try {
     await listening(ports.proxy);
-    await idleBytes(ports.proxy, proxy.pid(), 100);
+    await idleBytes(ports.proxy, proxy.pid(), Math.ceil(count / 10));
     return await idleBytes(ports.proxy, proxy.pid(), count);
   } finally {
     await proxy.stop();
@@ -77,6 +89,7 @@ async function main(): Promise<void> {
   if (options.install) installPeers(root);
   const names = options.peers?.split(",");
   const chosen = peers.filter(({ name }) => !names || names.includes(name));
+  makeCertificate(folder);
   const backend = startBackend(folder, ports);
   const echo = spawn(
     "taskset",
@@ -92,7 +105,8 @@ async function main(): Promise<void> {
     for (let round = 0; round < Number(options.rounds); round++) {
       for (const peer of chosen) {
         console.error(`round ${round + 1}: ${peer.name}`);
-        rows.push(...(await visit(peer, folder, Number(options.seconds), Number(options.idle))));
+        const idle = round === 0 ? Number(options.idle) : 0;
+        rows.push(...(await visit(peer, folder, Number(options.seconds), idle)));
       }
     }
   } finally {
@@ -101,12 +115,14 @@ async function main(): Promise<void> {
     rmSync(folder, { recursive: true, force: true });
   }
   const machine = `${cpus()[0]?.model.trim()}, ${cpus().length} cores, Linux ${release()}, Node ${process.version}`;
-  const text = markdown(rows, machine, `${options.rounds} rounds of ${options.seconds} s`);
+  const effort = `${options.rounds} rounds of ${options.seconds} s`;
+  const text = markdown(rows, machine, { effort, idle: Number(options.idle) });
   console.log(text);
   if (!options.save) return;
   const here = fileURLToPath(new URL(".", import.meta.url));
   writeFileSync(join(here, "results.json"), `${JSON.stringify({ machine, rows }, null, 2)}\n`);
   writeFileSync(join(here, "results.md"), text);
+  writeFileSync(join(here, "results.svg"), plot(rows));
 }
 
 await main();

@@ -44,7 +44,7 @@ const SHARED = "client/src/flags/";
 const ENTRIES = [
   /^src\/cli\/main\.ts$/,
   /^(scripts|bin|examples|test\/sim)\//,
-  /^bench\/([^/]+|[^/]+\/(run|disturbance))\.ts$/,
+  /^bench\/([^/]+|[^/]+\/(run|disturbance|lookup|scale))\.ts$/,
   /^client\/src\/(index|node|openfeature)\.ts$/,
   /\/vite\.config\.ts$/,
   /\.d\.ts$/,
