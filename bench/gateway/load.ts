@@ -33,6 +33,7 @@ export interface HttpLoad {
   readonly method?: string;
   readonly bodyBytes?: number;
   readonly tls?: boolean;
+  readonly host?: string;
 }
 
 export const httpLoads: readonly HttpLoad[] = [
@@ -55,7 +56,7 @@ export async function runHttp(
   const script = join(folder, "load.lua");
   writeFileSync(
     script,
-    `wrk.method = "${load.method ?? "GET"}"\n${load.bodyBytes ? `wrk.body = string.rep("x", ${load.bodyBytes})\n` : ""}`,
+    `wrk.method = "${load.method ?? "GET"}"\n${load.host ? `wrk.headers["Host"] = "${load.host}"\n` : ""}${load.bodyBytes ? `wrk.body = string.rep("x", ${load.bodyBytes})\n` : ""}`,
   );
   const url = `${load.tls ? "https" : "http"}://127.0.0.1:${port}${load.path}`;
   const args = ["-c", "1", "wrk", "-t1", "-c64", `-d${duration}s`, "--latency", "-s", script, url];

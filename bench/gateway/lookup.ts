@@ -1,8 +1,7 @@
 /**
  * What it costs to find the route of a request, and to publish a change, with few routes and with many:
- * `node bench/gateway/lookup.ts [--save]`. The routes are those of many small applications: each has a host and twelve
- * routes below it, prefixes, exact paths and templates, one of them with conditions. Requests come in no order, so that
- * no cache of the processor is flattered. CPU time is measured, so other work on the machine counts little.
+ * `node bench/gateway/lookup.ts [--save]`. The routes are those of many.ts. Requests come in no order, so that no
+ * cache of the processor is flattered. CPU time is measured, so other work on the machine counts little.
  */
 import { writeFileSync } from "node:fs";
 import { cpus, release } from "node:os";
@@ -10,54 +9,21 @@ import { fileURLToPath } from "node:url";
 import { seededRandom } from "../../src/core/random.ts";
 import { Matcher, type Routed, type Subject } from "../../src/gateway/proxy/matcher.ts";
 import { GatewayProxy } from "../../src/gateway/proxy/proxy.ts";
-import type { Match, Route } from "../../src/gateway/proxy/snapshot.ts";
+import type { Route } from "../../src/gateway/proxy/snapshot.ts";
+import { hostOf, matchOf, PER_HOST, paths } from "./many.ts";
 
 const SIZES = [10, 1_000, 50_000];
-const PER_HOST = 12;
 const REQUESTS = 8192;
 const ROUNDS = 100;
 const BUSY = 50 * PER_HOST;
 const random = seededRandom(7);
-
-const matches: readonly ((at: number) => Match)[] = [
-  () => ({ path: { prefix: "/" } }),
-  () => ({ path: { prefix: "/api" } }),
-  () => ({ path: { prefix: "/api/v1/orders" } }),
-  () => ({
-    path: { prefix: "/api/v1/orders" },
-    methods: ["POST"],
-    headers: [{ name: "x-beta", equals: "1" }],
-  }),
-  () => ({ path: { template: "/api/v1/orders/{id}" } }),
-  () => ({ path: { template: "/api/v1/orders/{id}/lines/{line}" } }),
-  () => ({ path: { exact: "/health" } }),
-  () => ({ path: { exact: "/api/v1/status" } }),
-  (at) => ({ path: { prefix: `/static/${at}` } }),
-  (at) => ({ path: { prefix: `/api/v2/service-${at}` } }),
-  (at) => ({ path: { prefix: `/api/v2/service-${at}/admin` } }),
-  () => ({ path: { template: "/files/{rest*}" } }),
-];
-
-const paths = [
-  "/",
-  "/api/v1/orders",
-  "/api/v1/orders/4711",
-  "/api/v1/orders/4711/lines/3",
-  "/health",
-  "/api/v1/status",
-  "/api/v1/customers/17/addresses",
-  "/files/a/b/c.png",
-  "/nothing/there/at/all",
-];
-
-const hostOf = (at: number) => `app-${Math.floor(at / PER_HOST)}.example.com`;
 
 const routes = (count: number): Route[] =>
   Array.from({ length: count }, (_, at) => ({
     id: `r${at}`,
     name: `r${at}`,
     tenant: "bench",
-    match: { host: hostOf(at), ...matches[at % PER_HOST]!(at) },
+    match: matchOf(at),
     targets: [{ backend: "b" }],
   }));
 
