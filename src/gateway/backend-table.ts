@@ -11,11 +11,23 @@ export interface Override {
   breaker?: "open" | "closed";
 }
 
+/** The backend as one route has it, also as text to compare by. */
+interface User {
+  backend: Backend;
+  text: string;
+}
+
 interface Entry {
   tenant: string;
-  /** Route id to the backend as that route has it. */
-  users: Map<string, Backend>;
+  /** By route id. */
+  users: Map<string, User>;
   effective: Backend;
+}
+
+export interface Difference {
+  url: string;
+  counts: string;
+  other: string;
 }
 
 export class BackendTable {
@@ -33,7 +45,7 @@ export class BackendTable {
     }
     for (const backend of backends) {
       const entry = this.#entries.get(backend.id) ?? { tenant, users: new Map(), effective: backend };
-      entry.users.set(route, backend);
+      entry.users.set(route, { backend, text: canonicalJson(backend) });
       this.#entries.set(backend.id, entry);
       this.#changed.add(backend.id);
     }
@@ -78,9 +90,8 @@ export class BackendTable {
   readonly #known = new Set<string>();
 
   #effective(id: string, { users }: Entry): Backend {
-    const [oldest] = [...users.keys()].sort();
     const { draining, breaker } = this.#overrides.get(id) ?? {};
-    const backend = users.get(oldest!)!;
+    const { backend } = users.get(oldestOf(users))!;
     return {
       ...backend,
       ...(draining && { draining }),
@@ -101,15 +112,20 @@ export class BackendTable {
     return { tenant: entry.tenant, backend: entry.effective, routes, override: this.#overrides.get(id) };
   }
 
-  /** Pairs of routes that name one backend with different settings: the one that counts, and the other. */
-  *differences(tenant: string): Generator<{ url: string; counts: string; other: string }> {
-    for (const entry of this.#entries.values()) {
-      if (entry.tenant !== tenant || entry.users.size < 2) continue;
-      const [counts, ...others] = [...entry.users.keys()].sort();
-      const wanted = canonicalJson(entry.users.get(counts!));
+  /**
+   * Pairs of routes that name one backend with different settings: the one that counts, and the other. All of the
+   * tenant's, or those that one route is in.
+   */
+  *differences(tenant: string, route?: string): Generator<Difference> {
+    const ids = route === undefined ? this.#entries.keys() : (this.#byRoute.get(route) ?? []);
+    for (const id of ids) {
+      const { tenant: owner, users, effective } = this.#entries.get(id)!;
+      if (owner !== tenant || users.size < 2) continue;
+      const counts = oldestOf(users);
+      const wanted = users.get(counts)!.text;
+      const others = route === undefined || route === counts ? users.keys() : [route];
       for (const other of others) {
-        if (canonicalJson(entry.users.get(other)) !== wanted)
-          yield { url: entry.effective.url, counts: counts!, other };
+        if (users.get(other)!.text !== wanted) yield { url: effective.url, counts, other };
       }
     }
   }
@@ -117,4 +133,11 @@ export class BackendTable {
   ofTenant(tenant: string): string[] {
     return [...this.#entries].filter(([, entry]) => entry.tenant === tenant).map(([id]) => id);
   }
+}
+
+/** Ids are made in the order of time. */
+function oldestOf(users: ReadonlyMap<string, User>): string {
+  let oldest: string | undefined;
+  for (const route of users.keys()) if (oldest === undefined || route < oldest) oldest = route;
+  return oldest!;
 }

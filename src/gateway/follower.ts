@@ -227,9 +227,10 @@ export class Follower implements Service {
     return this.#problems.get(`route ${route}`)?.message;
   }
 
-  settingsDiffer(tenant: string): Finding[] {
+  /** In all of the tenant's set, or as far as one route is concerned. */
+  settingsDiffer(tenant: string, route?: string): Finding[] {
     const findings: Finding[] = [];
-    for (const { url, counts, other } of this.builder.backends.differences(tenant)) {
+    for (const { url, counts, other } of this.builder.backends.differences(tenant, route)) {
       const [first, second] = [this.routeName(counts) ?? counts, this.routeName(other) ?? other];
       const message = `Both name ${url} with other settings for it; those of ${first} count.`;
       findings.push({ kind: "settings-differ", route: second, other: first, message });

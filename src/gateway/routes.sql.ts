@@ -148,11 +148,9 @@ export async function claimHosts(
     await tx.deleteFrom("gateway_hosts").where("tenant_id", "=", tenant).where(anyOf(unused)).execute();
   }
   if (used.length === 0) return undefined;
-  await tx
-    .insertInto("gateway_hosts")
-    .values(used.map((host) => ({ tenant_id: tenant, host })))
-    .onConflict((conflict) => conflict.doNothing())
-    .execute();
+  // One array: a statement has room for 65,535 parameters, and a set can name more hosts than half of that.
+  await sql`insert into gateway_hosts (tenant_id, host)
+    select ${tenant}::text, unnest(${used}::text[]) on conflict do nothing`.execute(tx);
   const claims = await tx
     .selectFrom("gateway_hosts")
     .select("host")

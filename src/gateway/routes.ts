@@ -27,7 +27,7 @@ export interface ServedRoutes {
   routesOf(tenant: string): ReadonlyMap<string, AnalysedRoute>;
   /** Hosts that routes of other tenants match. */
   hostsBeside(tenant: string): Iterable<string>;
-  settingsDiffer(tenant: string): Finding[];
+  settingsDiffer(tenant: string, route?: string): Finding[];
   /** Resolves when this node serves what has just been committed; others are told. Never rejects. */
   changed(tenant: string): Promise<void>;
 }
@@ -317,7 +317,7 @@ export class Routes {
     const { served } = this.#parts;
     const others = served.routesOf(tenant).values();
     const differing = served
-      .settingsDiffer(tenant)
+      .settingsDiffer(tenant, id)
       .filter(({ route, other }) => route === name || other === name);
     return [...analyseOne({ id, spec }, others), ...differing];
   }

@@ -17,6 +17,8 @@ interface Stored {
 }
 
 const delayMs = 500;
+/** Of the time of this thread, a set that changes all the time takes no more than a part in so many for its file. */
+const share = 20;
 
 export class SnapshotFile {
   readonly #path: string;
@@ -25,6 +27,7 @@ export class SnapshotFile {
   #timer: Timer | undefined;
   #writing: Promise<void> = Promise.resolve();
   #latest: (() => Snapshot) | undefined;
+  #tookMs = 0;
 
   constructor(path: string, clock: Clock, onError: (error: unknown) => void) {
     this.#path = path;
@@ -46,7 +49,7 @@ export class SnapshotFile {
   /** Soon; what comes until then is written with it. */
   write(snapshot: () => Snapshot): void {
     this.#latest = snapshot;
-    this.#timer ??= this.#clock.after(delayMs, () => void this.flush());
+    this.#timer ??= this.#clock.after(Math.max(delayMs, share * this.#tookMs), () => void this.flush());
   }
 
   /** Writes what waits. Never rejects. */
@@ -61,11 +64,14 @@ export class SnapshotFile {
     const snapshot = this.#latest?.();
     this.#latest = undefined;
     if (!snapshot) return;
+    const start = this.#clock.monotonic();
     const { certificates, backends, ...rest } = snapshot;
     const kept = { ...rest, backends: backends.map(withoutKey) };
     const stored: Stored = { format: 1, at: this.#clock.now(), snapshot: kept };
+    const text = JSON.stringify(stored);
+    this.#tookMs = this.#clock.monotonic() - start;
     await mkdir(dirname(this.#path), { recursive: true, mode: 0o700 });
-    await replaceFile(this.#path, JSON.stringify(stored), 0o600);
+    await replaceFile(this.#path, text, 0o600);
   }
 }
 
