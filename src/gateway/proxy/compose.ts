@@ -56,10 +56,11 @@ function forwardedLines(head: Head, peer: Client): string {
 }
 
 // h2c would begin another protocol behind our back; with a body it would not be clear where it begins.
-export function isUpgrade(head: Head, route: Route, body: RequestBody, peer: Client): boolean {
+// In HTTP/2 there are no such fields, so there it is an extended CONNECT (http2-in.ts).
+export function isUpgrade(head: Head, route: Route, body: RequestBody): boolean {
   if (head.upgrade < 0 || !head.hasUpgradeToken || body !== "none" || head.minor === 0) return false;
   const isH2c = head.value(head.upgrade).toLowerCase().startsWith("h2c");
-  return !isH2c && route.settings.upgrades !== false && peer.protocol !== "2";
+  return !isH2c && route.settings.upgrades !== false;
 }
 
 /** A field in a head's text, by its name in lower case; several are joined. For who comes after the head is gone. */

@@ -179,7 +179,7 @@ export class Exchange implements Reply, Asker, Subject, Told {
   #take(route: Route, head: Head, path: string): void {
     const target = route.rewrites ? route.target(path, this.#query) : this.target;
     this.#prefix = `${this.method} ${target} HTTP/1.1\r\n`;
-    this.wantsUpgrade = isUpgrade(head, route, this.#body, this.#peer);
+    this.wantsUpgrade = isUpgrade(head, route, this.#body);
     this.#fields = composeFields(head, route, this.#body, this.wantsUpgrade, this.#peer, this.#trace);
     const verdict = route.guard?.check(this, this.#context);
     if (!verdict) this.#decided();

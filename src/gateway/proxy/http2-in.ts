@@ -2,7 +2,11 @@
  * HTTP/2 from clients: each stream becomes a message of the one normal form, HTTP/1.1, on a connection in memory, and
  * goes through the same codec, policies and proxying as every other request; its answer comes back the same way. That
  * costs more than a path of its own would, and leaves one place where a message can be misread.
+ *
+ * A WebSocket is an extended CONNECT here (RFC 8441) and an upgrade there: the key that HTTP/1.1 asks for is made here,
+ * and the backend's answer to it is checked here, since the client will not see it.
  */
+import { createHash } from "node:crypto";
 import {
   constants,
   performServerHandshake,
@@ -13,6 +17,7 @@ import type { Socket } from "node:net";
 import { duplexPair } from "node:stream";
 import { F, HOP_BY_HOP } from "./http1/grammar.ts";
 import { Head } from "./http1/head.ts";
+import type { Ids } from "./ids.ts";
 import { type Pool, type Reply, Upstream } from "./upstream.ts";
 
 /** Gives a connection to the proxy, as if a client had made it. */
@@ -26,7 +31,12 @@ export interface Http2Limits {
 
 const HEAD_LIMITS = { headBytesMax: 65_536, headersMax: 200, targetBytesMax: 0 };
 
-export function serveHttp2(socket: Socket, limits: Http2Limits, accept: Accept): ServerHttp2Session {
+export function serveHttp2(
+  socket: Socket,
+  limits: Http2Limits,
+  accept: Accept,
+  ids: Pick<Ids, "trace">,
+): ServerHttp2Session {
   const session = performServerHandshake(socket, {
     maxHeaderListPairs: limits.headersMax,
     maxSessionInvalidFrames: 20,
@@ -35,12 +45,15 @@ export function serveHttp2(socket: Socket, limits: Http2Limits, accept: Accept):
       maxConcurrentStreams: limits.streamsMax,
       maxHeaderListSize: limits.headBytesMax,
       enablePush: false,
+      enableConnectProtocol: true,
     },
   }) as ServerHttp2Session;
   session.on("error", () => {}); // "close" follows
   session.on("stream", (stream, headers, flags, rawHeaders) => {
     const hasBody = (flags & constants.NGHTTP2_FLAG_END_STREAM) === 0;
-    new Http2Stream(stream, accept).begin(headers, rawHeaders as unknown as string[], hasBody);
+    const isWebSocket = headers[":method"] === "CONNECT" && headers[":protocol"] === "websocket";
+    const key = isWebSocket ? Buffer.from(ids.trace(), "hex").toString("base64") : undefined;
+    new Http2Stream(stream, accept, key).begin(headers, rawHeaders as unknown as string[], hasBody);
   });
   return session;
 }
@@ -48,20 +61,24 @@ export function serveHttp2(socket: Socket, limits: Http2Limits, accept: Accept):
 class Http2Stream implements Reply {
   isHead = false;
   readonly isSent = true;
-  readonly wantsUpgrade = false;
+  readonly wantsUpgrade: boolean;
+  /** Of a WebSocket. */
+  readonly #key: string | undefined;
   readonly #stream: ServerHttp2Stream;
   readonly #accept: Accept;
   #trailer: Record<string, string> = {};
   #upstream: Upstream | undefined;
 
-  constructor(stream: ServerHttp2Stream, accept: Accept) {
+  constructor(stream: ServerHttp2Stream, accept: Accept, key: string | undefined) {
+    this.wantsUpgrade = key !== undefined;
+    this.#key = key;
     this.#stream = stream;
     this.#accept = accept;
   }
 
   begin(headers: Readonly<Record<string, unknown>>, rawHeaders: readonly string[], hasBody: boolean): void {
     const stream = this.#stream;
-    const method = String(headers[":method"]);
+    const method = this.#key === undefined ? String(headers[":method"]) : "GET";
     this.isHead = method === "HEAD";
     stream.on("error", () => {}); // "close" follows
     const [ours, theirs] = duplexPair();
@@ -85,10 +102,12 @@ class Http2Stream implements Reply {
     });
     stream.on("drain", () => ours.resume());
     const host = String(headers[":authority"] ?? headers.host ?? "");
-    const isChunked = hasBody && headers["content-length"] === undefined;
+    const isChunked = hasBody && !this.#key && headers["content-length"] === undefined;
     const lines = `${method} ${String(headers[":path"])} HTTP/1.1\r\nHost: ${host}\r\n${fieldLines(rawHeaders)}`;
-    ours.write(`${lines}${isChunked ? "Transfer-Encoding: chunked\r\n" : ""}\r\n`, "latin1");
-    if (hasBody) this.#pump(isChunked);
+    const upgrade = `Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: ${this.#key}\r\n`;
+    const framing = isChunked ? "Transfer-Encoding: chunked\r\n" : this.#key ? upgrade : "";
+    ours.write(`${lines}${framing}\r\n`, "latin1");
+    if (hasBody && !this.#key) this.#pump(isChunked);
   }
 
   #pump(isChunked: boolean): void {
@@ -106,7 +125,9 @@ class Http2Stream implements Reply {
       trailer = fieldLines(raw as unknown as string[]);
     });
     stream.on("end", () => {
-      if (isChunked && !socket.destroyed) socket.write(`0\r\n${trailer}\r\n`, "latin1");
+      if (socket.destroyed) return;
+      if (isChunked) socket.write(`0\r\n${trailer}\r\n`, "latin1");
+      if (this.#key) socket.end();
     });
   }
 
@@ -117,13 +138,32 @@ class Http2Stream implements Reply {
       this.#stream.additionalHeaders({ ":status": head.status, ...fieldsOf(head) });
   }
 
-  onSwitch(): void {
-    this.#reset();
+  onSwitch(head: Head, rest: Buffer): void {
+    const stream = this.#stream;
+    if (head.get("sec-websocket-accept") !== acceptOf(this.#key!)) {
+      this.#refuse();
+      return;
+    }
+    const { "sec-websocket-accept": _, ...fields } = fieldsOf(head);
+    stream.respond({ ":status": 200, ...fields });
+    if (rest.length > 0) this.onBody(rest, false, EMPTY);
+    this.#pump(false);
+  }
+
+  /** What the backend says to a CONNECT cannot be told to the client as it is. */
+  #refuse(): void {
+    this.#stream.respond({ ":status": 502 }, { endStream: true });
+    this.#upstream?.destroy();
   }
 
   onHead(head: Head, _framing: unknown, body: Buffer, done: boolean): void {
     const stream = this.#stream;
     if (stream.destroyed || stream.headersSent) return;
+    // Any 2xx would mean that the WebSocket is open.
+    if (this.#key && head.status < 300) {
+      this.#refuse();
+      return;
+    }
     stream.respond(
       { ":status": head.status, ...fieldsOf(head) },
       { endStream: done && body.length === 0, waitForTrailers: !done },
@@ -157,6 +197,22 @@ class Http2Stream implements Reply {
 
 const EMPTY: Buffer = Buffer.alloc(0);
 
+/** RFC 6455 §4.2.2. */
+const acceptOf = (key: string) =>
+  createHash("sha1").update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");
+
+/** Fields of one hop have no place in HTTP/2 (RFC 9113 §8.2.2), the key of a WebSocket is ours. */
+const FOREIGN = new Set([
+  "connection",
+  "host",
+  "http2-settings",
+  "keep-alive",
+  "proxy-connection",
+  "sec-websocket-key",
+  "transfer-encoding",
+  "upgrade",
+]);
+
 /** Cookies that HTTP/2 cut into crumbs become one field again (RFC 9113 §8.2.3). */
 export function fieldLines(raw: readonly string[]): string {
   let lines = "";
@@ -164,7 +220,7 @@ export function fieldLines(raw: readonly string[]): string {
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const name = raw[i]!;
     const value = raw[i + 1]!;
-    if (name.startsWith(":") || name === "host" || name === "http2-settings") continue;
+    if (name.startsWith(":") || FOREIGN.has(name)) continue;
     if (name === "cookie") cookies.push(value);
     else lines += `${name}: ${value}\r\n`;
   }

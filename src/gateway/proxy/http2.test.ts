@@ -1,9 +1,11 @@
 /** HTTP/2 from clients, to backends, and both: streams, trailers, gRPC's shape, refusals. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { createServer as createHttp } from "node:http";
 import { type ClientHttp2Session, connect, createServer, type Http2Server } from "node:http2";
 import { describe, test } from "node:test";
 import { connect as connectTls } from "node:tls";
+import { WebSocketServer } from "ws";
 import { makeCertificate } from "./certificate.testing.ts";
 import { answering, ok, routeTo, startBackend, startEngine } from "./engine.testing.ts";
 
@@ -160,6 +162,46 @@ describe("HTTP/2", { concurrency: true }, () => {
     const answer = await fetch(`http://127.0.0.1:${running.port}/a`, { method: "POST", body: "hello" });
     assert.deepEqual([answer.status, await answer.text()], [200, "hello"]);
     assert.equal((await fetch(`http://127.0.0.1:${running.port}/gone`)).status, 502);
+  });
+
+  test("WebSockets pass as extended CONNECT to a backend of HTTP/1.1; what declines them is no success", async () => {
+    const server = createHttp((_request, response) => response.end("no"));
+    new WebSocketServer({ server, path: "/echo", handleProtocols: () => "chat" }).on("connection", (socket) =>
+      socket.on("message", (data) => socket.send(data)),
+    );
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { port } = server.address() as { port: number };
+    const backends = [{ id: "b", url: `http://127.0.0.1:${port}` }];
+    await using running = await startEngine({ routes: [routeTo(["b"])], backends, certificates }, secure);
+    const session = open(running.port);
+    const [settings] = (await once(session, "remoteSettings")) as [{ enableConnectProtocol?: boolean }];
+    assert.equal(settings.enableConnectProtocol, true);
+    const connect = (path: string, over = {}) => ({
+      ...{ ":method": "CONNECT", ":protocol": "websocket", ":scheme": "https", ":path": path },
+      ...{ "sec-websocket-version": "13", "sec-websocket-protocol": "chat", ...over },
+    });
+    const stream = session.request(connect("/echo"));
+    const [fields] = (await once(stream, "response")) as [Record<string, unknown>];
+    assert.deepEqual([fields[":status"], fields["sec-websocket-protocol"]], [200, "chat"]);
+    assert.equal(fields["sec-websocket-accept"], undefined);
+    let seen = "";
+    stream.on("data", (part: Buffer) => {
+      seen += part.toString("latin1");
+    });
+    for (const word of ["hello", "again"]) {
+      stream.write(`\x82\x85\0\0\0\0${word}`, "latin1"); // masked with zeros
+      while (!seen.endsWith(`\x82\x05${word}`)) await once(stream, "data");
+    }
+    assert.equal(running.engine.stats().tunnels, 1);
+    stream.end();
+    await once(stream, "close");
+    const declined = session.request(connect("/else"));
+    const [answer] = (await once(declined, "response")) as [Record<string, unknown>];
+    assert.equal(answer[":status"], 400, "as the backend said it");
+    session.destroy();
+    server.closeAllConnections();
+    server.close();
   });
 
   test("a client that resets its stream lets go of the backend", async () => {

@@ -126,7 +126,7 @@ export class Listeners {
       const address = plainAddress(socket.remoteAddress);
       const { settings } = this.#context;
       const accept = (stream: Duplex) => this.#accept(stream, address, lines, certificate, true);
-      const session = serveHttp2(socket, settings, accept);
+      const session = serveHttp2(socket, settings, accept, this.#context.ids);
       this.#sessions.add(session);
       session.on("close", () => this.#sessions.delete(session));
     });
