@@ -5,8 +5,9 @@ import { createServer as createHttp } from "node:http";
 import { type ClientHttp2Session, connect, createServer, type Http2Server } from "node:http2";
 import { describe, test } from "node:test";
 import { connect as connectTls } from "node:tls";
+import * as grpc from "@grpc/grpc-js";
 import { WebSocketServer } from "ws";
-import { makeCertificate } from "./certificate.testing.ts";
+import { makeCertificate, root } from "./certificate.testing.ts";
 import { answering, ok, routeTo, startBackend, startEngine } from "./engine.testing.ts";
 
 const { cert, key } = makeCertificate("a.example");
@@ -151,6 +152,72 @@ describe("HTTP/2", { concurrency: true }, () => {
     const failed = await ask(session, { ":method": "POST", ":path": "/fail", te: "trailers" }, ["x"]);
     assert.deepEqual([failed.status, failed.fields["grpc-status"]], [200, "5"]);
     session.destroy();
+  });
+
+  test("gRPC's own client and server meet: answers, streams, errors, each with its trailer", async () => {
+    const as = (bytes: Buffer) => bytes;
+    const plain = {
+      requestSerialize: as,
+      requestDeserialize: as,
+      responseSerialize: as,
+      responseDeserialize: as,
+    };
+    const say = { path: "/t.Echo/Say", requestStream: false, responseStream: false, ...plain };
+    const chat = { path: "/t.Echo/Chat", requestStream: true, responseStream: true, ...plain };
+    const server = new grpc.Server();
+    const trailer = new grpc.Metadata();
+    trailer.set("x-count", "7");
+    server.addService(
+      { say, chat },
+      {
+        say: (call: grpc.ServerUnaryCall<Buffer, Buffer>, done: grpc.sendUnaryData<Buffer>) => {
+          if (call.request.toString() !== "bad") done(null, Buffer.from(`hi ${call.request}`), trailer);
+          else done({ code: grpc.status.INVALID_ARGUMENT, details: "not so", metadata: trailer });
+        },
+        chat: (call: grpc.ServerDuplexStream<Buffer, Buffer>) => {
+          call.on("data", (part: Buffer) => call.write(part)).on("end", () => call.end());
+        },
+      },
+    );
+    const port = await new Promise<number>((resolve, reject) =>
+      server.bindAsync("127.0.0.1:0", grpc.ServerCredentials.createInsecure(), (error, bound) =>
+        error ? reject(error) : resolve(bound),
+      ),
+    );
+    const backends = [{ id: "g", url: `http://127.0.0.1:${port}`, protocol: "h2" } as const];
+    await using running = await startEngine({ routes: [routeTo(["g"])], backends, certificates }, secure);
+    const client = new grpc.Client(
+      `127.0.0.1:${running.port}`,
+      grpc.credentials.createSsl(Buffer.from(root)),
+      { "grpc.ssl_target_name_override": "a.example" },
+    );
+    const call = (word: string) =>
+      new Promise<{ error: grpc.ServiceError | null; text: string; count: unknown }>((resolve) => {
+        let count: unknown;
+        client
+          .makeUnaryRequest(say.path, as, as, Buffer.from(word), (error, bytes) =>
+            setImmediate(() => resolve({ error, text: String(bytes), count })),
+          )
+          .on("status", ({ metadata }) => {
+            [count] = metadata.get("x-count");
+          });
+      });
+    const good = await call("you");
+    assert.deepEqual([good.error, good.text, good.count], [null, "hi you", "7"]);
+    const bad = await call("bad");
+    assert.deepEqual([bad.error?.code, bad.error?.details, bad.count], [3, "not so", "7"]);
+    const stream = client.makeBidiStreamRequest(chat.path, as, as);
+    const parts: string[] = [];
+    stream.on("data", (part: Buffer) => {
+      parts.push(String(part));
+      if (parts.length < 3) stream.write(Buffer.from(`${parts.length}`));
+      else stream.end();
+    });
+    stream.write(Buffer.from("0"));
+    await once(stream, "end");
+    assert.deepEqual(parts, ["0", "1", "2"]);
+    client.close();
+    server.forceShutdown();
   });
 
   test("a backend of HTTP/2 serves clients of HTTP/1.1; one that is gone is 502", async () => {
