@@ -146,6 +146,36 @@ describe("resilience", { concurrency: true }, () => {
     );
   });
 
+  test("a backend that comes and goes is left and taken up again, unseen by idempotent requests", async () => {
+    let isUp = true;
+    await using flapping = await startBackend(
+      "flapping",
+      answering((_request, socket) => {
+        if (isUp) return ok("flapping");
+        socket.destroy();
+        return undefined;
+      }),
+    );
+    await using steady = await startBackend(
+      "steady",
+      answering(() => ok("steady")),
+    );
+    const breaker = { failures: 3, openMs: 20 };
+    const backends = [flapping.settings({ breaker, outlier: { enabled: false } }), steady.settings()];
+    const retry = { backoffMs: 1, budget: 1 };
+    await using running = await startEngine({
+      routes: [routeTo(["flapping", "steady"], { retry })],
+      backends,
+    });
+    const turns = (what: BackendEvent["what"]) => running.events.filter((one) => one.what === what).length;
+    for (let round = 1; round <= 3; round++) {
+      isUp = false;
+      while (turns("open") < round) assert.deepEqual(await statuses(running.port, 2), [200, 200]);
+      isUp = true;
+      while (turns("closed") < round) assert.deepEqual(await statuses(running.port, 2), [200, 200]);
+    }
+  });
+
   test("a mirror gets a copy, and what becomes of it changes nothing", async () => {
     let copied = "";
     await using main = await startBackend(
