@@ -9,7 +9,7 @@ import { createHash } from "node:crypto";
 import { canonicalJson } from "../core/json.ts";
 import type { BackendSpec } from "./backends.schema.ts";
 import type * as plane from "./proxy/snapshot.ts";
-import { conditionsOf, originOf, rateName } from "./route-checks.ts";
+import { conditionsOf, originOf, rateNames } from "./route-checks.ts";
 import type { RouteSpec } from "./routes.schema.ts";
 
 /** One place that a backend of a route stands for. */
@@ -196,12 +196,11 @@ function compilePolicies(
   context: CompileContext,
 ): plane.Policies {
   const { tenant, bssRate } = context;
-  const rates = (limits?.rate ?? []).map(
-    ({ name, requests, perSeconds = 60, burst, per = "client" }, index) => ({
-      name: name ?? rateName(per, index),
-      ...{ burst: burst ?? requests, perSecond: requests / perSeconds, per },
-    }),
-  );
+  const names = rateNames(limits?.rate ?? []);
+  const rates = (limits?.rate ?? []).map(({ requests, perSeconds = 60, burst, per = "client" }, index) => ({
+    name: names[index]!,
+    ...{ burst: burst ?? requests, perSecond: requests / perSeconds, per },
+  }));
   if (rates.length === 0 && bssRate && labels?.system === "bss") rates.push({ ...bssRate });
   const jwt = auth?.jwt;
   return {

@@ -92,7 +92,7 @@ export class DnsWatcher {
     const toEndpoint = (address: string, at: number, weight = 1): Endpoint => ({
       url: `${scheme}://${isIPv6(address) ? `[${address}]` : address}:${at}`,
       weight,
-      ...(scheme === "https" && { serverName: name }),
+      ...(scheme === "https" && { serverName: domainOf(name) }),
     });
     if (type !== "SRV") {
       const { addresses, ttlSeconds } = await this.#addresses(name, type);
@@ -131,5 +131,11 @@ export class DnsWatcher {
     return { addresses: [...new Set(local.map(({ address }) => address))], ttlSeconds: refreshSeconds };
   }
 }
+
+/**
+ * Whose certificate counts. Of a service that is the domain it was asked for (RFC 6125 §6.2.1), never the target that
+ * the answer names: a forged answer could then name anything.
+ */
+const domainOf = (name: string) => name.replace(/^_[^.]+\._[^.]+\./, "");
 
 export const dnsKey = (spec: DnsSpec): string => canonicalJson(spec);

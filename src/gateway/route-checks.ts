@@ -187,14 +187,25 @@ function checkPolicies({ ip, cors, auth, limits }: RouteSpec, report: Report): v
     }
   }
   if (auth && !auth.jwt && !auth.apiKey) report("/auth", "must have jwt, apiKey or both");
-  const names = (limits?.rate ?? []).map((rate, index) => rate.name ?? rateName(rate.per, index));
+  const names = rateNames(limits?.rate ?? []);
   names.forEach((name, index) => {
     if (names.indexOf(name) !== index) report(`/limits/rate/${index}/name`, `${name} is there already`);
   });
 }
 
-/** Of a rate that was given none; shows in the RateLimit fields. */
-export const rateName = (per = "client", index: number) => (index === 0 ? per : `${per}-${index + 1}`);
+/**
+ * They show in the RateLimit fields, and routes of a tenant share what is `per: tenant` by its name. So one that was
+ * given none is called by its kind, wherever in the list it stands.
+ */
+export function rateNames(rates: readonly { name?: string; per?: string }[]): string[] {
+  return rates.map(({ name, per = "client" }, index) => {
+    if (name !== undefined) return name;
+    const before = rates
+      .slice(0, index)
+      .filter((other) => other.name === undefined && (other.per ?? "client") === per);
+    return before.length === 0 ? per : `${per}-${before.length + 1}`;
+  });
+}
 
 function isNetwork(text: string): boolean {
   const [address = "", bits] = text.split("/");

@@ -9,6 +9,7 @@ import { text } from "node:stream/consumers";
 import { after, before, describe, it } from "node:test";
 import type { TLSSocket } from "node:tls";
 import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from "jose";
+import { nameServer } from "../../src/gateway/dns.testing.ts";
 import { makeCertificate, root } from "../../src/gateway/proxy/certificate.testing.ts";
 import type { Answer } from "../contract.ts";
 import { type Caller, TestServer } from "../server.ts";
@@ -18,13 +19,16 @@ let server: TestServer;
 let ann: Caller;
 let one: Backend;
 let two: Backend;
+let names: Awaited<ReturnType<typeof nameServer>>;
 before(async () => {
   [one, two] = await Promise.all([startBackend("one"), startBackend("two")]);
-  server = await TestServer.start({ "gateway-poll-ms": "200" });
+  names = await nameServer(1);
+  server = await TestServer.start({ "gateway-poll-ms": "200", "gateway-dns-servers": names.server });
   ann = await server.as();
 });
 after(async () => {
   await server?.remove();
+  names?.close();
   await Promise.all([one, two].map((backend) => backend?.stop()));
 });
 
@@ -161,6 +165,28 @@ describe("services", () => {
   });
 });
 
+describe("names", () => {
+  it("are resolved, SRV with ports and weights, and followed when they change", async () => {
+    const portOf = ({ url }: Backend) => Number(new URL(url).port);
+    names.state.addresses = ["127.0.0.1"];
+    names.state.ports = [portOf(one), portOf(two)];
+    await create("named", {
+      strategy: "weighted",
+      backends: [{ dns: { name: "_shop._tcp.test", type: "SRV" } }],
+    });
+    const four = async () => {
+      const seen = [];
+      for (let n = 0; n < 4; n++) seen.push((await ask("/named")).json?.name);
+      return seen.sort().join();
+    };
+    assert.equal(await four(), "one,one,one,two");
+    names.state.ports = [portOf(two), portOf(two)];
+    await eventually(four, (seen) => seen === "two,two,two,two");
+    await create("address", { backends: [{ dns: { name: "shop.test", type: "A", port: portOf(one) } }] });
+    assert.equal((await ask("/address")).json.name, "one");
+  });
+});
+
 describe("policies", () => {
   it("let in who has a key of the group, until it is withdrawn", async () => {
     await create("keyed", { auth: { apiKey: { groups: ["partners"] } } });
@@ -237,6 +263,14 @@ describe("policies", () => {
       ["gateway_rate_limited", '"client";q=2;w=60'],
     );
     assert.ok(Number(headers.get("retry-after")) > 0);
+    // What a tenant may have all its routes share, wherever in their lists it stands.
+    const tenant = { requests: 3, perSeconds: 600, per: "tenant" };
+    await create("shared-1", { limits: { rate: [tenant] } });
+    await create("shared-2", { limits: { rate: [{ requests: 100 }, tenant] } });
+    const shared = [];
+    for (const path of ["/shared-1", "/shared-2", "/shared-2", "/shared-1"])
+      shared.push((await ask(path)).status);
+    assert.deepEqual(shared, [200, 200, 200, 429]);
     await create("bss", { labels: { system: "bss" } });
     assert.equal((await ask("/bss")).headers.get("ratelimit-policy"), '"bss";q=1000;w=60');
   });
