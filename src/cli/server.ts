@@ -3,6 +3,7 @@
  * and nowhere else. A room that cannot start says which setting to mend; what started before it is stopped.
  */
 import { mkdir } from "node:fs/promises";
+import type { IncomingMessage } from "node:http";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import * as configuration from "../configuration/index.ts";
@@ -313,7 +314,7 @@ async function openHttp(
     clock,
     routes,
     drainTimeoutMs: settings.shutdown.drainTimeoutMs,
-    authenticate: (request) => verifier.verify(request.headers.authorization, request.socket.remoteAddress),
+    authenticate: (request) => verifier.verify(authorizationOf(request), request.socket.remoteAddress),
     authorize,
     limit: limitOf(settings, limits),
     once: (context, route, key, work) => {
@@ -323,6 +324,13 @@ async function openHttp(
     observe,
     files: await loadStaticFiles(new URL("../../console/dist/", import.meta.url)),
   });
+}
+
+/** Providers of OFREP may send their token as X-API-Key. */
+function authorizationOf({ headers, url = "" }: IncomingMessage): string | undefined {
+  const key = headers["x-api-key"];
+  if (headers.authorization !== undefined || typeof key !== "string") return headers.authorization;
+  return url.startsWith("/ofrep/") ? `Bearer ${key}` : undefined;
 }
 
 async function startStores(

@@ -59,7 +59,8 @@ const shared = {
 } as const;
 const errors = ["config_not_found", "config_holds_no_flags", "secret_not_found"] as const;
 const about =
-  "Flags are a configuration in flagd's format: the one that the header `X-HotSwap-Config` names, by default `flags`.";
+  "Flags are a configuration in flagd's format: the one that the header `X-HotSwap-Config` names, by default `flags`. " +
+  "The token may come in `X-API-Key` instead of `Authorization`.";
 
 export function ofrepRoutes(ofrep: Ofrep): Route[] {
   return [

@@ -128,4 +128,12 @@ test("OFREP evaluates one flag or all of them, by the configuration that is in f
   assertRefused(await call("", {}, { "x-hotswap-config": "other" }), 400, "config_holds_no_flags");
   const restricted = await server.as({ roles: ["consumer"], attributes: { environment: "production" } });
   assertRefused(await restricted.post("//ofrep/v1/evaluate/flags", {}), 403, "permission_denied");
+
+  const byKey = (path: string, key: string) => {
+    const headers = { "x-api-key": key, "content-type": "application/json" };
+    return fetch(`${server.url}${path}`, { method: "POST", headers, body: "{}" });
+  };
+  assert.equal((await byKey("/ofrep/v1/evaluate/flags/color", ann.token!)).status, 200);
+  assert.equal((await byKey("/ofrep/v1/evaluate/flags/color", "no-token")).status, 401);
+  assert.equal((await byKey("/api/v1/configs", ann.token!)).status, 401, "elsewhere it counts for nothing");
 });

@@ -6,7 +6,7 @@ import type { FastifyInstance } from "fastify";
 
 const exposed = "ETag, Idempotency-Replayed, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id";
 const accepted =
-  "Authorization, Content-Type, Idempotency-Key, If-Match, X-Request-Id, traceparent, tracestate";
+  "Authorization, Content-Type, Idempotency-Key, If-Match, X-API-Key, X-Request-Id, traceparent, tracestate";
 
 /** Registers nothing when no origin is allowed. */
 export function allowOrigins(app: FastifyInstance, origins: readonly string[]): void {
