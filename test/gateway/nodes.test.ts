@@ -161,7 +161,7 @@ describe("without SQL", () => {
 describe("a planned restart", () => {
   it("fails no request: the new process serves beside the old one, and goes on in its place", async () => {
     const backend = await startBackend("one");
-    backend.behave((_request, response) => void setTimeout(() => response.end("ok"), 30));
+    backend.behave((_request, response) => void setTimeout(() => response.end("ok"), 100));
     await using folder = await serverFolder();
     const env = {
       HOTSWAP_SECRETS_MASTER_KEY: Buffer.alloc(32, 7).toString("base64"),
@@ -188,7 +188,7 @@ describe("a planned restart", () => {
     const atTakeover = load.answered;
     await eventually(
       async () => load.answered,
-      (answered) => answered > atTakeover + 500,
+      (answered) => answered > atTakeover + 300,
     );
     await load.stop();
     assert.deepEqual(load.failures, []);
