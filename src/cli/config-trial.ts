@@ -2,7 +2,7 @@
 import { styleText } from "node:util";
 import type { Command } from "commander";
 import type { HotSwap, Trial } from "../../client/src/index.ts";
-import { sleep, systemClock } from "../core/clock.ts";
+import { systemClock } from "../core/clock.ts";
 import { integer } from "../platform/settings/kind.ts";
 import { type ConnectionFlags, useServer } from "./connection.ts";
 import { read } from "./option-values.ts";
@@ -11,6 +11,8 @@ import { printJson } from "./print.ts";
 type Flags = ConnectionFlags & { json?: boolean; version?: number; instances?: number };
 
 const pauseMs = 500;
+const pause = () =>
+  new Promise<void>((resolve) => void systemClock.after(pauseMs, resolve, { keepAlive: true }));
 
 export function addConfigTrial(add: (signature: string, description: string) => Command): void {
   add("try <name>", "ask live instances whether they would take your draft, or a version; they apply nothing")
@@ -35,7 +37,7 @@ function begin({ instances: live }: HotSwap, name: string, { version, instances 
 
 /** By all that were asked, or as many as there are when its time is over. */
 async function answered({ instances }: HotSwap, name: string, begun: Trial): Promise<Trial> {
-  for (let trial = begun; ; await sleep(systemClock, pauseMs)) {
+  for (let trial = begun; ; await pause()) {
     const { items } =
       trial.version === null
         ? await instances.draftTrials(name)
