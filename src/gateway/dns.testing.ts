@@ -1,3 +1,4 @@
+/** A name server of the tests, on loopback and over UDP, whose answers a test may change. */
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 

@@ -1,6 +1,6 @@
 /**
- * Settlements of a subscription: the cursor decides, the journal is written, whoever waits for it is told. What is given
- * up goes to the dead-letter queue from here, as its move ends with a settlement.
+ * Settlements of a subscription: the cursor decides, the journal is written, whoever waits for it is told. What is
+ * given up goes to the dead-letter queue from here, as its move ends with a settlement.
  *
  * Invariant: cursor and journal change with no await between them, so that the order of records is that of changes.
  */
@@ -11,7 +11,7 @@ import type { Nack } from "./delivered.ts";
 import { type Entry, recordOf } from "./entry.ts";
 import type { Lane, Taken } from "./lane.ts";
 import type { Lanes } from "./lanes.ts";
-import type { Counters, SubscriptionOptions } from "./subscription.ts";
+import type { Counters, SubscriptionOptions } from "./subscription.options.ts";
 import type { Terms } from "./terms.ts";
 
 export interface Change {

@@ -1,70 +1,31 @@
 /**
- * A live subscription: who waits for messages, what they are handed, and the one timer that stands for all deadlines.
- * Which messages a receive gets is chosen in taking.ts; settling.ts takes what is said of them, and keeps the journal in
- * step; terms.ts says what the settings make of a message.
+ * A live subscription: who waits for messages, what they are handed, and the one timer that stands for all
+ * deadlines. Which messages a receive gets is chosen in taking.ts; settling.ts takes what is said of them, and
+ * keeps the journal in step; terms.ts says what the settings make of a message.
  *
  * Nothing here looks at SQL.
  */
-import type { Clock } from "../../core/clock.ts";
 import { HotSwapError } from "../../core/errors.ts";
-import type { Durability } from "../../stores/log/port.ts";
 import type { Receipt } from "../ids.ts";
 import { publishedAtOf } from "../message.ts";
-import type { SubscriptionMeter } from "../metrics.ts";
-import { type Tracer, traceSettle } from "../traces.ts";
+import { traceSettle } from "../traces.ts";
 import { Alarm } from "./alarm.ts";
 import { type Consumer, type ConsumerName, Consumers, nobody } from "./consumers.ts";
 import type { Cursor, Settlement } from "./cursor.ts";
-import type { DeadLetterQueue } from "./dead-letters.ts";
 import { type Delivery, Leased, type Nack, type Received } from "./delivered.ts";
 import type { SubscriptionView } from "./explain.ts";
 import { load, type Taken } from "./lane.ts";
-import { Lanes, type LanesOptions, replayPartition } from "./lanes.ts";
+import { Lanes, replayPartition } from "./lanes.ts";
 import type { SubscriptionPolicy } from "./policy.ts";
-import { chooseWaiter, type Routing } from "./routing.ts";
+import { chooseWaiter } from "./routing.ts";
 import { Settling } from "./settling.ts";
+import { newCounters, type SubscriptionOptions } from "./subscription.options.ts";
 import { type Claim, Taking } from "./taking.ts";
 import { Terms } from "./terms.ts";
 import { Waiters } from "./waiters.ts";
 
 /** A fence is epoch · 2^32 + count: 2^21 starts of four thousand million leases each fit a double. */
 const fencesPerEpoch = 2 ** 32;
-
-export interface SubscriptionOptions extends Omit<LanesOptions, "onAppend"> {
-  topic: { readonly name: string; readonly number: number };
-  name: string;
-  number: number;
-  /** Of the topic; may change. */
-  routing: () => Routing;
-  ackDeadlineMs: number;
-  policy: SubscriptionPolicy;
-  /** Undefined when the topic is a dead-letter queue itself: nothing of it expires or is given up. */
-  openDeadLetters: (() => Promise<DeadLetterQueue>) | undefined;
-  /** The strongest that the log keeps. */
-  replayDurability: Durability;
-  /** Messages of a partition that may be outstanding; beyond it the partition waits for settlements. */
-  outstandingMax: number;
-  meter: SubscriptionMeter;
-  /** Without it nothing is traced. */
-  tracer?: Tracer | undefined;
-  clock: Clock;
-  /** Told of what cannot be answered to anybody, such as a journal that cannot be written when a lease expires. */
-  onError(error: unknown): void;
-}
-
-const newCounters = () => ({
-  delivered: 0,
-  acked: 0,
-  redelivered: 0,
-  nacked: 0,
-  expired: 0,
-  deadLettered: 0,
-  outdated: 0,
-  filtered: 0,
-});
-
-/** Of one life of the subscription. */
-export type Counters = ReturnType<typeof newCounters>;
 
 export class LiveSubscription {
   readonly counters = newCounters();

@@ -9,7 +9,7 @@ import { type Entry, newLease } from "./entry.ts";
 import { fill, type Lane, pass, type Taken } from "./lane.ts";
 import type { Lanes } from "./lanes.ts";
 import type { Routing } from "./routing.ts";
-import type { Counters } from "./subscription.ts";
+import type { Counters } from "./subscription.options.ts";
 import type { Terms, Unwanted } from "./terms.ts";
 
 export interface TakingParts {
