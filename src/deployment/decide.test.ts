@@ -236,7 +236,11 @@ describe("a probe", () => {
   const rules = { failureBudget: 0.9 };
 
   test("of which nothing is heard is followed by nobody before it is known whether it lives", () => {
-    const behaviour = (unit: string) => (unit === model.exposed[0] ? "silent" : "applies");
+    let first: string | undefined;
+    const behaviour = (unit: string) => {
+      first ??= model.exposed[0];
+      return unit === first ? "silent" : "applies";
+    };
     const model: Model = new Model({ spec: base, units: 20, rules, verdict: pass, behaviour });
     model.unproven = 1;
     model.run(200);

@@ -308,6 +308,14 @@ const changes: Record<string, { resource: RegExp; also?: string[]; change: Chang
       return caller.post("/configs/one/draft/publish", {}, options);
     },
   },
+  "configuration.drafts.try": {
+    resource: /^configs\/delivered$/,
+    change: async (caller, options) => {
+      await delivered();
+      await caller.ok(caller.put("/configs/delivered/draft", { text: '{"a": 2}' }));
+      return caller.post("/configs/delivered/draft/trial", {}, options);
+    },
+  },
   "configuration.configs.promote": {
     resource: /^configs\/next\/versions\/1$/,
     change: async (caller, options) => {
