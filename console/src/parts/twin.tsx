@@ -14,6 +14,14 @@ export function shellWord(text: string): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
+/** Options of a command, each with its value; what is undefined is left out. */
+export function cliOptions(options: readonly [string, string | number | boolean | undefined][]): string {
+  return options
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => ` --${name} ${shellWord(`${value}`)}`)
+    .join("");
+}
+
 /** The curl command of a request; the token stays in the environment and out of the shell's history. */
 export function curl(
   method: string,

@@ -1,7 +1,7 @@
 /** The fields of a subscription, for its creation and its settings alike, and what they stand for elsewhere. */
 import type { Backoff, Filter, Subscription, SubscriptionSettings } from "../../../client/src/index.ts";
 import { Choice, type Draft, Input, Tick } from "../parts/input.tsx";
-import { shellWord } from "../parts/twin.tsx";
+import { cliOptions } from "../parts/twin.tsx";
 
 /** As it stands in the inputs. */
 export interface SubscriptionDraft {
@@ -60,7 +60,7 @@ export function settingsOf(draft: SubscriptionDraft): SubscriptionSettings | und
 /** The options of `hotswap subscription create` and `update` that say the same. */
 export function subscriptionOptions(settings: Partial<SubscriptionSettings>): string {
   const { ackDeadlineSeconds: deadline, backoff, schemaVersion, filter } = settings;
-  const options: [string, string | number | boolean | undefined][] = [
+  return cliOptions([
     ["ack-deadline", deadline === undefined ? undefined : `${deadline}s`],
     ["ack-mode", settings.ackMode],
     ["max-attempts", settings.maxAttempts],
@@ -69,11 +69,7 @@ export function subscriptionOptions(settings: Partial<SubscriptionSettings>): st
     ["dead-letter-expired", settings.deadLetterExpired],
     ["schema-version", schemaVersion === null ? "topic" : schemaVersion],
     ["filter", filter === null ? "none" : filter && JSON.stringify(filter)],
-  ];
-  return options
-    .filter(([, value]) => value !== undefined)
-    .map(([name, value]) => ` --${name} ${shellWord(`${value}`)}`)
-    .join("");
+  ]);
 }
 
 const backoffOption = (backoff: Backoff) =>

@@ -9,7 +9,7 @@ import type {
   TopicType,
 } from "../../../client/src/index.ts";
 import { Choice, type Draft, Input } from "../parts/input.tsx";
-import { shellWord } from "../parts/twin.tsx";
+import { cliOptions } from "../parts/twin.tsx";
 
 /** As it stands in the inputs. "" of a choice is what the type of the topic brings. */
 export interface TopicDraft {
@@ -99,7 +99,7 @@ export function settingsOf(draft: TopicDraft): TopicSettings {
 /** The options of `hotswap topic create` and `update` that say the same. */
 export function topicOptions(settings: TopicSettings): string {
   const { schema, retentionSeconds, retentionBytes, messageTtlSeconds } = settings;
-  const options: [string, string | number | undefined][] = [
+  return cliOptions([
     ["type", settings.type],
     ["partitions", settings.partitions],
     ["durability", settings.durability],
@@ -113,11 +113,7 @@ export function topicOptions(settings: TopicSettings): string {
     ["schema", schema === null ? "none" : schema && nameOf(schema)],
     ["enforcement", schema?.enforcement === "warn" ? "warn" : undefined],
     ["description", settings.description],
-  ];
-  return options
-    .filter(([, value]) => value !== undefined)
-    .map(([name, value]) => ` --${name} ${shellWord(`${value}`)}`)
-    .join("");
+  ]);
 }
 
 const timeOf = (seconds: number | null | undefined, none: string) =>
