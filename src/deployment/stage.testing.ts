@@ -87,13 +87,18 @@ export class Fleet implements Target {
     return boundOfCount(seed, this.units, count, floor);
   }
 
-  async observe({ name }: TargetRef, { seed, from }: Assignment, cursor: unknown): Promise<Observation> {
+  async observe(
+    { name }: TargetRef,
+    { seed, from, deployment }: Assignment,
+    cursor: unknown,
+  ): Promise<Observation> {
     this.#refuse();
     const desired = this.#desired.get(name);
+    const isMine = desired?.deployment === deployment; // else a deployment before this one exposed them
     const failures: { unit: string; reason: string }[] = [];
     let [exposed, applied, restored] = [0, 0, 0];
     for (const unit of this.units) {
-      const isNew = desired !== undefined && isExposed(seed, unit, desired.bound);
+      const isNew = isMine && isExposed(seed, unit, desired.bound);
       const version = isNew ? desired.to : from;
       if (!this.silent.has(unit) && !this.refused.has(version?.id ?? "")) this.runs.set(unit, version?.id);
       const hasIt = this.runs.get(unit) === version?.id;
