@@ -148,7 +148,7 @@ function describedGateway(
       random: systemRandom,
       listener,
       ownIssuers: [],
-      secretOf: async () => undefined,
+      secrets: { valueOf: async () => undefined, hold: async () => new Map(), addUser: nobody },
       onError: nobody,
     },
     settings: { ...settings.gateway, jsonDepthLimit: settings.http.jsonDepthLimit },

@@ -232,7 +232,7 @@ function openGateway(
   const theirs = { audience, tenantClaim, ...(defaultTenant !== undefined && { defaultTenant }) };
   return new gateway.Gateway({
     ...{ sql, kv, audit, clock, makeId, random: systemRandom, ...parts },
-    secretOf: (tenant, name) => configs.secretOf(tenant, name),
+    secrets: configs.documents.secrets,
     settings: { ...settings.gateway, jsonDepthLimit: settings.http.jsonDepthLimit },
     ownIssuers: issuerUrl === undefined ? own : [...own, { issuer: issuerUrl, ...theirs }],
   });

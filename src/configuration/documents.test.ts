@@ -1,9 +1,10 @@
 /** What deployments and delivery lean on: which version is in force, what may go, documents with their secrets in. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { sql } from "kysely";
 import type { ErrorCode } from "../core/catalogue.ts";
 import { ManualClock } from "../core/clock.ts";
-import { hasCode } from "../core/errors.ts";
+import { type HotSwapError, hasCode } from "../core/errors.ts";
 import { idMaker } from "../core/ids.ts";
 import { systemRandom } from "../core/random.ts";
 import { Approvals, migrations as approvalMigrations } from "../platform/approvals/index.ts";
@@ -34,13 +35,13 @@ before(async (t) => {
   secrets = await testSecrets(t as Parameters<typeof testSecrets>[0]);
   const clock = new ManualClock();
   const makeId = idMaker(clock, systemRandom);
-  const { sql } = database;
-  const audit = new Audit({ sql, secrets, clock });
-  const approvals = new Approvals({ sql, audit, clock, makeId });
+  const { sql: store } = database;
+  const audit = new Audit({ sql: store, secrets, clock });
+  const approvals = new Approvals({ sql: store, audit, clock, makeId });
   const limits = { autoApprove: true, sizeLimitBytes: 65_536, deadlineMs: 5_000, documentTimeoutMs: 100 };
-  const schemas = new SchemaRegistry({ sql, audit, approvals, clock, makeId, settings: limits });
+  const schemas = new SchemaRegistry({ sql: store, audit, approvals, clock, makeId, settings: limits });
   documents = new Documents({
-    ...{ sql, secrets, audit, approvals, schemas, clock, makeId, metrics: new Metrics() },
+    ...{ sql: store, secrets, audit, approvals, schemas, clock, makeId, metrics: new Metrics() },
     settings: {
       approvalEnvironments: ["production", "pci"],
       ...{
@@ -144,6 +145,30 @@ test("what is in force or being deployed stays", async () => {
   await remove(2);
   await remove(3);
   assert.deepEqual(await heads("kept"), [1, 1]);
+});
+
+test("a secret that somebody holds is deleted after they have ended, and not when they made use of it", async () => {
+  for (const name of ["held", "let-go"]) await documents.secrets.set(actor, name, `${name}-value`);
+  let uses: object[] = [];
+  documents.secrets.addUser(async (_tx, _tenant, secret) => (secret === "held" ? uses : []));
+  const deletions: Promise<void>[] = [];
+  await inTenant(async (tx) => {
+    const held = await documents.secrets.hold(tx, "acme", ["let-go", "held", "unknown"]);
+    assert.deepEqual(Object.fromEntries(held), { held: "held-value", "let-go": "let-go-value" });
+    for (const name of ["held", "let-go"]) deletions.push(documents.secrets.delete(actor, name, false));
+    deletions.forEach((deletion) => void deletion.catch(() => {}));
+    const waiting = () =>
+      sql<{ count: number }>`select count(*)::int as count from pg_locks where not granted`;
+    while ((await waiting().execute(tx)).rows[0]!.count < deletions.length);
+    uses = [{ route: "orders" }];
+  });
+  await assert.rejects(deletions[0]!, (error: HotSwapError) => {
+    assert.deepEqual([error.code, error.data], ["secret_in_use", { uses }]);
+    assert.match(error.message, /held is used by route orders/);
+    return true;
+  });
+  await deletions[1];
+  await documents.secrets.delete(actor, "held", true);
 });
 
 test("a document is handed out with its secrets in, at their newest, and of its tenant alone", async () => {

@@ -31,11 +31,6 @@ export class Configuration implements Service {
     this.routes = [...this.documents.routes, ...this.#delivery.routes];
   }
 
-  /** A tenant's secret, for other rooms that refer to one by name; undefined when there is none. */
-  secretOf(tenant: string, name: string): Promise<string | undefined> {
-    return this.documents.secrets.valueOf(tenant, name);
-  }
-
   start(): Promise<void> {
     return this.#lifecycle.start(this.#delivery);
   }

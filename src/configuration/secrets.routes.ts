@@ -73,7 +73,10 @@ export function secretRoutes(secrets: Secrets): Route[] {
       query: Type.Object(
         {
           ...dryRunQuery.properties,
-          force: Type.Boolean({ default: false, description: "Also when a version in force refers to it." }),
+          force: Type.Boolean({
+            default: false,
+            description: "Also when a version in force or a route refers to it.",
+          }),
         },
         strict,
       ),

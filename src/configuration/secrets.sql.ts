@@ -26,18 +26,29 @@ export function selectSecrets(
   return query.orderBy(sql`name collate "C"`).limit(page.limit).execute();
 }
 
+const named = (tx: ConfigurationTx, tenant: string, names: readonly string[]) =>
+  tx
+    .selectFrom("config_secrets")
+    .selectAll()
+    .where("tenant_id", "=", tenant)
+    .where(sql<boolean>`name = any(${[...names]})`);
+
 /** Those of these names that there are. */
 export function findSecrets(
   tx: ConfigurationTx,
   tenant: string,
   names: readonly string[],
 ): Promise<SecretRow[]> {
-  return tx
-    .selectFrom("config_secrets")
-    .selectAll()
-    .where("tenant_id", "=", tenant)
-    .where(sql<boolean>`name = any(${[...names]})`)
-    .execute();
+  return named(tx, tenant, names).execute();
+}
+
+/** As `findSecrets`; `lockSecret` waits until this transaction ends. In order, so that two never wait in a ring. */
+export function holdSecrets(
+  tx: ConfigurationTx,
+  tenant: string,
+  names: readonly string[],
+): Promise<SecretRow[]> {
+  return named(tx, tenant, names).orderBy("name").forShare().execute();
 }
 
 export async function countSecrets(tx: ConfigurationTx, tenant: string): Promise<number> {

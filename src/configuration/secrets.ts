@@ -10,7 +10,7 @@ import type { Json } from "../core/json.ts";
 import type { Audit } from "../platform/audit/index.ts";
 import { type Actor, change } from "../platform/http/change.ts";
 import type { SecretStore } from "../stores/secrets/port.ts";
-import type { Sql } from "../stores/sql/port.ts";
+import type { AnyTx, Sql } from "../stores/sql/port.ts";
 import { referencesOf, withSecrets } from "./secret-references.ts";
 import * as rows from "./secrets.sql.ts";
 import type { ConfigurationTx, SecretRow } from "./tables.ts";
@@ -25,14 +25,23 @@ export interface SecretsParts {
   onError: (error: unknown) => void;
 }
 
+/** What of another room names a secret: nouns and their names, such as `{ route: "orders" }`. */
+export type UsesOf = (tx: AnyTx, tenant: string, secret: string) => Promise<readonly object[]>;
+
 /** Of one tenant. */
 const secretsMax = 10_000;
 
 export class Secrets {
   readonly #parts: SecretsParts;
+  readonly #users: UsesOf[] = [selectSecretUsers];
 
   constructor(parts: SecretsParts) {
     this.#parts = parts;
+  }
+
+  /** Whoever else lets things name secrets says so here, before the server takes requests. */
+  addUser(usesOf: UsesOf): void {
+    this.#users.push(usesOf);
   }
 
   async set(actor: Actor, name: string, value: string): Promise<SecretRow> {
@@ -69,7 +78,7 @@ export class Secrets {
     }
   }
 
-  /** Throws `secret_in_use` when a configuration refers to it, unless `force`. */
+  /** Throws `secret_in_use` when anything refers to it, unless `force`. */
   async delete(actor: Actor, name: string, force: boolean): Promise<void> {
     const { sql, audit } = this.#parts;
     const { principal, requestId } = actor;
@@ -77,9 +86,10 @@ export class Secrets {
     const work = async (tx: ConfigurationTx) => {
       const row = await rows.lockSecret(tx, tenant, name);
       if (!row) throw new HotSwapError("secret_not_found", `There is no secret ${name}.`);
-      const uses = await selectSecretUsers(tx, tenant, name);
+      const uses: object[] = [];
+      for (const usesOf of this.#users) uses.push(...(await usesOf(tx, tenant, name)));
       if (uses.length > 0 && !force) {
-        const shown = uses.map(({ config, version }) => `${config} version ${version}`).join(", ");
+        const shown = uses.map((use) => Object.entries(use).flat().join(" ")).join(", ");
         throw new HotSwapError("secret_in_use", `${name} is used by ${shown}.`, { data: { uses } });
       }
       await rows.deleteSecret(tx, tenant, name);
@@ -107,6 +117,19 @@ export class Secrets {
     if (names.length === 0) return [];
     const found = new Set((await rows.findSecrets(tx, tenant, names)).map(({ name }) => name));
     return names.filter((name) => !found.has(name));
+  }
+
+  /**
+   * Values of those of these names that there are, for the system itself. Whoever wants to delete one waits until this
+   * transaction has ended, and sees then what it made.
+   */
+  async hold(tx: ConfigurationTx, tenant: string, names: readonly string[]): Promise<Map<string, string>> {
+    const values = new Map<string, string>();
+    for (const { name, stored_as } of await rows.holdSecrets(tx, tenant, names)) {
+      const value = await this.#parts.secrets.get(stored_as);
+      if (value !== undefined) values.set(name, value);
+    }
+    return values;
   }
 
   /** For the system itself, never for a caller; undefined when there is none of this name. */

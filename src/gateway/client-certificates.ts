@@ -6,10 +6,18 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import type { Clock, Timer } from "../core/clock.ts";
 import type { FieldError } from "../core/errors.ts";
+import type { AnyTx } from "../stores/sql/port.ts";
 import type { RouteSpec } from "./routes.schema.ts";
 
 /** A tenant's secret by its name; undefined when there is none. */
 export type SecretOf = (tenant: string, name: string) => Promise<string | undefined>;
+
+/** Values of those of these secrets that there are. None of them is deleted before the transaction ends. */
+export type HoldSecrets = (
+  tx: AnyTx,
+  tenant: string,
+  names: readonly string[],
+) => Promise<ReadonlyMap<string, string>>;
 
 export interface ClientCertificatesOptions {
   clock: Clock;
@@ -96,18 +104,27 @@ export function certificateSecrets({
   );
 }
 
-/** What is wrong with the secrets that a route names, by pointers into it. */
+/**
+ * What is wrong with the secrets that routes name, of each by pointers into it. It is the routes' own transaction: what
+ * passes is still there when they are committed.
+ */
 export async function checkCertificates(
+  tx: AnyTx,
   tenant: string,
-  spec: RouteSpec,
-  secretOf: SecretOf,
-): Promise<FieldError[]> {
-  const fields: FieldError[] = [];
-  for (const { name, pointer } of certificateSecrets(spec)) {
-    const problem = certificateProblem(await secretOf(tenant, name));
-    if (problem !== undefined) fields.push({ pointer, message: `${name} ${problem}` });
-  }
-  return fields;
+  specs: readonly RouteSpec[],
+  hold: HoldSecrets,
+): Promise<FieldError[][]> {
+  const named = specs.map(certificateSecrets);
+  const names = [...new Set(named.flat().map(({ name }) => name))];
+  if (names.length === 0) return specs.map(() => []);
+  const values = await hold(tx, tenant, names);
+  const problems = new Map(names.map((name) => [name, certificateProblem(values.get(name))]));
+  return named.map((places) =>
+    places.flatMap(({ name, pointer }) => {
+      const problem = problems.get(name);
+      return problem === undefined ? [] : [{ pointer, message: `${name} ${problem}` }];
+    }),
+  );
 }
 
 function certificateProblem(pem: string | undefined): string | undefined {

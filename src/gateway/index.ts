@@ -11,7 +11,7 @@ import type { Kv } from "../stores/kv/index.ts";
 import type { Sql } from "../stores/sql/port.ts";
 import { backendRoutes } from "./backends.routes.ts";
 import { Backends } from "./backends.ts";
-import type { SecretOf } from "./client-certificates.ts";
+import type { HoldSecrets, SecretOf } from "./client-certificates.ts";
 import { CohortCounts } from "./cohort-counts.ts";
 import { Follower } from "./follower.ts";
 import { gatewayRoutes } from "./gateway.routes.ts";
@@ -26,6 +26,7 @@ import { Requests } from "./requests.ts";
 import { RouteTarget } from "./route-target.ts";
 import { routeRoutes } from "./routes.routes.ts";
 import { Routes } from "./routes.ts";
+import { selectSecretUses } from "./secret-uses.sql.ts";
 import { serviceRoutes } from "./services.routes.ts";
 import { Services } from "./services.ts";
 import { SharedLimits } from "./shared-limits.ts";
@@ -49,6 +50,13 @@ export interface GatewaySettings {
   jsonDepthLimit: number;
 }
 
+export interface GatewaySecrets {
+  valueOf: SecretOf;
+  hold: HoldSecrets;
+  /** What a secret is used by is asked before it is deleted. */
+  addUser(usesOf: typeof selectSecretUses): void;
+}
+
 export interface GatewayOptions {
   sql: Sql;
   kv: Kv;
@@ -63,7 +71,7 @@ export interface GatewayOptions {
   /** Issuers whose tokens HotSwap itself accepts. */
   ownIssuers: IssuersOptions["own"];
   /** For certificates that the gateway shows to backends. */
-  secretOf: SecretOf;
+  secrets: GatewaySecrets;
   onError: (error: unknown) => void;
 }
 
@@ -84,14 +92,16 @@ export class Gateway implements Service {
   readonly #options: GatewayOptions;
 
   constructor(options: GatewayOptions) {
-    const { sql, kv, audit, clock, makeId, random, secretOf, listener, settings, metrics, onError } = options;
+    const { sql, kv, audit, clock, makeId, random, secrets, listener, settings, metrics, onError } = options;
     this.#options = options;
     const { plane } = listener;
     const numbers = new GatewayMetrics(metrics);
     const follower = this.#makeFollower(numbers);
     this.#follower = follower;
     this.#cohorts = this.#makeCohorts();
-    this.target = new RouteTarget({ sql, audit, clock, plane, served: follower });
+    const holdSecrets: HoldSecrets = (...asked) => secrets.hold(...asked);
+    secrets.addUser(selectSecretUses);
+    this.target = new RouteTarget({ sql, audit, clock, plane, served: follower, holdSecrets });
     const stats = () => plane.stats();
     this.#traffic = new Traffic(clock, stats);
     this.#limits = new SharedLimits({ kv, plane, clock, onError });
@@ -102,7 +112,7 @@ export class Gateway implements Service {
     this.routes = [
       ...gatewayRoutes({ follower, traffic: this.#traffic, requests, limits, address: () => listener }),
       ...previewRoutes({ requests, served: follower, setBytes: settings.importLimitBytes }),
-      ...routeRoutes(new Routes({ ...shared, secretOf, routesMax, revisionsKept }), {
+      ...routeRoutes(new Routes({ ...shared, holdSecrets, routesMax, revisionsKept }), {
         jsonDepth: settings.jsonDepthLimit,
         setBytes: settings.importLimitBytes,
       }),
@@ -186,11 +196,12 @@ export class Gateway implements Service {
   }
 
   #makeFollower(numbers: GatewayMetrics): Follower {
-    const { sql, kv, clock, listener, settings, ownIssuers, secretOf, onError } = this.#options;
+    const { sql, kv, clock, listener, settings, ownIssuers, secrets, onError } = this.#options;
     const { pollMs, revisionsKept, dnsServers, bssRequestsPerMinute: perMinute } = settings;
     return new Follower({
       ...{ sql, kv, clock, plane: listener.plane, file: listener.file, firstRevision: listener.revision },
-      ...{ pollMs, revisionsKept, dnsServers, ownIssuers, secretOf, onError },
+      ...{ pollMs, revisionsKept, dnsServers, ownIssuers, onError },
+      secretOf: (tenant, name) => secrets.valueOf(tenant, name),
       bssRate:
         perMinute > 0
           ? { name: "bss", burst: perMinute, perSecond: perMinute / 60, per: "client" }

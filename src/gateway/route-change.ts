@@ -20,27 +20,25 @@ export function changedSpec(spec: RouteSpec, change: unknown): RouteSpec {
   const fields: FieldError[] = fixed
     .filter((name) => !same(spec[name], wanted[name]))
     .map((name) => ({ pointer: `/change/${name}`, message: sayFixed(name) }));
-  if (fields.length === 0) {
-    fields.push(
-      ...problemsOf(wanted).map(({ pointer, message }) => ({ pointer: `/change${pointer}`, message })),
-    );
-  }
-  if (fields.length === 0 && same(spec, wanted)) {
-    fields.push({ pointer: "/change", message: "changes nothing: the route is like this already" });
-  }
   if (fields.length > 0) throw refusal(fields);
+  refuseChange(problemsOf(wanted));
+  if (same(spec, wanted)) {
+    throw refusal([{ pointer: "/change", message: "changes nothing: the route is like this already" }]);
+  }
   return wanted;
 }
 
 /** As `changedSpec`, without a second version beside it: all of the route may change. */
 export function editedSpec(spec: RouteSpec, change: unknown): RouteSpec {
   const wanted = mergePatch(spec, change) as RouteSpec;
-  const fields = problemsOf(wanted).map(({ pointer, message }) => ({
-    pointer: `/change${pointer}`,
-    message,
-  }));
-  if (fields.length > 0) throw refusal(fields);
+  refuseChange(problemsOf(wanted));
   return wanted;
+}
+
+/** Throws when there are problems, which are those of the changed route. */
+export function refuseChange(problems: readonly FieldError[]): void {
+  if (problems.length === 0) return;
+  throw refusal(problems.map(({ pointer, message }) => ({ pointer: `/change${pointer}`, message })));
 }
 
 /** Names the content: the same for the same route, on every node. */

@@ -74,7 +74,7 @@ async function startNode(name: string) {
       ...{ keysMax: 10, dnsServers: [], bssRequestsPerMinute: 0, jsonDepthLimit: 32 },
     },
     ownIssuers: [],
-    secretOf: async () => undefined,
+    secrets: { valueOf: async () => undefined, hold: async () => new Map(), addUser: () => {} },
     onError,
   });
   await listener.start();
@@ -120,7 +120,7 @@ before(async () => {
       for (const { gateway } of nodes) await gateway.refresh();
     },
   };
-  const shared = { sql, audit, clock: systemClock, makeId, served, secretOf: async () => undefined };
+  const shared = { sql, audit, clock: systemClock, makeId, served, holdSecrets: async () => new Map() };
   routes = new Routes({ ...shared, routesMax: 100, revisionsKept: 100 });
 });
 

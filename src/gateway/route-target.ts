@@ -26,10 +26,11 @@ import type { Audit } from "../platform/audit/index.ts";
 import type { Actor } from "../platform/http/change.ts";
 import { validator } from "../platform/http/validation.ts";
 import type { AnyTx, Sql } from "../stores/sql/port.ts";
+import { checkCertificates, type HoldSecrets } from "./client-certificates.ts";
 import { nodeTtlMs, unflat } from "./cohort-counts.ts";
 import { type CohortNumbers, type DataPlane, latencyBoundsSeconds } from "./proxy/snapshot.ts";
 import { type GatewayTx, keepRevision, nextRevision } from "./revisions.sql.ts";
-import { changedSpec, specHash } from "./route-change.ts";
+import { changedSpec, refuseChange, specHash } from "./route-change.ts";
 import * as rows from "./routes.sql.ts";
 import { diffValues } from "./set-diff.ts";
 import * as splits from "./splits.sql.ts";
@@ -78,6 +79,7 @@ export interface RouteTargetParts {
   audit: Pick<Audit, "record">;
   clock: Clock;
   plane: Pick<DataPlane, "probe">;
+  holdSecrets: HoldSecrets;
   served: {
     /** Resolves when this node serves what has just been committed; others are told. */
     changed(tenant: string): Promise<void>;
@@ -129,6 +131,8 @@ export class RouteTarget implements Target {
     const { labels } = row.spec;
     authorize(principal, "gateway.write", { tenant, environment: labels?.environment, labels: labels ?? {} });
     const spec = changedSpec(row.spec, change);
+    const [problems] = await checkCertificates(tx, tenant, [spec], this.#parts.holdSecrets);
+    refuseChange(problems!);
     const to = versionOf(specHash(spec));
     const now = new Date(this.#parts.clock.now());
     await splits.keepVersion(tx, tenant, row.id, { hash: to.hash, spec, unit, tester: testHeader }, now);
@@ -269,9 +273,15 @@ export class RouteTarget implements Target {
   /** How callers are told apart; throws when the route is not what the deployment was asked for. */
   async #begin(tx: GatewayTx, ref: TargetRef, assignment: Assignment): Promise<splits.VersionRow> {
     const { name } = await this.#route(tx, ref);
-    if (await this.#isAsAskedFor(tx, ref, assignment)) return this.#version(tx, ref, assignment.to.hash);
-    const detail = `The route ${name} was changed after the deployment was asked for.`;
-    throw new HotSwapError("gateway_route_changed", detail);
+    if (!(await this.#isAsAskedFor(tx, ref, assignment))) {
+      const detail = `The route ${name} was changed after the deployment was asked for.`;
+      throw new HotSwapError("gateway_route_changed", detail);
+    }
+    const version = await this.#version(tx, ref, assignment.to.hash);
+    // A deployment that waits does not keep its secrets; one that has begun does.
+    const [problems] = await checkCertificates(tx, ref.tenant, [version.spec], this.#parts.holdSecrets);
+    refuseChange(problems!);
+    return version;
   }
 
   async #route(tx: GatewayTx, { tenant, name: route }: TargetRef): Promise<RouteRow> {

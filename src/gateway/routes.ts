@@ -12,7 +12,7 @@ import type { Audit } from "../platform/audit/index.ts";
 import { type Actor, change } from "../platform/http/change.ts";
 import type { Sql } from "../stores/sql/port.ts";
 import { type AnalysedRoute, analyse, analyseOne } from "./analysis.ts";
-import { checkCertificates, type SecretOf } from "./client-certificates.ts";
+import { checkCertificates, type HoldSecrets } from "./client-certificates.ts";
 import { coversHost } from "./overlap.ts";
 import { currentRevision, type GatewayTx, keepRevision, nextRevision } from "./revisions.sql.ts";
 import { checkRoute } from "./route-checks.ts";
@@ -38,7 +38,7 @@ export interface RoutesParts {
   clock: Clock;
   makeId: MakeId;
   served: ServedRoutes;
-  secretOf: SecretOf;
+  holdSecrets: HoldSecrets;
   /** Of one tenant. */
   routesMax: number;
   /** Revisions of a set that can still be read. */
@@ -74,9 +74,10 @@ export class Routes {
 
   async create(actor: Actor, spec: RouteSpec): Promise<ChangedRoute> {
     const { tenant } = actor.principal;
-    await this.#refuseInvalid(tenant, spec);
+    refuseInvalid(spec);
     const { clock, makeId, routesMax } = this.#parts;
     const row = await this.#change(actor, [rows.hostOf(spec)], async (tx, set) => {
+      await this.#refuseCertificates(tx, tenant, spec);
       const [taken] = await rows.selectRoutes(tx, tenant, { name: spec.name });
       if (taken) throw nameTaken(spec.name);
       if ((await rows.countRoutes(tx, tenant)) >= routesMax) throw tooMany(routesMax);
@@ -115,8 +116,9 @@ export class Routes {
     check: (row: RouteRow) => void,
   ): Promise<ChangedRoute> {
     const { tenant } = actor.principal;
-    await this.#refuseInvalid(tenant, spec);
+    refuseInvalid(spec);
     const row = await this.#change(actor, [rows.hostOf(spec)], async (tx, set) => {
+      await this.#refuseCertificates(tx, tenant, spec);
       const before = found(await rows.selectRoute(tx, tenant, id));
       check(before);
       if (canonicalJson(before.spec) === canonicalJson(spec)) {
@@ -154,15 +156,15 @@ export class Routes {
   async import(actor: Actor, specs: readonly RouteSpec[], mode: "replace" | "merge"): Promise<ImportResult> {
     const { principal } = actor;
     const { tenant } = principal;
-    const { clock, makeId, secretOf, routesMax } = this.#parts;
-    const problems = await Promise.all(specs.map((spec) => checkCertificates(tenant, spec, secretOf)));
-    const placed = problems.flatMap((fields, index) =>
-      fields.map((field) => below(`/routes/${index}`, field)),
-    );
-    if (placed.length > 0) throw refusal("gateway_set_invalid", placed);
+    const { clock, makeId, holdSecrets, routesMax } = this.#parts;
     const hosts = specs.map(rows.hostOf);
     const wanted: AnalysedRoute[] = [];
     const result = await this.#change(actor, hosts, async (tx, set) => {
+      const problems = await checkCertificates(tx, tenant, specs, holdSecrets);
+      const placed = problems.flatMap((fields, index) =>
+        fields.map((field) => below(`/routes/${index}`, field)),
+      );
+      if (placed.length > 0) throw refusal("gateway_set_invalid", placed);
       const current = await rows.selectRoutes(tx, tenant);
       const diff = diffSets(current, specs, mode);
       const { revision } = set;
@@ -278,10 +280,9 @@ export class Routes {
     }
   }
 
-  async #refuseInvalid(tenant: string, spec: RouteSpec): Promise<void> {
-    const fields = checkRoute(spec);
-    fields.push(...(await checkCertificates(tenant, spec, this.#parts.secretOf)));
-    if (fields.length > 0) throw refusal("validation_failed", fields);
+  async #refuseCertificates(tx: GatewayTx, tenant: string, spec: RouteSpec): Promise<void> {
+    const [fields] = await checkCertificates(tx, tenant, [spec], this.#parts.holdSecrets);
+    if (fields!.length > 0) throw refusal("validation_failed", fields!);
   }
 
   async #replace(
@@ -321,6 +322,11 @@ export class Routes {
       .filter(({ route, other }) => route === name || other === name);
     return [...analyseOne({ id, spec }, others), ...differing];
   }
+}
+
+function refuseInvalid(spec: RouteSpec): void {
+  const fields = checkRoute(spec);
+  if (fields.length > 0) throw refusal("validation_failed", fields);
 }
 
 function found(row: RouteRow | undefined): RouteRow {

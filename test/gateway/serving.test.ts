@@ -327,6 +327,47 @@ describe("backends with TLS", () => {
     assert.doesNotMatch(snapshot, /PRIVATE KEY/);
     await Promise.all([secure.stop(), plain.stop()]);
   });
+
+  it("name secrets that there are, and a secret that one names is deleted by force alone", async () => {
+    const { cert, key } = makeCertificate("client");
+    await ann.ok(ann.put("/secrets/client", { value: cert + key }));
+    await ann.ok(ann.put("/secrets/text", { value: "no certificate" }));
+    const shows = (secret: string) => ({
+      connection: { tls: { clientCertificate: { $secret: secret } } },
+      backends: [{ url: "https://127.0.0.1:1" }],
+    });
+    const pointer = "/connection/tls/clientCertificate/$secret";
+    const refused = async (place: string, call: Promise<Answer>) => {
+      const { status, json } = await call;
+      assert.deepEqual([status, json.errors?.[0].pointer], [400, place + pointer], JSON.stringify(json));
+    };
+    const { id } = await create("shows", shows("client"));
+    for (const secret of ["absent", "text"]) {
+      const route = toOne("shows", shows(secret));
+      await refused("", ann.post(routes, { ...route, name: "other" }));
+      await refused("", ann.put(`${routes}/${id}`, route, anyVersion));
+      await refused("/routes/0", ann.post(`${routes}/import?mode=merge`, { routes: [route] }));
+      await refused("/change", ann.post("/gateway/deployments", { route: id, change: shows(secret) }));
+    }
+    await create("deploys", shows("client"));
+    await ann.ok(ann.put("/secrets/next", { value: cert + key }));
+    const { id: deployment } = await ann.ok(
+      ann.post("/gateway/deployments", { route: "deploys", change: shows("next"), bakeSeconds: 600 }),
+      201,
+    );
+    const usesOf = async (secret: string) => {
+      const deleted = () => ann.delete(`/secrets/${secret}?dryRun=true`);
+      return (await eventually(deleted, ({ status }) => status === 409)).json.data.uses;
+    };
+    assert.deepEqual(await usesOf("next"), [{ route: "deploys", deployment }]);
+    assert.deepEqual(await usesOf("client"), [{ route: "deploys" }, { route: "shows" }]);
+    await ann.ok(ann.post(`/gateway/deployments/${deployment}/rollback`, { reason: "seen" }));
+    await eventually(
+      () => ann.delete("/secrets/next"),
+      ({ status }) => status === 204,
+    );
+    assert.equal((await ann.delete("/secrets/client?force=true")).status, 204);
+  });
 });
 
 describe("what was served", () => {

@@ -140,6 +140,6 @@ export const configuration = {
   secret_in_use: {
     kind: "conflict",
     title: "The secret is in use",
-    help: "`data` lists the versions that refer to it. Deploy others first, or send `force`.",
+    help: "`data` lists what refers to it: versions of configurations, and routes of the gateway. Change or deploy others first, or send `force`.",
   },
 } as const satisfies Record<string, CatalogueEntry>;
