@@ -338,9 +338,10 @@ async function startStores(
   lifecycle: Lifecycle,
   listener: Service & { revision: number },
 ) {
-  const { data, kv: kvSettings, secrets: secretSettings } = settings;
+  const { data, kv: kvSettings } = settings;
   const sql = openSql({ sql: settings.sql.url, data: data.folder, poolSize: settings.sql.poolSize, clock });
   if (relieve) {
+    await checkSecrets(settings);
     await lifecycle.start(listener);
     await relieve();
   }
@@ -360,16 +361,23 @@ async function startStores(
     report: (event) => log.warn({ ...event }, "key-value store"),
   });
   await lifecycle.start(kv);
-  const secrets = openSecrets({
-    path: join(data.folder, "secrets.json"),
-    masterKey: secretSettings.masterKey,
-  });
+  const secrets = secretsOf(settings);
   await lifecycle.start(secrets);
   const blob = openBlob({ folder: blobFolder(settings) });
   await lifecycle.start(blob);
   const messageLog = await openMessageLog(settings, log);
   await lifecycle.start(messageLog);
   return { sql, kv, secrets, blob, log: messageLog };
+}
+
+const secretsOf = ({ data, secrets }: Settings) =>
+  openSecrets({ path: join(data.folder, "secrets.json"), masterKey: secrets.masterKey });
+
+/** Finds a wrong key while the server before this one still runs. Only reads: the file is there, and another's. */
+async function checkSecrets(settings: Settings): Promise<void> {
+  const secrets = secretsOf(settings);
+  await secrets.start();
+  await secrets.stop();
 }
 
 function openMessageLog({ data, log: settings }: Settings, log: Log): Promise<LogStore> | LogStore {

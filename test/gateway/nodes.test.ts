@@ -183,6 +183,9 @@ describe("a planned restart", () => {
       async () => load.answered,
       (answered) => answered > 200,
     );
+    const otherKey = { ...env, HOTSWAP_SECRETS_MASTER_KEY: Buffer.alloc(32, 8).toString("base64") };
+    const unfit = Server.start({ ...start, env: otherKey, args: ["--takeover"] });
+    await assert.rejects(unfit, /secrets_unreadable/, "and the old one goes on");
     await using next = await Server.start({ ...start, args: ["--takeover"] });
     assert.equal(await before.exit(), 0);
     const atTakeover = load.answered;
