@@ -52,13 +52,14 @@ export function analyse(routes: readonly AnalysedRoute[]): SetAnalysis {
   return { findings, truncated: false };
 }
 
-/** What one route would mean to a set; `routes` may hold an earlier version of it. */
+/** What one route would mean to its neighbours; `routes` may hold others, and an earlier version of it. */
 export function analyseOne(route: AnalysedRoute, routes: Iterable<AnalysedRoute>): Finding[] {
   if (!isEnabled(route)) return [];
   const entry = toEntry(route);
   const findings: Finding[] = [];
   for (const other of routes) {
     if (other.id === route.id || !isEnabled(other)) continue;
+    if (!meets(entry.matched, preparedOf(other.spec).matched)) continue; // nearly all of them
     const found = between(entry, toEntry(other));
     if (found) findings.push(found);
     if (findings.length >= 20) break; // more of them would say nothing new
@@ -70,12 +71,16 @@ const isEnabled = ({ spec }: AnalysedRoute) => spec.enabled !== false;
 const known = new WeakMap<RouteSpec, Prepared>();
 
 export function toEntry({ id, spec }: AnalysedRoute): Entry {
-  const prepared = known.get(spec) ?? {
-    matched: prepare(spec),
-    rank: rankOf({ priority: spec.priority ?? 0, match: compileMatch(spec.match) }),
-  };
+  return { id, spec, ...preparedOf(spec) };
+}
+
+function preparedOf(spec: RouteSpec): Prepared {
+  const before = known.get(spec);
+  if (before) return before;
+  const rank = rankOf({ priority: spec.priority ?? 0, match: compileMatch(spec.match) });
+  const prepared = { matched: prepare(spec), rank };
   known.set(spec, prepared);
-  return { id, spec, ...prepared };
+  return prepared;
 }
 
 /** Literal segments before the first placeholder. Two whose beginnings differ have no request in common. */

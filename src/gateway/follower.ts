@@ -16,6 +16,7 @@ import { ClientCertificates, certificateSecrets, type SecretOf } from "./client-
 import type { Endpoint } from "./compile.ts";
 import { keyGroup } from "./compile.ts";
 import { DnsWatcher, dnsKey } from "./dns.ts";
+import type { Hosts } from "./host-index.ts";
 import { Issuers, type IssuersOptions } from "./issuers.ts";
 import { selectKeys } from "./keys.sql.ts";
 import { selectOverrides } from "./overrides.sql.ts";
@@ -201,13 +202,8 @@ export class Follower implements Service {
     return this.builder.routesOf(tenant);
   }
 
-  hostsBeside(tenant: string): Iterable<string> {
-    return this.builder.hostsBeside(tenant);
-  }
-
-  /** The tenant whose route names the host most exactly; of a host that nobody names, who has routes for any. */
-  ownerOf(host: string): string | undefined {
-    return this.builder.ownerOf(host.replace(/:\d+$/, "").toLowerCase());
+  get hosts(): Hosts {
+    return this.builder.hosts;
   }
 
   get backends() {

@@ -5,6 +5,7 @@
 import { HotSwapError } from "../core/errors.ts";
 import { type AnalysedRoute, toEntry } from "./analysis.ts";
 import type { BackendTable } from "./backend-table.ts";
+import type { Hosts } from "./host-index.ts";
 import { covers, coversHost, prepare } from "./overlap.ts";
 import { compareRanks } from "./proxy/order.ts";
 import type { DataPlane, RequestRecord, ResponseFlag } from "./proxy/snapshot.ts";
@@ -32,8 +33,7 @@ export interface RequestsParts {
   served: {
     readonly backends: BackendTable;
     routesOf(tenant: string): ReadonlyMap<string, AnalysedRoute>;
-    /** Whose requests for this host are; undefined when nobody's. */
-    ownerOf(host: string): string | undefined;
+    readonly hosts: Hosts;
   };
 }
 
@@ -74,15 +74,15 @@ export class Requests {
   }
 
   #isOf({ tenant, host }: RequestRecord, who: string): boolean {
-    return (tenant ?? this.#parts.served.ownerOf(host) ?? who) === who;
+    return (tenant ?? this.#parts.served.hosts.ownerOf(nameOf(host)) ?? who) === who;
   }
 
   /** Routes that fit host and path, in the order in which the data plane looks at them. */
   #considered({ host, path, method, route }: RequestRecord, tenant: string): Considered[] {
     const place = { match: { path: { exact: path } } };
     const wanted = prepare(place);
-    const name = host.replace(/:\d+$/, "").toLowerCase();
-    const fitting = [...this.#parts.served.routesOf(tenant).values()]
+    const name = nameOf(host);
+    const fitting = [...this.#parts.served.hosts.meeting(tenant, name)]
       .filter(({ spec }) => spec.enabled !== false && coversHost(spec.match.host, name))
       .filter(({ spec: { match } }) =>
         covers(prepare({ match: match.path ? { path: match.path } : {} }), wanted),
@@ -97,6 +97,9 @@ export class Requests {
     });
   }
 }
+
+/** Of a Host field. */
+const nameOf = (host: string) => host.replace(/:\d+$/, "").toLowerCase();
 
 function reasonOf(
   { match }: RouteSpec,

@@ -18,6 +18,7 @@ import { openSecrets } from "../stores/secrets/index.ts";
 import { loadMigrations } from "../stores/sql/migrations.ts";
 import type { AnyTx } from "../stores/sql/port.ts";
 import { type TestDatabase, testDatabase } from "../stores/sql/testing.ts";
+import { HostIndex } from "./host-index.ts";
 import { Gateway, GatewayProxy, Listener, migrations } from "./index.ts";
 import { answering, ok, startBackend } from "./proxy/engine.testing.ts";
 import { Routes } from "./routes.ts";
@@ -113,7 +114,7 @@ before(async () => {
   nodes = [await startNode("a"), await startNode("b")];
   const served = {
     routesOf: () => new Map(),
-    hostsBeside: () => [],
+    hosts: new HostIndex(),
     settingsDiffer: () => [],
     changed: async () => {
       await kv.publish("gateway/changed", "acme");

@@ -13,6 +13,7 @@ import { type Actor, change } from "../platform/http/change.ts";
 import type { Sql } from "../stores/sql/port.ts";
 import { type AnalysedRoute, analyse, analyseOne } from "./analysis.ts";
 import { checkCertificates, type HoldSecrets } from "./client-certificates.ts";
+import type { Hosts } from "./host-index.ts";
 import { coversHost } from "./overlap.ts";
 import { currentRevision, type GatewayTx, keepRevision, nextRevision } from "./revisions.sql.ts";
 import { checkRoute } from "./route-checks.ts";
@@ -25,8 +26,7 @@ import type { RouteRow } from "./tables.ts";
 /** What is served now, as this node knows it. */
 export interface ServedRoutes {
   routesOf(tenant: string): ReadonlyMap<string, AnalysedRoute>;
-  /** Hosts that routes of other tenants match. */
-  hostsBeside(tenant: string): Iterable<string>;
+  readonly hosts: Hosts;
   settingsDiffer(tenant: string, route?: string): Finding[];
   /** Resolves when this node serves what has just been committed; others are told. Never rejects. */
   changed(tenant: string): Promise<void>;
@@ -272,8 +272,7 @@ export class Routes {
   #refuseForeign(tenant: string, hosts: readonly string[]): void {
     const named = new Set(hosts.filter((host) => host !== "*"));
     if (named.size === 0) return;
-    for (const other of this.#parts.served.hostsBeside(tenant)) {
-      if (other === "*") continue;
+    for (const other of this.#parts.served.hosts.namedBeside(tenant)) {
       for (const host of named) {
         if (coversHost(host, other) || coversHost(other, host)) throw hostTaken(host);
       }
@@ -316,7 +315,7 @@ export class Routes {
 
   #warnings(tenant: string, { id, name, spec }: RouteRow): Finding[] {
     const { served } = this.#parts;
-    const others = served.routesOf(tenant).values();
+    const others = served.hosts.meeting(tenant, spec.match.host);
     const differing = served
       .settingsDiffer(tenant, id)
       .filter(({ route, other }) => route === name || other === name);

@@ -6,7 +6,7 @@ import type { AnalysedRoute } from "./analysis.ts";
 import { BackendTable } from "./backend-table.ts";
 import type { BackendSpec } from "./backends.schema.ts";
 import { type CompileContext, compileRoute, compileSplit, type Endpoint, type SplitSpec } from "./compile.ts";
-import { coversHost } from "./overlap.ts";
+import { HostIndex, type Hosts } from "./host-index.ts";
 import type * as plane from "./proxy/snapshot.ts";
 import type { RouteSpec } from "./routes.schema.ts";
 
@@ -40,7 +40,7 @@ export class SnapshotBuilder {
   readonly #surroundings: Surroundings;
   readonly #routes = new Map<string, Held>();
   readonly #splits = new Map<string, HeldSplit>();
-  readonly #byTenant = new Map<string, Map<string, Held>>();
+  readonly #hosts = new HostIndex<Held>();
   readonly #changed = new Set<string>();
   readonly #removed = new Set<string>();
   #lists: Pick<plane.Snapshot, "certificates" | "issuers" | "apiKeys"> = {};
@@ -58,29 +58,25 @@ export class SnapshotBuilder {
   }
 
   setRoute(tenant: string, id: string, spec: RouteSpec): void {
-    const before = this.#anyHostOwner();
+    const before = this.#hosts.anyHostOwner;
     const known = this.#routes.get(id);
     const held: Held = { id, tenant, spec, compiled: known?.compiled };
     this.#routes.set(id, held);
-    const own = this.#byTenant.get(tenant) ?? new Map<string, Held>();
-    this.#byTenant.set(tenant, own.set(id, held));
-    if (known) this.#countAnyHost(known, -1);
-    this.#countAnyHost(held, 1);
-    if (this.#anyHostOwner() === before) this.#compile(held);
+    this.#hosts.put(held, known);
+    if (this.#hosts.anyHostOwner === before) this.#compile(held);
     else this.#compileAll();
   }
 
   removeRoute(id: string): void {
     const held = this.#routes.get(id);
     if (!held) return;
-    const before = this.#anyHostOwner();
+    const before = this.#hosts.anyHostOwner;
     this.#routes.delete(id);
     this.#splits.delete(id);
-    this.#byTenant.get(held.tenant)?.delete(id);
-    this.#countAnyHost(held, -1);
+    this.#hosts.remove(held);
     this.backends.set(id, held.tenant, []);
     this.#drop(id, held.compiled);
-    if (this.#anyHostOwner() !== before) this.#compileAll();
+    if (this.#hosts.anyHostOwner !== before) this.#compileAll();
   }
 
   /** The route must be there; undefined is the end of its deployment. */
@@ -98,15 +94,17 @@ export class SnapshotBuilder {
 
   /** Compiles the tenant's routes of which this holds anew. */
   recompile(tenant: string, concerns: (spec: RouteSpec) => boolean): void {
-    for (const held of this.#byTenant.get(tenant)?.values() ?? []) {
+    for (const held of this.#hosts.of(tenant).values()) {
       if (this.#specsOf(held).some(concerns)) this.#compile(held);
     }
   }
 
   /** Whether it holds of any route of the tenant. */
   some(tenant: string, holds: (spec: RouteSpec) => boolean): boolean {
-    const routes = [...(this.#byTenant.get(tenant)?.values() ?? [])];
-    return routes.some((held) => this.#specsOf(held).some(holds));
+    return this.#hosts
+      .of(tenant)
+      .values()
+      .some((held) => this.#specsOf(held).some(holds));
   }
 
   #specsOf({ id, spec }: Held): RouteSpec[] {
@@ -120,25 +118,12 @@ export class SnapshotBuilder {
   }
 
   routesOf(tenant: string): ReadonlyMap<string, AnalysedRoute> {
-    return this.#byTenant.get(tenant) ?? new Map();
+    return this.#hosts.of(tenant);
   }
 
-  *hostsBeside(tenant: string): Generator<string> {
-    for (const held of this.#routes.values()) {
-      if (held.tenant !== tenant) yield held.spec.match.host ?? "*";
-    }
-  }
-
-  ownerOf(name: string): string | undefined {
-    let owner: string | undefined;
-    let length = -1;
-    for (const { tenant, spec } of this.#routes.values()) {
-      const { host } = spec.match;
-      if (!coversHost(host, name) || (host?.length ?? 0) <= length) continue;
-      owner = tenant;
-      length = host?.length ?? 0;
-    }
-    return owner;
+  /** Who matches which host. */
+  get hosts(): Hosts {
+    return this.#hosts;
   }
 
   find(id: string): { tenant: string; spec: RouteSpec } | undefined {
@@ -193,7 +178,7 @@ export class SnapshotBuilder {
       ...{ tenant, issuersOf, bssRate },
       endpointsOf: (backend) => endpointsOf(tenant, backend),
       pemOf: (secret) => pemOf(tenant, secret),
-      priorityBase: tenant === this.#anyHostOwner() ? 0 : priorityStep,
+      priorityBase: tenant === this.#hosts.anyHostOwner ? 0 : priorityStep,
     };
     const split = this.#splits.get(id);
     const { route, backends } = split
@@ -212,20 +197,6 @@ export class SnapshotBuilder {
   #drop(id: string, served: plane.Route | undefined): void {
     this.#changed.delete(id);
     if (served) this.#removed.add(id);
-  }
-
-  /** How many routes without a host, by tenant. SQL lets one tenant have some; here more can, for a moment. */
-  readonly #anyHost = new Map<string, number>();
-
-  #countAnyHost({ tenant, spec }: Held, by: number): void {
-    if (spec.match.host !== undefined) return;
-    const count = (this.#anyHost.get(tenant) ?? 0) + by;
-    if (count > 0) this.#anyHost.set(tenant, count);
-    else this.#anyHost.delete(tenant);
-  }
-
-  #anyHostOwner(): string | undefined {
-    return this.#anyHost.keys().next().value;
   }
 }
 
