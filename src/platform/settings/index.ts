@@ -1,14 +1,15 @@
 /** The settings of a HotSwap process: one schema, loaded once. */
+
+export { logLevels } from "./schema/telemetry.ts";
 export {
   entryOf,
   flagOf,
-  logLevels,
-  type Setting,
   type SettingName,
   type Settings,
   settingNames,
   variableOf,
 } from "./schema.ts";
+export type { Setting } from "./setting.ts";
 export {
   type LoadedSettings,
   type LoadOptions,
