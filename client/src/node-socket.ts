@@ -6,9 +6,9 @@
  * can stand between (TLS, loopback) the mask is zero, which saves a pass over each byte on both sides.
  */
 import { createHash, randomBytes } from "node:crypto";
-import * as http from "node:http";
-import * as https from "node:https";
+import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
+import { http, https } from "./node-http.ts";
 import { HotSwapConnectionError, problemOf } from "./problem.ts";
 import type { OpenSocket, Socket, SocketEvents } from "./socket.ts";
 
@@ -58,7 +58,7 @@ export const openNodeSocket: OpenSocket = ({ url, protocol, token }, events) => 
   return socket;
 };
 
-async function readRefusal(response: http.IncomingMessage): Promise<Error> {
+async function readRefusal(response: IncomingMessage): Promise<Error> {
   const chunks: Buffer[] = [];
   for await (const chunk of response) chunks.push(chunk as Buffer);
   return problemOf(response.statusCode!, Buffer.concat(chunks).toString(), response.headers["retry-after"]);

@@ -2,9 +2,9 @@
  * The client for Node: the same API over node:http, which is faster than fetch and streams both ways at once,
  * so that a publisher keeps one request open and its order without waiting for each answer.
  */
-import * as http from "node:http";
-import * as https from "node:https";
+import type { Agent, ClientRequest, IncomingMessage, RequestOptions } from "node:http";
 import { HotSwap } from "./index.ts";
+import { http, https } from "./node-http.ts";
 import { openNodeSocket } from "./node-socket.ts";
 import { HotSwapConnectionError } from "./problem.ts";
 import type { TransportOptions } from "./transport.ts";
@@ -47,9 +47,9 @@ export function nodeWire({ maxSockets = 64 }: NodeWireOptions = {}): Wire {
   };
 }
 
-type Open = (url: string, options: http.RequestOptions) => http.ClientRequest;
+type Open = (url: string, options: RequestOptions) => ClientRequest;
 
-function exchange(open: Open, agent: http.Agent, wire: WireRequest): Promise<WireResponse> {
+function exchange(open: Open, agent: Agent, wire: WireRequest): Promise<WireResponse> {
   const { method, url, headers, body, signal, timeoutMs } = wire;
   return new Promise((resolve, reject) => {
     const request = open(url, { method, headers, agent, ...(signal && { signal }) });
@@ -73,7 +73,7 @@ function exchange(open: Open, agent: http.Agent, wire: WireRequest): Promise<Wir
   });
 }
 
-function responseOf(response: http.IncomingMessage, fail: (error: unknown) => Error): WireResponse {
+function responseOf(response: IncomingMessage, fail: (error: unknown) => Error): WireResponse {
   return {
     status: response.statusCode!,
     header: (name) => {
@@ -102,7 +102,7 @@ function responseOf(response: http.IncomingMessage, fail: (error: unknown) => Er
 }
 
 /** Writes the body as fast as the socket takes it, and stops when the request has ended otherwise. */
-async function pump(body: AsyncIterable<string>, request: http.ClientRequest): Promise<void> {
+async function pump(body: AsyncIterable<string>, request: ClientRequest): Promise<void> {
   let resume = () => {};
   request.on("drain", () => resume()).on("close", () => resume());
   try {

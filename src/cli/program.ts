@@ -1,37 +1,57 @@
 /**
- * The command line as data: every command with its options and help, none of them run. Each command's file
- * loads what it needs when it runs, so that `hotswap topic list` does not wait for the server's code.
+ * The command line as data: every command with its options and help, none of them run. Of the commands only the one
+ * that is called is loaded, and its file loads what it needs when it runs, so that `hotswap topic list` waits for
+ * nothing that it has no use for. For the help of `hotswap` itself, and for a name that is no command, all are.
  */
 import { Command } from "commander";
-import { addAudit } from "./audit.ts";
-import { addBench } from "./bench.ts";
-import { addConfig } from "./config.ts";
-import { addDemo } from "./demo.ts";
-import { addDeploy } from "./deploy.ts";
-import { addDeployment } from "./deployment.ts";
-import { addDev } from "./dev.ts";
-import { addDlq } from "./dlq.ts";
-import { addDoctor } from "./doctor.ts";
-import { addGateway } from "./gateway.ts";
-import { addInstance } from "./instance.ts";
-import { addNode } from "./node.ts";
-import { addProxy } from "./proxy.ts";
-import { addPub } from "./pub.ts";
-import { addRoutes } from "./routes.ts";
-import { addSchema } from "./schema.ts";
-import { addStart } from "./start.ts";
-import { addStatus } from "./status.ts";
-import { addSub } from "./sub.ts";
-import { addSubscription } from "./subscription.ts";
-import { addToken } from "./token.ts";
-import { addTopic } from "./topic.ts";
 
 export interface Manifest {
   version: string;
   description: string;
 }
 
-export function createProgram({ version, description }: Manifest): Command {
+type Add = (program: Command, version: string) => void;
+
+/** By group, in the order of the help. Each adds the command of its name. */
+const groups: Readonly<Record<string, Readonly<Record<string, () => Promise<Add>>>>> = {
+  "Server:": {
+    dev: async () => (await import("./dev.ts")).addDev,
+    start: async () => (await import("./start.ts")).addStart,
+    demo: async () => (await import("./demo.ts")).addDemo,
+    status: async () => (await import("./status.ts")).addStatus,
+    node: async () => (await import("./node.ts")).addNode,
+    doctor: async () => (await import("./doctor.ts")).addDoctor,
+    routes: async () => (await import("./routes.ts")).addRoutes,
+  },
+  "Access:": {
+    token: async () => (await import("./token.ts")).addToken,
+    audit: async () => (await import("./audit.ts")).addAudit,
+  },
+  "Gateway:": {
+    gateway: async () => (await import("./gateway.ts")).addGateway,
+    proxy: async () => (await import("./proxy.ts")).addProxy,
+  },
+  "Configuration:": {
+    config: async () => (await import("./config.ts")).addConfig,
+    instance: async () => (await import("./instance.ts")).addInstance,
+  },
+  "Deployments:": {
+    deploy: async () => (await import("./deploy.ts")).addDeploy,
+    deployment: async () => (await import("./deployment.ts")).addDeployment,
+  },
+  "Messages:": {
+    topic: async () => (await import("./topic.ts")).addTopic,
+    schema: async () => (await import("./schema.ts")).addSchema,
+    subscription: async () => (await import("./subscription.ts")).addSubscription,
+    dlq: async () => (await import("./dlq.ts")).addDlq,
+    pub: async () => (await import("./pub.ts")).addPub,
+    sub: async () => (await import("./sub.ts")).addSub,
+    bench: async () => (await import("./bench.ts")).addBench,
+  },
+};
+
+/** With the command `called` alone, when there is one of this name. */
+export async function createProgram({ version, description }: Manifest, called?: string): Promise<Command> {
   const program = new Command("hotswap")
     .description(description)
     .version(`hotswap ${version}`, "--version")
@@ -45,33 +65,15 @@ export function createProgram({ version, description }: Manifest): Command {
       "after",
       "\nExit codes: 0 done, 1 failed, 2 not understood. Data goes to stdout, the rest to stderr.",
     );
-  program.commandsGroup("Server:");
-  addDev(program, version);
-  addStart(program, version);
-  addDemo(program, version);
-  addStatus(program);
-  addNode(program);
-  addDoctor(program);
-  addRoutes(program, version);
-  program.commandsGroup("Access:");
-  addToken(program);
-  addAudit(program);
-  program.commandsGroup("Gateway:");
-  addGateway(program);
-  addProxy(program);
-  program.commandsGroup("Configuration:");
-  addInstance(program);
-  program.commandsGroup("Deployments:");
-  addDeploy(program);
-  addDeployment(program);
-  addConfig(program);
-  program.commandsGroup("Messages:");
-  addTopic(program);
-  addSchema(program);
-  addSubscription(program);
-  addDlq(program);
-  addPub(program);
-  addSub(program);
-  addBench(program);
+  const isCommand = Object.values(groups).some(
+    (commands) => called !== undefined && Object.hasOwn(commands, called),
+  );
+  const isOne = isCommand || called === "--version";
+  for (const [group, commands] of Object.entries(groups)) {
+    program.commandsGroup(group);
+    for (const [name, load] of Object.entries(commands)) {
+      if (!isOne || name === called) (await load())(program, version);
+    }
+  }
   return program;
 }

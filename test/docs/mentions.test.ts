@@ -15,7 +15,7 @@ import { metricTable } from "../../src/platform/telemetry/index.ts";
 import { codeOf, type Page, parsePage, readPages, root } from "./pages.ts";
 
 const pages = readPages();
-const program = createProgram({ version: "0.0.0", description: "" });
+const program = await createProgram({ version: "0.0.0", description: "" });
 const json = (file: string) => JSON.parse(readFileSync(join(root, file), "utf8"));
 const paths = Object.keys(json("openapi.json").paths);
 const scripts = new Set(Object.keys(json("package.json").scripts));
