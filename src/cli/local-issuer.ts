@@ -6,7 +6,7 @@ import { access } from "node:fs/promises";
 import { join } from "node:path";
 import { systemClock } from "../core/clock.ts";
 import { HotSwapError } from "../core/errors.ts";
-import { Issuer } from "../platform/auth/index.ts";
+import { Issuer } from "../platform/auth/issuer.ts"; // the room brings the schemas of its routes along
 import { loadSettings, type Mode } from "../platform/settings/index.ts";
 import { openSecrets, type SecretStore } from "../stores/secrets/index.ts";
 import { readMarker } from "./marker.ts";

@@ -3,7 +3,9 @@
  * production have different names (`iss`) and different keys, so that nothing made while developing,
  * neither a token nor a stolen key, is worth anything to a server started with `hotswap start`.
  */
-import { createLocalJWKSet, type JSONWebKeySet, SignJWT } from "jose";
+import type { JSONWebKeySet } from "jose";
+import { createLocalJWKSet } from "jose/jwks/local"; // whoever makes a token loads no more than that takes
+import { SignJWT } from "jose/jwt/sign";
 import type { Clock } from "../../core/clock.ts";
 import { HotSwapError } from "../../core/errors.ts";
 import type { SecretStore } from "../../stores/secrets/port.ts";

@@ -7,7 +7,8 @@
  * last one written wins, and a node that lost signs with a key nobody knows until it is restarted.
  */
 import { createPrivateKey, generateKeyPairSync, type JsonWebKey, type KeyObject, sign } from "node:crypto";
-import { calculateJwkThumbprint, type JWK } from "jose";
+import type { JWK } from "jose";
+import { calculateJwkThumbprint } from "jose/jwk/thumbprint";
 import { HotSwapError } from "../../core/errors.ts";
 import type { SecretStore } from "../../stores/secrets/port.ts";
 
