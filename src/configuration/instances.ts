@@ -54,7 +54,8 @@ const nothing: ReadonlySet<string> = new Set();
 export class Instances {
   readonly #parts: InstancesParts;
   readonly #answers: Answers;
-  readonly #known = new LRUCache<string, Known>({ max: rememberedMax });
+  /** By size, of which each has one: a bound by number would take its memory at once. */
+  readonly #known = new LRUCache<string, Known>({ maxSize: rememberedMax, sizeCalculation: () => 1 });
 
   constructor(parts: InstancesParts) {
     this.#parts = parts;
