@@ -1,6 +1,7 @@
 /** All systems of the benchmark, in the order in which a round visits them. */
 import { hotswap, hotswapBatch, hotswapHttp, hotswapOs, hotswapRedis, hotswapSingle } from "./hotswap.ts";
 import { nats, natsAlways } from "./nats.ts";
+import { nodeHttp } from "./node-http.ts";
 import { rabbitmq } from "./rabbitmq.ts";
 import { redis } from "./redis.ts";
 import type { System } from "./system.ts";
@@ -15,6 +16,7 @@ export const systems: readonly System[] = [
   hotswapOs,
   hotswapBatch,
   hotswapSingle,
+  nodeHttp,
   natsAlways,
 ];
 

@@ -64,8 +64,9 @@ export class Messages {
   /**
    * Publishes the body of a request and answers with the JSON of its receipts. A batch is all or nothing to
    * the caller: when a partition refuses, the answer is its error, though other partitions may have accepted.
+   * Throws, or rejects, with what is wrong.
    */
-  async publish(tenant: string, bytes: Buffer): Promise<string> {
+  publish(tenant: string, bytes: Buffer): Promise<string> {
     const { topic: name, messages, isBatch } = parsePublish(bytes, this.limits);
     return this.publishAll(this.#registry.topic(tenant, name), messages, isBatch);
   }

@@ -51,11 +51,13 @@ export function write(
   body: string | Buffer | undefined,
 ): void {
   if (response.headersSent) return void (response.writableEnded || response.destroy());
-  if (body !== undefined) {
-    fields["content-length"] = typeof body === "string" ? Buffer.byteLength(body) : body.length;
-  } else if (status !== 204 && status !== 304) fields["content-length"] = 0;
+  let length = 0;
+  if (body !== undefined) length = typeof body === "string" ? Buffer.byteLength(body) : body.length;
+  if (body !== undefined || (status !== 204 && status !== 304)) fields["content-length"] = length;
   response.writeHead(status, fields);
-  response.end(body);
+  // Text of as many bytes as characters is ASCII, and goes out with its head as it is.
+  if (typeof body === "string" && length === body.length) response.end(body, "latin1");
+  else response.end(body);
 }
 
 /** What the HTTP parser itself refuses never reaches a route; it gets a problem too, and the connection ends. */

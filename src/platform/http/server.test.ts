@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect } from "node:net";
 import { after, before, describe, it } from "node:test";
+import { setImmediate as turn } from "node:timers/promises";
 import { Type } from "typebox";
 import { systemClock } from "../../core/clock.ts";
 import { HotSwapError } from "../../core/errors.ts";
@@ -142,6 +143,26 @@ describe("http server", () => {
     assert.equal((await ask("/api/echo", "{}", "PUT")).status, 405);
   });
 
+  it("takes a body however it comes: with its head, in pieces, chunked, behind another", async () => {
+    const { socket, names } = await talkTo(server);
+    const head = (fields: string) =>
+      `POST /api/echo HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n${fields}\r\n\r\n`;
+    const whole = (name: string) => `${head(`content-length: ${name.length + 11}`)}{"name":"${name}"}`;
+    const send = async (...pieces: string[]) => {
+      for (const piece of pieces) {
+        socket.write(piece);
+        await turn();
+      }
+    };
+    await send(whole("one"));
+    assert.deepEqual(await names(1), ["one"]);
+    await send(head("content-length: 14"), `{"name":`, `"two"}`);
+    await send(`${head("transfer-encoding: chunked")}8\r\n{"name":\r\n`, `8\r\n"three"}\r\n0\r\n\r\n`);
+    await send(whole("four") + whole("five") + whole("six"));
+    assert.deepEqual(await names(6), ["one", "two", "three", "four", "five", "six"]);
+    socket.destroy();
+  });
+
   it("names every invalid field by pointer", async () => {
     const problem = await problemOf(await post(`{"name":1,"a/b":"x","more":true}`));
     assert.equal(problem.code, "validation_failed");
@@ -234,7 +255,37 @@ describe("http server", () => {
   });
 });
 
+/** A connection by hand; `names` resolves once so many answers have come. */
+async function talkTo(server: HttpServer) {
+  const socket = connect(Number(new URL(server.url).port), "127.0.0.1");
+  let answers = "";
+  socket.on("data", (bytes) => {
+    answers += bytes;
+  });
+  await once(socket, "connect");
+  const found = () => [...answers.matchAll(/\{"name":"(\w+)"\}/g)].map(([, name]) => name);
+  const names = async (count: number) => {
+    while (found().length < count) await once(socket, "data");
+    return found();
+  };
+  return { socket, names };
+}
+
 describe("http server, limits and life", () => {
+  it("takes a body that has come before it is known who sends it", async () => {
+    const authenticate = async () => {
+      for (let turns = 0; turns < 3; turns++) await turn();
+      return { ...anonymous, tenant: "t", subject: "s" };
+    };
+    const [echo] = routes.filter(({ id }) => id === "t.echo");
+    const server = await started({ authenticate, routes: [{ ...echo!, permission: "topics.read" }] });
+    const headers = { "content-type": "application/json" };
+    const body = `{"name":"early"}`;
+    const response = await fetch(`${server.url}/api/echo`, { method: "POST", body, headers });
+    assert.deepEqual([response.status, await response.text()], [200, body]);
+    await server.stop();
+  });
+
   it("sends 429 with Retry-After and the limit's headers", async () => {
     const principal = {
       subject: "s",

@@ -18,7 +18,7 @@ import type { Resource } from "../access/access.ts";
 import type { Permission } from "../access/permissions.ts";
 import { anonymous, type Principal } from "../auth/principal.ts";
 import { answer, answerMalformed, answerProblem, write } from "./answer.ts";
-import { mediaType, parseJson, readBody } from "./body.ts";
+import { BodyRequest, mediaType, parseJson, readBody } from "./body.ts";
 import { RequestContext } from "./context.ts";
 import { allowOrigins } from "./cors.ts";
 import type { RequestObserver } from "./observer.ts";
@@ -26,7 +26,7 @@ import { asHotSwapError } from "./problem.ts";
 import { type Context, handled, type Method, Reply, type Route } from "./route.ts";
 import type { StaticFiles } from "./static.ts";
 import { Upgrades } from "./upgrade.ts";
-import { refuseUnkeepable, validator } from "./validation.ts";
+import { queryReader, refuseUnkeepable, validator } from "./validation.ts";
 
 type MaybePromise<T> = T | Promise<T>;
 
@@ -71,6 +71,7 @@ interface Exchange {
   response: ServerResponse;
   id: string;
   params: unknown;
+  /** Undefined of a request that has none. */
   query: unknown;
 }
 
@@ -105,6 +106,7 @@ export class HttpServer implements Service {
       forceCloseConnections: "idle",
       routerOptions: { maxParamLength: 512 },
       http: {
+        IncomingMessage: BodyRequest,
         headersTimeout: options.headersTimeoutMs,
         connectionsCheckingInterval: Math.ceil(options.headersTimeoutMs / 4), // how late a time-out may be
         maxHeaderSize: 16 * 1024,
@@ -186,7 +188,7 @@ export class HttpServer implements Service {
   #mount(route: Route): void {
     const options = this.#options;
     const validateParams = route.params && validator(route.params, "path");
-    const validateQuery = route.query && validator(route.query, "query");
+    const readQuery = queryReader(route.query);
     const readInput = this.#bodyReader(route);
     const observer = options.observe?.(route);
     const successStatus = route.status ?? (route.response || route.responseType ? 200 : 204);
@@ -201,7 +203,7 @@ export class HttpServer implements Service {
         const parts = {
           principal: admitted instanceof Promise ? await admitted : admitted,
           params: validateParams ? validateParams(params) : {},
-          query: validateQuery ? validateQuery(query) : {},
+          query: readQuery(query),
           body: readInput ? await readInput(request) : undefined,
           requestId: id,
           request,
@@ -245,7 +247,7 @@ export class HttpServer implements Service {
     server.on("request", (request, response) => {
       const serve = this.#direct.get(request.url!)?.get(request.method!);
       if (!serve) return void route.call(server, request, response);
-      serve({ request, response, id: this.#requestId(request), params: {}, query: {} });
+      serve({ request, response, id: this.#requestId(request), params: nothing, query: undefined });
     });
   }
 
@@ -373,8 +375,8 @@ function ofFramework(error: unknown): unknown {
   return refusal ? new HotSwapError(...refusal) : error;
 }
 
-/** A resource without attributes, which no restriction fits. */
-const nothing: Resource = {};
+/** A resource without attributes, which no restriction fits; a path without parameters. */
+const nothing: Resource = Object.freeze({});
 
 function asReply(result: unknown): Reply {
   return result instanceof Reply ? result : new Reply(result);

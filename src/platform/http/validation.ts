@@ -47,6 +47,20 @@ export function validator(schema: TSchema, part: Part): (value: unknown) => unkn
   };
 }
 
+const noQuery = Object.freeze({});
+
+/** Validates a query. Without one it is the defaults, which are the same for all requests and made once. */
+export function queryReader(schema: TSchema | undefined): (query: unknown) => unknown {
+  if (!schema) return () => noQuery;
+  const validate = validator(schema, "query");
+  let defaults: unknown;
+  return (query) => {
+    if (query !== undefined) return validate(query);
+    defaults ??= Object.freeze(validate({}));
+    return defaults;
+  };
+}
+
 /**
  * Refuses what no store can keep as it is: halves of surrogate pairs, which are no characters, numbers beyond a
  * double (both not I-JSON, RFC 7493 §2), and U+0000, which PostgreSQL does not hold; in names of members too. Not

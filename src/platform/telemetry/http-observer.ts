@@ -72,6 +72,7 @@ export function httpObserver({ metrics, traces, log }: ObserverParts) {
         const span = activeSpan();
         span?.set("http.response.status_code", status);
         if (status >= 500) span?.fail(failure ?? new Error(String(status)));
+        if (!failure && status < 500 && !log.isLevelEnabled("debug")) return;
         writeLine(log, request, { route: route.id, status, durationMs, requestId }, failure);
       },
     };
