@@ -41,6 +41,7 @@ const groups: Readonly<Record<string, Readonly<Record<string, () => Promise<Add>
   },
   "Messages:": {
     topic: async () => (await import("./topic.ts")).addTopic,
+    message: async () => (await import("./message.ts")).addMessage,
     schema: async () => (await import("./schema.ts")).addSchema,
     subscription: async () => (await import("./subscription.ts")).addSubscription,
     dlq: async () => (await import("./dlq.ts")).addDlq,

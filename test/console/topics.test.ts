@@ -83,6 +83,7 @@ describe("topics in the console", options, () => {
         await page.getByText("Nothing waits for its time").waitFor();
         await stage.run((await page.locator(".empty .command").textContent())!);
         const row = page.getByRole("row", { name: /in 59 min/ });
+        await page.getByText("hotswap message scheduled reminders").waitFor();
         await row.getByRole("button", { name: "Cancel…" }).click();
         await page.getByRole("button", { name: "Take it back" }).click();
         await page.getByText("Nothing waits for its time").waitFor();

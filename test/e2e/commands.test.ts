@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { readFile, writeFile } from "node:fs/promises";
 import { after, before, suite, test } from "node:test";
+import type { Json } from "../../client/src/index.ts";
+import { connect } from "../../client/src/node.ts";
 import { startBackend } from "../gateway/backends.ts";
 import {
   type Folder,
@@ -149,6 +151,29 @@ suite("commands", { concurrency: 2 }, () => {
       /^done: 0 of 0 replayed \(/,
     );
     assert.match((await run(["dlq", "list", "none"])).stderr, /^hotswap: topic_not_found/);
+  });
+
+  test("message: get, scheduled, cancel", async () => {
+    await json(["topic", "create", "later", "--json"]);
+    const client = connect({ url: new URL(server.facts.api).origin, token: server.facts.token });
+    const message = { payload: { id: 1 }, key: "k", delayMs: 3_600_000 };
+    const messages = [message, message, { payload: "now" }];
+    const receipts = await client.messages.publishBatch<Json>("later", messages);
+    client.close();
+    const [first, second, now] = receipts.map(({ messageId }) => messageId);
+    assert.equal((await json(["message", "get", now!])).payload, "now");
+    const { stdout, stderr } = await run(["message", "scheduled", "later", "--limit", "1"]);
+    assert.match(stdout, new RegExp(`^MESSAGE .*\\n${first} +\\d{4}-\\d\\d-\\d\\d .* k +\\{"id":1\\}\\n$`));
+    assert.match(stderr, /^These are the first 1;/);
+    assert.match((await run(["message", "cancel", first!])).stderr, /^message \S+ of later will not/);
+    const left = await json(["message", "scheduled", "later", "--json"]);
+    assert.deepEqual(
+      left.map(({ messageId }: { messageId: string }) => messageId),
+      [second],
+    );
+    assert.match((await run(["message", "cancel", now!])).stderr, /^hotswap: message_not_found/);
+    assert.equal((await json(["message", "cancel", second!, "--json"])).messageId, second);
+    assert.match((await run(["message", "scheduled", "later"])).stderr, /^Nothing waits/);
   });
 
   test("what goes into pub comes out of sub, to the byte", async () => {

@@ -2,7 +2,7 @@
 import { ago } from "../format.ts";
 import { serverNowMs } from "../overview/live.ts";
 import { Page, Traits } from "../parts/page.tsx";
-import { curl, TwinPanel } from "../parts/twin.tsx";
+import { curl, shellWord, TwinPanel } from "../parts/twin.tsx";
 import { useLive } from "../poll.ts";
 import { href, hrefWith } from "../route.ts";
 import { hotswap } from "../session.ts";
@@ -53,7 +53,10 @@ export function MessagePage({ id }: { id: string }) {
           </section>
           <MessageExplanations message={message} />
           <TwinPanel
-            twin={{ cli: undefined, curl: curl("GET", `/api/v1/messages/${encodeURIComponent(id)}`) }}
+            twin={{
+              cli: `hotswap message get ${shellWord(id)}`,
+              curl: curl("GET", `/api/v1/messages/${encodeURIComponent(id)}`),
+            }}
           />
         </>
       )}

@@ -8,7 +8,7 @@ import { JsonText } from "../parts/json.tsx";
 import { ProblemPanel } from "../parts/problem.tsx";
 import { type Column, Table } from "../parts/table.tsx";
 import { Empty } from "../parts/tile.tsx";
-import { curl, TwinPanel } from "../parts/twin.tsx";
+import { curl, shellWord, TwinPanel } from "../parts/twin.tsx";
 import { useLive } from "../poll.ts";
 import { hotswap } from "../session.ts";
 
@@ -47,7 +47,9 @@ export function TopicScheduled({ topic }: { topic: Topic }) {
         <Table rows={messages} columns={[...columns, cancelColumn]} keyOf={({ messageId }) => messageId} />
       )}
       {answer.value?.next && <p class="muted">These are the first {pageSize}.</p>}
-      <TwinPanel twin={{ cli: undefined, curl: curl("GET", path) }} />
+      <TwinPanel
+        twin={{ cli: `hotswap message scheduled ${shellWord(topic.name)}`, curl: curl("GET", path) }}
+      />
       {chosen.value && (
         <Cancel
           message={chosen.value}
@@ -94,7 +96,7 @@ function Cancel({ message, onDone, onClose }: CancelProps) {
       verb="Take it back"
       isDanger
       twin={{
-        cli: undefined,
+        cli: `hotswap message cancel ${shellWord(messageId)}`,
         curl: curl("DELETE", `/api/v1/messages/${encodeURIComponent(messageId)}`),
       }}
       work={() => hotswap().scheduled.cancel(messageId)}
