@@ -83,12 +83,20 @@ export interface SchemaSubject {
 }
 
 export interface SchemaUser {
-  kind: string;
+  kind: "topic" | "subscription" | "consumer" | "config" | "schema";
+  /** Of a schema that refers to it, `subject@version`. */
   name: string;
   /** The topic of a subscription; `topic/subscription` of a consumer. */
   of: string | null;
   /** As it is named there; null is the latest. */
   version: number | null;
+}
+
+export interface SchemaUsage {
+  items: SchemaUser[];
+  total: number;
+  /** Names of nodes that did not say in time who consumes there. */
+  missing: string[];
 }
 
 export interface SchemaChange {
@@ -175,9 +183,9 @@ export class Schemas {
     return this.#transport.json({ method: "GET", path: path`/api/v1/schemas/${id}/diff`, query, ...options });
   }
 
-  async usage(id: string, options: CallOptions = {}): Promise<SchemaUser[]> {
-    const request = { method: "GET", path: path`/api/v1/schemas/${id}/usage`, ...options } as const;
-    return (await this.#transport.json<{ items: SchemaUser[] }>(request)).items;
+  /** What uses this version, on all nodes. */
+  usage(id: string, options: CallOptions = {}): Promise<SchemaUsage> {
+    return this.#transport.json({ method: "GET", path: path`/api/v1/schemas/${id}/usage`, ...options });
   }
 
   submit(id: string, options: CallOptions = {}): Promise<SchemaVersion> {

@@ -8,14 +8,14 @@ import type {
   SchemaState,
   SchemaSummary,
   SchemaTrial,
-  SchemaUser,
+  SchemaUsage,
   SchemaVerdict,
 } from "../../client/src/index.ts";
 import { HotSwapError } from "../core/errors.ts";
 import { integer } from "../platform/settings/kind.ts";
 import { addConnectionOptions, type ConnectionFlags, useServer } from "./connection.ts";
 import { read } from "./option-values.ts";
-import { printJson, printTable } from "./print.ts";
+import { grouped, printJson, printTable } from "./print.ts";
 
 type Flags = ConnectionFlags & { json?: boolean };
 
@@ -110,17 +110,17 @@ function addSteps(add: (signature: string, description: string) => Command): voi
           const { reason, force } = flags;
           const body = { ...(reason && { reason }), ...(force && { force }) };
           const { id } = await find(client, name);
-          const users = await client.schemas.usage(id);
-          if (users.length > 0 && !flags.json) showUsers(users);
+          const usage = await client.schemas.usage(id);
+          if (usage.total > 0 && !flags.json) showUsage(usage);
           show(await client.schemas[step](id, body), flags);
         }),
       );
-  add("usage <version>", "list the topics, subscriptions and consumers that use a version").action(
+  add("usage <version>", "list what uses a version: topics, consumers, configurations, schemas").action(
     (name: string, flags: Flags) =>
       useServer(flags, async (client) => {
-        const users = await client.schemas.usage((await find(client, name)).id);
-        if (flags.json) printJson(users);
-        else showUsers(users);
+        const usage = await client.schemas.usage((await find(client, name)).id);
+        if (flags.json) printJson(usage);
+        else showUsage(usage);
       }),
   );
   end("deprecate", "tell everybody to move on; it stays in force");
@@ -184,9 +184,11 @@ function showAll(list: readonly SchemaSummary[], { json }: Flags): void {
   printTable(["SUBJECT", "VERSION", "ID", "STATE", "COMPATIBLE", "AUTHOR", "DESCRIPTION"], rows);
 }
 
-function showUsers(users: readonly SchemaUser[]): void {
-  const rows = users.map(({ kind, name, of, version }) => [kind, name, of ?? "", version ?? "latest"]);
+function showUsage({ items, total, missing }: SchemaUsage): void {
+  const rows = items.map(({ kind, name, of, version }) => [kind, name, of ?? "", version ?? "latest"]);
   printTable(["USED BY", "NAME", "OF", "VERSION"], rows);
+  if (total > items.length) process.stderr.write(`and ${grouped(total - items.length)} more\n`);
+  for (const node of missing) process.stderr.write(`node ${node} did not say who consumes there\n`);
 }
 
 function showVerdict({ checks }: SchemaVerdict): void {

@@ -178,6 +178,11 @@ export class Messaging implements Service {
     await this.#pushes.start();
   }
 
+  /** Routes of other rooms that list who consumes: what every node knows of it, not only this one. */
+  gather(routes: readonly Route[]): Route[] {
+    return this.#nodes.gather(routes);
+  }
+
   /** Takes part among other nodes, which reach this one at `address`. */
   join(address: string): Promise<void> {
     return this.#nodes.join(address);

@@ -77,18 +77,20 @@ function readRoutes(schemas: Schemas): Route[] {
       id: "schemas.usage",
       method: "GET",
       path: "/api/v1/schemas/{id}/usage",
-      summary: "Which topics, subscriptions and consumers use this version",
+      summary: "Which topics, subscriptions, consumers, configurations and schemas use this version",
       description:
         "A subscription reads by the version that it names, or else by that of its topic, and so do its consumers: those " +
-        "that this node has heard of in the last five minutes.",
+        "heard of in the last five minutes, on any node. A node that does not answer within two seconds is `missing`.",
       permission: "schemas.read",
       audit: { none: "reads only" },
       params: byId,
+      query: Type.Object({ kind: Type.Optional(shapes.userKind) }, strict),
       response: shapes.usage,
       errors: ["schema_not_found"],
-      handler: async ({ principal, params }) => {
-        const uses = await schemas.usage(await schemas.get(principal.tenant, params.id));
-        return { items: uses.slice(0, usesMax), total: uses.length };
+      handler: async ({ principal, params, query: { kind } }) => {
+        const all = await schemas.usage(await schemas.get(principal.tenant, params.id));
+        const uses = kind === undefined ? all : all.filter((use) => use.kind === kind);
+        return { items: uses.slice(0, usesMax), total: uses.length, missing: [] };
       },
     }),
   ];

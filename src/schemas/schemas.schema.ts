@@ -125,19 +125,24 @@ export const endBody = Type.Object(
   strict,
 );
 
+export const userKind = Type.Enum(["topic", "subscription", "consumer", "config", "schema"]);
+
 export const usage = Type.Object({
   items: Type.Array(
     Type.Object({
-      kind: Type.String({ description: "`topic`, `subscription` or `consumer`." }),
-      name: Type.String(),
+      kind: userKind,
+      name: Type.String({ description: "Of a schema that refers to it, `subject@version`." }),
       of: orNull(
         Type.String({ description: "The topic of a subscription; `topic/subscription` of a consumer." }),
       ),
       version: orNull(Type.Integer({ description: "As it is named there; null is the latest." })),
     }),
-    { description: "The first 1,000." },
+    { description: "The first 1,000 of a node." },
   ),
   total: count,
+  missing: Type.Array(Type.String(), {
+    description: "Names of nodes that did not say in time who consumes there.",
+  }),
 });
 
 export const diffed = Type.Object({

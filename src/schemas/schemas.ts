@@ -50,9 +50,18 @@ export interface Registered {
   approval: Approval | undefined;
 }
 
+export interface EndOptions {
+  /** Also when something uses it. */
+  force?: boolean | undefined;
+  reason?: string | undefined;
+  /** The subject that goes as a whole: its versions may refer to each other. */
+  going?: string | undefined;
+}
+
 const attempts = 5;
-/** Users of a version that a refusal names. */
+/** Users of a version that a refusal carries, and that its text names. */
 const usageTold = 100;
+const usageNamed = 3;
 
 export class Schemas {
   readonly #parts: SchemaParts;
@@ -241,17 +250,14 @@ export class Schemas {
     actor: Actor,
     id: string,
     step: "deprecate" | "retire" | "withdraw",
-    { force = false, reason }: { force?: boolean | undefined; reason?: string | undefined },
+    { force = false, reason, going }: EndOptions,
   ): Promise<VersionRow> {
     const { principal } = actor;
     const { sql, clock } = this.#parts;
     const { tenant } = principal;
     const row = await this.get(tenant, id);
-    const usage = isInForce(row.state) ? await this.usage(row) : [];
-    if (usage.length > 0 && !force) {
-      const detail = `${row.subject} version ${row.version} is used by ${usage.length} others.`;
-      throw new HotSwapError("schema_in_use", detail, { data: { usage: usage.slice(0, usageTold) } });
-    }
+    const usage = isInForce(row.state) ? await this.usage(row, going) : [];
+    if (usage.length > 0 && !force) throw inUse(row, usage);
     const work = async (tx: SchemaTx) => {
       const locked = found(await rows.lockVersion(tx, tenant, id), id);
       const now = new Date(clock.now());
@@ -288,12 +294,19 @@ export class Schemas {
     return this.#read(tenant, (tx) => rows.selectNames(tx, tenant, states, limit));
   }
 
-  /** What uses this version: by its number, or as the latest of its subject when it is that. */
-  async usage(row: VersionRow): Promise<SchemaUse[]> {
+  /**
+   * What uses this version: by its number, or as the latest of its subject when it is that; and schemas that refer to
+   * it, but for those of the subject `going`, which goes with it.
+   */
+  async usage(row: VersionRow, going?: string): Promise<SchemaUse[]> {
     const { tenant_id: tenant, subject, version } = row;
     const latest = await this.inForce(tenant, subject);
     const uses = (await Promise.all(this.#users.map((user) => user.usesOf(tenant, subject)))).flat();
-    return uses.filter((use) => (use.version ?? latest?.version) === version);
+    const referring = await this.referring(tenant, row);
+    return [
+      ...uses.filter((use) => (use.version ?? latest?.version) === version),
+      ...referring.filter((other) => other.subject !== going).map((other) => schemaUse(other, version)),
+    ];
   }
 
   /** The newest payloads of a topic. Throws `topic_not_found`. */
@@ -431,6 +444,21 @@ const printable = (text: string) => text.toWellFormed().replaceAll(/\p{Cc}/gu, "
 export function incompatible(verdict: Verdict): HotSwapError {
   const detail = `The schema is ${verdictText(verdict)}.`;
   return new HotSwapError("schema_incompatible", detail, { data: { compatibility: verdict } });
+}
+
+/** A schema that refers to this version. */
+const schemaUse = ({ subject, version: of }: VersionRow, version: number): SchemaUse => ({
+  kind: "schema",
+  name: `${subject}@${of}`,
+  of: null,
+  version,
+});
+
+export function inUse({ subject, version }: VersionRow, usage: readonly SchemaUse[]): HotSwapError {
+  const named = usage.slice(0, usageNamed).map(({ kind, name }) => `${kind} ${name}`);
+  const more = usage.length > usageNamed ? ` and ${usage.length - usageNamed} more` : "";
+  const detail = `${subject} version ${version} is used by ${named.join(", ")}${more}.`;
+  return new HotSwapError("schema_in_use", detail, { data: { usage: usage.slice(0, usageTold) } });
 }
 
 function changedMeanwhile(): HotSwapError {

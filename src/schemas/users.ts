@@ -3,8 +3,7 @@
  * and stand above it. Each tells what it uses through this.
  */
 export interface SchemaUse {
-  /** `topic`, `subscription`, `consumer` and the like. */
-  kind: string;
+  kind: "topic" | "subscription" | "consumer" | "config" | "schema";
   name: string;
   /** The topic of a subscription, or the `topic/subscription` of a consumer. */
   of: string | null;

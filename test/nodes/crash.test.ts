@@ -85,9 +85,13 @@ suite("nodes that stop, die and freeze under load", { skip: redisServerMissing()
     await load.more(200);
     const frozen = alive[1]!;
     const others = alive.filter((node) => node !== frozen);
+    const schema = { subject: "frozen", schema: true, submit: true };
+    const { id } = await farm.ok(others[0]!, "POST", "/schemas", schema);
     process.kill(frozen.facts.pid, "SIGSTOP");
     alive = others;
     load.startPublishers();
+    const usage = await farm.ok(others[0]!, "GET", `/schemas/${id}/usage`);
+    assert.deepEqual(usage, { items: [], total: 0, missing: ["node-3"] }, "one that cannot say is named");
     const tookMs = Math.round(await load.everyTopic());
     await load.more(100);
     process.kill(frozen.facts.pid, "SIGCONT");

@@ -110,6 +110,29 @@ suite("several nodes", { skip: redisServerMissing() }, () => {
     }
   });
 
+  test("who reads by a schema is known on every node, wherever it consumes", async () => {
+    const [a, b] = farm.nodes as [(typeof farm.nodes)[0], (typeof farm.nodes)[0]];
+    const schema = { subject: "read", schema: { type: "object" }, submit: true };
+    const { id, state } = await farm.ok(a, "POST", "/schemas", schema);
+    assert.equal(state, "approved");
+    const consumers: string[] = [];
+    for (let i = 0; i < 8; i++) {
+      const topic = { name: `read-${i}`, schema: { subject: "read" } };
+      await farm.ok(a, "POST", "/topics", topic);
+      await farm.ok(i % 2 ? a : b, "GET", `/messages/consume/${topic.name}?consumer=reader-${i}`);
+      consumers.push(`read-${i}/default reader-${i}`);
+    }
+    for (const node of farm.nodes) {
+      const { items, total, missing } = await farm.ok(node, "GET", `/schemas/${id}/usage`);
+      const found = (kind: string) => items.filter((item: { kind: string }) => item.kind === kind);
+      const names = found("consumer").map(({ of, name }: { of: string; name: string }) => `${of} ${name}`);
+      assert.deepEqual(names.sort(), consumers);
+      assert.deepEqual([found("topic").length, items.length, total, missing], [8, 24, 24, []]);
+      assert.equal((await farm.ok(node, "GET", `/schemas/${id}/usage?kind=consumer`)).total, 8);
+      assert.equal((await farm.ok(node, "GET", `/schemas/${id}/usage?kind=topic`)).total, 8);
+    }
+  });
+
   test("receipts of topics on both nodes are settled in one request", async () => {
     const [a, b] = farm.nodes as [(typeof farm.nodes)[0], (typeof farm.nodes)[0]];
     const receipts: string[] = [];

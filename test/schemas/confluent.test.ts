@@ -178,6 +178,17 @@ test("a schema refers to versions of other subjects, and keeps its meaning", asy
   const deserializer = new JsonDeserializer(client(), SerdeType.VALUE, { validate: true });
   assert.deepEqual(await deserializer.deserialize("customer", bytes), { home: { country: "DE" } });
   await assert.rejects(serializer.serialize("customer", { home: { country: "Germany" } }));
+
+  const { items } = await dev.ok(dev.get("/schemas?subject=address"));
+  const user = { kind: "schema", name: "customer-value@1", of: null, version: 1 };
+  assert.deepEqual((await dev.ok(dev.get(`/schemas/${items[0].id}/usage`))).items, [user]);
+  const step = (verb: string, body: object = {}) => dev.post(`/schemas/${items[0].id}/${verb}`, body);
+  assert.equal((await dev.ok(step("deprecate", { force: true }))).state, "deprecated");
+  const used = await step("retire");
+  assert.deepEqual([used.status, used.json.code, used.json.data.usage], [409, "schema_in_use", [user]]);
+  assert.match(used.json.detail, /is used by schema customer-value@1\./);
+  assert.equal((await dev.ok(step("retire", { force: true }))).state, "retired");
+  assert.equal((await publish({ home: { country: "Germany" } })).status, 422, "it has a copy");
 });
 
 test("messages go through its JSON serializer and deserializer", async () => {

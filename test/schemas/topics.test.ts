@@ -103,7 +103,10 @@ test("who uses a version is known, and kept from losing it by mistake", async ()
     { kind: "consumer", name: "bill-1", of: "used/billing", version: 1 },
     { kind: "subscription", name: "audit", of: "used", version: null },
   ];
-  assert.deepEqual((await dev.ok(dev.get(`/schemas/${first.id}/usage`))).items, users);
+  const usage = await dev.ok(dev.get(`/schemas/${first.id}/usage`));
+  assert.deepEqual(usage, { items: users, total: users.length, missing: [] });
+  const topics = await dev.ok(dev.get(`/schemas/${first.id}/usage?kind=topic`));
+  assert.deepEqual(topics.items, users.slice(0, 1));
   const refused = await dev.post(`/schemas/${first.id}/deprecate`, {});
   assert.deepEqual([refused.status, refused.json.code], [409, "schema_in_use"]);
   assert.deepEqual(refused.json.data.usage, users);

@@ -8,21 +8,24 @@ import { href } from "../route.ts";
 import { hotswap } from "../session.ts";
 
 export function SchemaUsers({ id }: { id: string }) {
-  const { answer: users, error } = useLive((signal) => hotswap().schemas.usage(id, { signal }), {
+  const { answer: usage, error } = useLive((signal) => hotswap().schemas.usage(id, { signal }), {
     intervalMs: 5000,
   });
+  const { items = [], total = 0, missing = [] } = usage.value ?? {};
   return (
     <>
       <ProblemPanel error={error.value} />
-      {users.value && users.value.length > 0 && (
+      {items.length > 0 && (
         <Table
           title="Who uses it"
-          rows={users.value}
+          rows={items}
           columns={columns}
           keyOf={({ kind, name, of }) => `${kind} ${of} ${name}`}
         />
       )}
-      {users.value?.length === 0 && <p class="muted">Nothing uses this version.</p>}
+      {total > items.length && <p class="muted">And {total - items.length} more.</p>}
+      {usage.value && total === 0 && <p class="muted">Nothing uses this version.</p>}
+      {missing.length > 0 && <p class="muted">Not heard in time: {missing.join(", ")}.</p>}
     </>
   );
 }
@@ -37,5 +40,6 @@ const columns: readonly Column<SchemaUser>[] = [
 /** Where there is a page for it, a link. */
 function NameOf({ user: { kind, name, of } }: { user: SchemaUser }) {
   const topic = kind === "topic" ? name : of?.split("/", 1)[0];
+  if (kind === "config") return <a href={href("configs", name)}>{name}</a>;
   return topic === undefined ? name : <a href={href("topics", topic)}>{name}</a>;
 }

@@ -65,7 +65,9 @@ export function SchemasPage() {
       )}
       {all && all.length > 0 && shown.length === 0 && <NothingFits what="subject" />}
       {answer.value?.isCut && <p class="muted">There are more than are shown here.</p>}
-      {shown.length > 0 && <TwinPanel twin={{ cli: undefined, curl: curl("GET", "/api/v1/schemas") }} />}
+      {shown.length > 0 && (
+        <TwinPanel twin={{ cli: "hotswap schema list", curl: curl("GET", "/api/v1/schemas") }} />
+      )}
     </Page>
   );
 }

@@ -30,7 +30,7 @@ export const schemas = {
   schema_in_use: {
     kind: "conflict",
     title: "The schema version is in use",
-    help: "`data` lists the topics, subscriptions and consumers that use it. Move them to another version first, or send `force`.",
+    help: "`data` lists the topics, subscriptions, consumers and schemas that use it. Move them to another version first, or send `force`.",
   },
   schema_violated: {
     kind: "unprocessable",

@@ -13,6 +13,7 @@ import type { Messages } from "../messages.ts";
 import type { Whereabouts } from "../stream/remotes.ts";
 import { Cluster, type NodeSettings } from "./cluster.ts";
 import { Forwarder } from "./forward.ts";
+import { gather } from "./gather.ts";
 import { HealthMeter } from "./health.ts";
 import { Monitor } from "./monitor.ts";
 import type { HealthLimits } from "./node.ts";
@@ -95,6 +96,13 @@ export class Nodes {
     const registry = this.#registry;
     messages.relay = relayOf(messages, places, forwarder);
     return [...spread(routes, { cluster, registry, forwarder, places }), ...own];
+  }
+
+  /** Routes of other rooms, with the shares of all nodes in what they list. */
+  gather(routes: readonly Route[]): Route[] {
+    const cluster = this.#cluster;
+    if (!cluster) return [...routes];
+    return gather(routes, { cluster, forwarder: this.#forwarder, clock: this.#parts.clock });
   }
 
   /** Takes part from now on; `address` is where other nodes reach this one. */

@@ -3,11 +3,10 @@
  * with `permanent`, it is gone. Neither while a topic, a configuration or another schema uses it: they would break.
  */
 import { Type } from "typebox";
-import { HotSwapError } from "../../core/errors.ts";
 import { type Route, route } from "../../platform/http/route.ts";
 import { isInForce } from "../lifecycle.ts";
 import { subjectName } from "../schemas.schema.ts";
-import type { Schemas } from "../schemas.ts";
+import { inUse, type Schemas } from "../schemas.ts";
 import type { VersionRow } from "../tables.ts";
 import { one, visible } from "./visible.ts";
 import * as wire from "./wire.ts";
@@ -39,7 +38,7 @@ export function deletionRoutes(schemas: Schemas): Route[] {
           throw wire.failure("schema_not_found", wire.subjectNotSoftDeleted, detail);
         }
         if (!permanent) for (const row of rows) await refuseUsed(schemas, row, subject);
-        for (const row of rows) await end(schemas, { principal, requestId }, row, permanent);
+        for (const row of rows) await end(schemas, { principal, requestId }, row, permanent, subject);
         return wire.reply(rows.map(({ version }) => version));
       },
     }),
@@ -62,7 +61,6 @@ export function deletionRoutes(schemas: Schemas): Route[] {
           const detail = `Subject '${subject}' Version ${row.version} ${said}`;
           throw wire.failure("schema_not_found", code, detail);
         }
-        if (!permanent) await refuseUsed(schemas, row);
         await end(schemas, { principal, requestId }, row, permanent);
         return wire.reply(row.version);
       },
@@ -71,22 +69,20 @@ export function deletionRoutes(schemas: Schemas): Route[] {
 }
 
 /** Throws `schema_in_use`. Schemas of a subject that goes as a whole may refer to each other. */
-async function refuseUsed(schemas: Schemas, row: VersionRow, going?: string): Promise<void> {
-  const usage = await schemas.usage(row);
-  const referring = await schemas.referring(row.tenant_id, row);
-  const schemaUses = referring.filter(({ subject }) => subject !== going);
-  if (usage.length + schemaUses.length === 0) return;
-  const [first] = [
-    ...usage.map(({ kind, name }) => `${kind} ${name}`),
-    ...schemaUses.map(({ subject, version }) => `schema ${subject} version ${version}`),
-  ];
-  const detail = `${row.subject} version ${row.version} is used by ${first}. One or more references exist to it.`;
-  throw new HotSwapError("schema_in_use", detail);
+async function refuseUsed(schemas: Schemas, row: VersionRow, going: string): Promise<void> {
+  const usage = await schemas.usage(row, going);
+  if (usage.length > 0) throw inUse(row, usage);
 }
 
 type Actor = Parameters<Schemas["delete"]>[0];
 
-async function end(schemas: Schemas, actor: Actor, row: VersionRow, permanent: boolean): Promise<void> {
+async function end(
+  schemas: Schemas,
+  actor: Actor,
+  row: VersionRow,
+  permanent: boolean,
+  going?: string,
+): Promise<void> {
   if (permanent) await schemas.delete(actor, row.id);
-  else await schemas.end(actor, row.id, "withdraw", {});
+  else await schemas.end(actor, row.id, "withdraw", { going });
 }
