@@ -338,8 +338,12 @@ async function startStores(
   lifecycle: Lifecycle,
   listener: Service & { revision: number },
 ) {
-  const { data, kv: kvSettings } = settings;
-  const sql = openSql({ sql: settings.sql.url, data: data.folder, poolSize: settings.sql.poolSize, clock });
+  const { data, kv: kvSettings, deployment: engine, nodes } = settings;
+  const sql = openSql({
+    ...{ sql: settings.sql.url, data: data.folder, poolSize: settings.sql.poolSize, clock },
+    // A node that freezes holds what others wait for no longer than its leases.
+    idleInTransactionTimeoutMs: Math.min(engine.leaseMs, nodes.leaseMs),
+  });
   if (relieve) {
     await checkSecrets(settings);
     await lifecycle.start(listener);

@@ -6,14 +6,6 @@ import { sql } from "kysely";
 import { whole } from "./deployments.sql.ts";
 import type { DeploymentRow, DeploymentTx } from "./tables.ts";
 
-/**
- * To be called first in a transaction that locks a deployment's row: a process that freezes in the middle of it loses
- * the lock when it would lose the lease, and keeps nobody from going on.
- */
-export async function boundTransaction(tx: DeploymentTx, leaseMs: number): Promise<void> {
-  await sql`select set_config('idle_in_transaction_session_timeout', ${String(leaseMs)}, true)`.execute(tx);
-}
-
 /** Deployments under way that nobody holds, now held by this owner. A claim from another owner moves the epoch on. */
 export async function claim(
   tx: DeploymentTx,

@@ -74,8 +74,6 @@ export interface SqlStoreParts {
   sql: Sql;
   audit: Pick<Audit, "record">;
   approvals: Pick<Approvals, "newest" | "consume">;
-  /** A transaction that stands still for longer is ended by the database; a lease is as long. */
-  idleMs: number;
 }
 
 export class SqlStore implements DeploymentStore {
@@ -137,7 +135,6 @@ export class SqlStore implements DeploymentStore {
     const { isGiven: _, ...override } = row.freeze_override!;
     const about = { principal: { subject: ENGINE, tenant }, requestId: id };
     await sql.tenant(tenant, async (tx: DeploymentTx) => {
-      await leases.boundTransaction(tx, this.#parts.idleMs);
       const content = freezeContent(id, override);
       await approvals.consume(tx, { ...about, ...freezeSubject(id), content });
       await rows.setOverride(tx, row, { ...override, isGiven: true });
@@ -159,17 +156,11 @@ export class SqlStore implements DeploymentStore {
   }
 
   claim(owner: string, leaseMs: number, limit: number): Promise<DeploymentRow[]> {
-    return this.#parts.sql.system(async (tx: DeploymentTx) => {
-      await leases.boundTransaction(tx, this.#parts.idleMs);
-      return leases.claim(tx, owner, leaseMs, limit);
-    });
+    return this.#parts.sql.system((tx: DeploymentTx) => leases.claim(tx, owner, leaseMs, limit));
   }
 
   renew(owner: string, leaseMs: number): Promise<string[]> {
-    return this.#parts.sql.system(async (tx: DeploymentTx) => {
-      await leases.boundTransaction(tx, this.#parts.idleMs);
-      return leases.renew(tx, owner, leaseMs);
-    });
+    return this.#parts.sql.system((tx: DeploymentTx) => leases.renew(tx, owner, leaseMs));
   }
 
   release(owner: string): Promise<void> {
@@ -189,7 +180,6 @@ export class SqlStore implements DeploymentStore {
     ) => Promise<{ events: readonly Event[]; beside?: rows.Beside; now?: number }>,
   ): Promise<Written> {
     return this.#parts.sql.tenant(row.tenant_id, async (tx: DeploymentTx) => {
-      await leases.boundTransaction(tx, this.#parts.idleMs);
       const databaseNow = await rows.databaseNow(tx);
       const { events, beside = {}, now = databaseNow } = await make(tx, databaseNow);
       const appended = await rows.append(tx, claimOf(row), row.state, events, now, beside);

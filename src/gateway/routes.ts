@@ -10,6 +10,7 @@ import { canonicalJson } from "../core/json.ts";
 import { authorize } from "../platform/access/index.ts";
 import type { Audit } from "../platform/audit/index.ts";
 import { type Actor, change } from "../platform/http/change.ts";
+import { allowIdle } from "../stores/sql/index.ts";
 import type { Sql } from "../stores/sql/port.ts";
 import { type AnalysedRoute, analyse, analyseOne } from "./analysis.ts";
 import { checkCertificates, type HoldSecrets } from "./client-certificates.ts";
@@ -64,6 +65,9 @@ export interface ImportResult {
   diff: SetDiff;
   warnings: Finding[];
 }
+
+/** Tens of thousands of routes are compared within the transaction that imports them. */
+const comparingMs = 30_000;
 
 export class Routes {
   readonly #parts: RoutesParts;
@@ -160,6 +164,7 @@ export class Routes {
     const hosts = specs.map(rows.hostOf);
     const wanted: AnalysedRoute[] = [];
     const result = await this.#change(actor, hosts, async (tx, set) => {
+      await allowIdle(tx, comparingMs);
       const problems = await checkCertificates(tx, tenant, specs, holdSecrets);
       const placed = problems.flatMap((fields, index) =>
         fields.map((field) => below(`/routes/${index}`, field)),

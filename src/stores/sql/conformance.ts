@@ -207,6 +207,29 @@ function transactions(current: Current): void {
     assert.ok(runs > 2, "one of them ran again");
   });
 
+  it("lets go of what a transaction holds that stands still, and begins it anew when it goes on", async () => {
+    const { store, fixture } = current();
+    const frozen = fixture.another({ idleInTransactionTimeoutMs: 100 });
+    await frozen.start();
+    const add = (tx: Tx<Tables>) =>
+      tx
+        .updateTable("counters")
+        .set((row) => ({ value: row("value", "+", 1) }))
+        .where("name", "=", "a")
+        .returning("value")
+        .executeTakeFirstOrThrow();
+    const seen: number[] = [];
+    await frozen.system(async (tx: Tx<Tables>) => {
+      seen.push((await add(tx)).value);
+      // It holds the row; another one has it nonetheless, and this one is cut off by then.
+      if (seen.length === 1) seen.push((await store.system(add)).value);
+      seen.push((await add(tx)).value);
+    });
+    const first = seen[0]!;
+    assert.deepEqual(seen, [first, first, first + 1, first + 2], "the first try counts for nothing");
+    await frozen.stop();
+  });
+
   it("ends a statement that runs for too long", async () => {
     const { fixture } = current();
     const impatient = fixture.another({ statementTimeoutMs: 50 });

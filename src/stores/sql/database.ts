@@ -10,7 +10,7 @@ import pg from "pg";
 import type { Clock } from "../../core/clock.ts";
 import { sleep } from "../../core/clock.ts";
 import { HotSwapError } from "../../core/errors.ts";
-import { isConflict, storeFailure } from "./failures.ts";
+import { isConflict, isCutOff, storeFailure } from "./failures.ts";
 import { inspect } from "./inspection.ts";
 import { migrate } from "./migrations.ts";
 import type { AnyTx, Migration, MigrationReport, Sql, Tx } from "./port.ts";
@@ -29,7 +29,10 @@ export interface PoolLimits {
   connectTimeoutMs: number;
   /** How long one statement may run. */
   statementTimeoutMs: number;
-  /** How long a transaction may wait for its next statement. */
+  /**
+   * How long a transaction may wait for its next statement: a process that freezes in the middle of one keeps nobody
+   * from its rows for longer. One that was only slow is begun anew.
+   */
   idleInTransactionTimeoutMs: number;
 }
 
@@ -37,7 +40,7 @@ export const defaultLimits: PoolLimits = {
   poolSize: 10,
   connectTimeoutMs: 5_000,
   statementTimeoutMs: 30_000,
-  idleInTransactionTimeoutMs: 30_000,
+  idleInTransactionTimeoutMs: 5_000,
 };
 
 const attempts = 3;
@@ -125,13 +128,18 @@ export class Database implements Sql {
     statementTimeoutMs = this.#limits.statementTimeoutMs,
   ): Promise<Result> {
     for (let attempt = 1; ; attempt++) {
+      // What is lost after this may have been committed.
+      let isWorkDone = false;
       try {
         return await kysely.transaction().execute(async (tx) => {
           await this.#enter(tx, tenant, statementTimeoutMs);
-          return work(tx);
+          const result = await work(tx);
+          isWorkDone = true;
+          return result;
         });
       } catch (error) {
-        if (attempt === attempts || !isConflict(error)) throw storeFailure(error);
+        const mayRepeat = isConflict(error) || (isCutOff(error) && !isWorkDone);
+        if (attempt === attempts || !mayRepeat) throw storeFailure(error);
         // The other one is about to commit; to be back at once would be in its way again.
         await new Promise<void>((resolve) => this.#clock.after(10 * attempt, resolve, { keepAlive: true }));
       }
@@ -170,4 +178,12 @@ export class Database implements Sql {
     pool.on("connect", (client) => client.on("error", () => {}));
     return pool;
   }
+}
+
+/**
+ * For the rest of this transaction: how long it may wait for its next statement. For work that computes for long
+ * between two of them.
+ */
+export async function allowIdle(tx: AnyTx, ms: number): Promise<void> {
+  await sql`select set_config('idle_in_transaction_session_timeout', ${String(ms)}, true)`.execute(tx);
 }

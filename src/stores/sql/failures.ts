@@ -38,6 +38,13 @@ export function isConflict(error: unknown): boolean {
   return isFromServer(error) && /^40(001|P01)$/.test(failureCode(error) ?? "");
 }
 
+/** The connection ended under the transaction, as when it waited for too long: whatever it did is undone. */
+export function isCutOff(error: unknown): boolean {
+  if (isFromServer(error)) return failureCode(error) === "25P03";
+  const ended = /^(Connection terminated unexpectedly|Client has encountered a connection error)/;
+  return error instanceof Error && ended.test(error.message);
+}
+
 /** True when a row of this key exists already; with `constraint`, only for that unique constraint or index. */
 export function isUniqueViolation(error: unknown, constraint?: string): boolean {
   if (!isFromServer(error) || failureCode(error) !== "23505") return false;

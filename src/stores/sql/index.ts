@@ -5,6 +5,7 @@ import { embeddedServer } from "./embedded.ts";
 import { externalServer } from "./external.ts";
 import type { Sql } from "./port.ts";
 
+export { allowIdle } from "./database.ts";
 export { isUniqueViolation } from "./failures.ts";
 export { loadMigrations } from "./migrations.ts";
 export type { AnyTx, Migration, MigrationReport, Sql, Tx } from "./port.ts";
