@@ -14,13 +14,14 @@ import { parseArgs } from "node:util";
 import { connect, type HotSwap } from "../../client/src/node.ts";
 import { findProgram, freePort, startChild, stopAllChildren } from "../messaging/child.ts";
 import { describeMachine } from "../messaging/machine.ts";
-import { addressOf, Calls, requestText, Stream } from "./sockets.ts";
+import { addressOf, Calls, clientFrame, requestText, Stream } from "./sockets.ts";
 
 const { values: options } = parseArgs({
   options: {
     instances: { type: "string", default: "10000" },
     rounds: { type: "string", default: "10" },
     install: { type: "boolean", default: false },
+    way: { type: "string" },
     etcd: { type: "boolean", default: true },
     save: { type: "boolean", default: false },
     folder: { type: "string", default: fileURLToPath(new URL("../../.cache/bench", import.meta.url)) },
@@ -29,7 +30,7 @@ const { values: options } = parseArgs({
 });
 const count = Number(options.instances);
 const rounds = Number(options.rounds);
-const limitMs = 300_000;
+const limitMs = 400_000;
 const startedAt = performance.now();
 const place = { service: "bench", environment: "bench" };
 
@@ -42,6 +43,10 @@ interface Figures {
   deploySeconds?: number;
 }
 
+const upgrade = {
+  ...{ connection: "Upgrade", upgrade: "websocket", "sec-websocket-version": "13" },
+  ...{ "sec-websocket-key": "YmVuY2ggYmVuY2ggYmVuYw==", "sec-websocket-protocol": "hotswap.instance.v1" },
+};
 const rssKiB = (pid: number) =>
   Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))![1]);
 const note = (text: string) =>
@@ -96,7 +101,10 @@ async function openAll(
   return (performance.now() - began) / 1_000;
 }
 
-async function hotswap(folder: string): Promise<Figures> {
+/** How instances listen and speak: by a WebSocket, or by server-sent events and requests. */
+type Way = "socket" | "stream";
+
+async function hotswap(folder: string, way: Way): Promise<Figures> {
   const bin = fileURLToPath(new URL("../../bin/hotswap.js", import.meta.url));
   const server = await startChild(
     {
@@ -106,7 +114,7 @@ async function hotswap(folder: string): Promise<Figures> {
     },
     (line) => line.startsWith("{"),
   );
-  const fleet = new Fleet(JSON.parse(server.readyLine));
+  const fleet = new Fleet(JSON.parse(server.readyLine), way);
   await fleet.register();
   const before = rssKiB(server.pid);
   const connectSeconds = await fleet.connect();
@@ -129,9 +137,12 @@ class Fleet {
   readonly #calls: Calls;
   readonly #ids = Array.from({ length: count }, (_, n) => `i-${n}`);
   readonly #streams = this.#ids.map(() => new Stream());
+  readonly #way: Way;
+  readonly #frames = new Map<string, Buffer>();
   #acked: Promise<unknown>[] = [];
 
-  constructor({ api, token }: { api: string; token: string }) {
+  constructor({ api, token }: { api: string; token: string }, way: Way) {
+    this.#way = way;
     this.#client = connect({ url: new URL(api).origin, token });
     this.#address = addressOf(api);
     this.#headers = { authorization: `Bearer ${token}` };
@@ -153,11 +164,15 @@ class Fleet {
   }
 
   /** Seconds until all streams are open, those of before closed first. */
-  connect(last = ""): Promise<number> {
+  connect(since = ""): Promise<number> {
     for (const stream of this.#streams) stream.close();
-    const headers = { ...this.#headers, ...(last && { "last-event-id": last }) };
+    const isSocket = this.#way === "socket";
+    const headers = isSocket
+      ? { ...this.#headers, ...upgrade }
+      : { ...this.#headers, "last-event-id": since };
+    const query = isSocket && since ? `?since=${since}` : "";
     return openAll(this.#streams, this.#address, (index) =>
-      requestText("GET", `/api/v1/instances/${this.#ids[index]}/stream`, headers),
+      requestText("GET", `/api/v1/instances/${this.#ids[index]}/${this.#way}${query}`, headers),
     );
   }
 
@@ -177,17 +192,38 @@ class Fleet {
 
   /** Seconds until every instance has been told of a version, has said that it runs it, and is counted. */
   async acknowledgeOne(): Promise<number> {
-    const version = rounds + 1;
+    const [before, version] = [rounds, rounds + 1];
+    for (let index = 0; index < count; index++) this.#acknowledge(index, before);
+    await this.#counted(before, count);
     const heard = heardBy(this.#streams, sees(version), (index) => this.#acknowledge(index, version));
     const began = performance.now();
     await this.#pin(version);
     await heard;
     await Promise.all(this.#acked);
-    // Is behind what has been written.
-    const first = await this.#client.instances.list({ config: "bench", version, limit: 1 });
-    if (first.items.length !== 1) throw new Error("no instance counts as having applied");
+    while (await this.#anyRuns(before)) await sleep(20);
+    const seconds = (performance.now() - began) / 1_000;
+    await this.#counted(version, count);
     note("all acknowledged");
-    return (performance.now() - began) / 1_000;
+    return seconds;
+  }
+
+  /** The answer is behind everything that has been taken. */
+  async #anyRuns(version: number): Promise<boolean> {
+    const page = await this.#client.instances.list({ config: "bench", version, limit: 1 });
+    return page.items.length > 0;
+  }
+
+  /** Waits until so many run the version. */
+  async #counted(version: number, wanted: number): Promise<void> {
+    for (let counted = 0; counted < wanted; ) {
+      if (performance.now() - startedAt > limitMs) throw new Error(`${counted} run version ${version}`);
+      counted = 0;
+      for (let cursor: string | undefined, more = true; more; more = cursor !== undefined) {
+        const page = await this.#client.instances.list({ config: "bench", version, limit: 500, cursor });
+        counted += page.items.length;
+        cursor = page.next ?? undefined;
+      }
+    }
   }
 
   /** Seconds of a direct deployment to all. */
@@ -224,7 +260,16 @@ class Fleet {
   /** As an instance does: told, it says that it runs the version. */
   #acknowledge(index: number, version: number): void {
     const applied = [{ config: "bench", version, status: "applied" }];
-    this.#acked.push(this.#post(`/api/v1/instances/${this.#ids[index]}/heartbeat`, { applied }));
+    if (this.#way === "socket") this.#streams[index]!.write(this.#report(applied));
+    else this.#acked.push(this.#post(`/api/v1/instances/${this.#ids[index]}/heartbeat`, { applied }));
+  }
+
+  /** The same bytes for everybody. */
+  #report(applied: readonly object[]): Buffer {
+    const text = JSON.stringify({ type: "report", applied });
+    const frame = this.#frames.get(text) ?? clientFrame(text);
+    this.#frames.set(text, frame);
+    return frame;
   }
 
   async #post(path: string, body: unknown): Promise<void> {
@@ -318,7 +363,15 @@ async function main(): Promise<void> {
   mkdirSync(options.folder, { recursive: true });
   const folder = mkdtempSync(join(options.folder, "configuration-"));
   try {
-    const results: [string, Figures][] = [["HotSwap", await hotswap(folder)]];
+    const results: [string, Figures][] = [];
+    const ways: [Way, string][] = [
+      ["socket", "HotSwap, WebSocket"],
+      ["stream", "HotSwap, events and requests"],
+    ];
+    for (const [way, name] of ways) {
+      if (options.way === undefined || options.way === way)
+        results.push([name, await hotswap(mkdirSync(join(folder, way), { recursive: true })!, way)]);
+    }
     if (options.etcd && findProgram("etcd")) results.push(["etcd, JSON gateway", await etcd(folder)]);
     const text = table(results);
     process.stdout.write(text);

@@ -27,6 +27,13 @@ export function requestText(
   return `${method} ${path} HTTP/1.1\r\n${lines.join("")}${length}\r\n${body}`;
 }
 
+/** A WebSocket frame of text as a client sends it, with a mask of zeros: nothing stands between that it protects. */
+export function clientFrame(text: string): Buffer {
+  const bytes = Buffer.from(text);
+  if (bytes.length > 125) throw new TypeError("such a long frame is not needed here");
+  return Buffer.concat([Buffer.from([0x81, 0x80 | bytes.length, 0, 0, 0, 0]), bytes]);
+}
+
 /** All sockets read into the same bytes, and none of them has a stream around it: what comes is looked at at once. */
 const shared = Buffer.allocUnsafe(256 * 1024);
 
@@ -39,7 +46,7 @@ function open(address: Address, onText: (text: string) => void): Socket {
   return connect({ ...address, noDelay: true, onread: { buffer: shared, callback } });
 }
 
-/** A connection over which an answer comes in for ever. */
+/** A connection over which an answer comes in for ever, or frames both ways. */
 export class Stream {
   socket: Socket | undefined;
   /** Told of each piece that arrives, with the time. */
@@ -58,7 +65,7 @@ export class Stream {
         const end = head.indexOf("\r\n\r\n");
         if (end < 0) return;
         const status = Number(head.slice(9, 12));
-        if (status !== 200) {
+        if (status !== 200 && status !== 101) {
           const after = Number(/retry-after: (\d+)/i.exec(head)?.[1] ?? 1);
           socket.destroy();
           return reject(Object.assign(new Error(`answered ${status}`), { status, afterMs: after * 1_000 }));
@@ -91,6 +98,10 @@ export class Stream {
         await sleep((afterMs ?? 500) + Math.random() * 500);
       }
     }
+  }
+
+  write(bytes: Buffer): void {
+    this.socket?.write(bytes);
   }
 
   close(): void {

@@ -1,19 +1,21 @@
 /**
- * Keeps an instance at the configuration that it should run. It registers, listens on one stream, applies what it is
- * told or refuses it with a reason, and says so; what it runs is kept, so that it starts with the server gone.
+ * Keeps an instance at the configuration that it should run. It registers, listens on one connection, applies what it
+ * is told or refuses it with a reason, and says so; what it runs is kept, so that it starts with the server gone.
  *
  * A lost event is never a lost change: each heartbeat's answer names what should run, and whatever differs is fetched.
  * When the server is away the instance goes on, and comes back with a delay of its own.
  */
+import { ConfigurationLine } from "./configuration-line.ts";
 import {
   type ConfigDocument,
   ConfigurationState,
   type Refusal,
   type SavedState,
 } from "./configuration-state.ts";
-import { readEvents } from "./event-stream.ts";
 import type {
+  AppliedReport,
   Desired,
+  InstanceAnswer,
   InstanceCounts,
   InstanceHeartbeat,
   Instances,
@@ -23,7 +25,7 @@ import type {
 } from "./instances.ts";
 import { HotSwapConnectionError, HotSwapProblem } from "./problem.ts";
 import { backoffMs, nowMs, sleep } from "./time.ts";
-import { path, type Transport } from "./transport.ts";
+import type { Transport } from "./transport.ts";
 
 /** Where the last known good configuration is kept; `fileCache` of `@hotswap/client/node` is one. */
 export interface ConfigurationCache {
@@ -55,15 +57,12 @@ interface Wanted extends Desired {
 }
 
 const backoff = { baseMs: 500, maxMs: 30_000 };
-/** The server says something every 15 seconds. */
-const silenceMs = 45_000;
 /** A large document is not fetched by everybody at once. */
 const fetchSpreadMs = 500;
-const noLimitMs = 0x7fffffff;
 
 export class ConfigurationWatcher {
-  readonly #transport: Transport;
   readonly #instances: Instances;
+  readonly #line: ConfigurationLine;
   readonly #options: ConfigurationOptions;
   readonly #instance: NewInstance;
   readonly #ending = new AbortController();
@@ -81,15 +80,17 @@ export class ConfigurationWatcher {
   #working: Promise<void> = Promise.resolve();
   #loops: Promise<unknown> = Promise.resolve();
   #heartbeatMs = 10_000;
-  #lastEventId: string | undefined;
   #registering: Promise<void> | undefined;
   #isDue = false;
   #endPause = () => {};
 
   constructor(transport: Transport, instances: Instances, options: ConfigurationOptions) {
     const { instanceId, service, environment, labels } = options;
-    this.#transport = transport;
     this.#instances = instances;
+    this.#line = new ConfigurationLine({
+      ...{ transport, instances, instanceId, signal: this.#ending.signal },
+      onEvent: (event, data) => this.#hear(event, data),
+    });
     this.#options = options;
     const process = options.process ?? randomName();
     this.#instance = { instanceId, service, environment, process, ...(labels && { labels }) };
@@ -201,7 +202,7 @@ export class ConfigurationWatcher {
         this.#report(error); // the next heartbeat's answer asks for it again
       }
     }
-    if (changed) this.#wake();
+    if (changed && !this.#line.report(this.#applied())) this.#wake();
   }
 
   async #documentOf(wanted: Wanted): Promise<ConfigDocument> {
@@ -291,35 +292,50 @@ export class ConfigurationWatcher {
     const counts = this.#counts;
     this.#counts = { requests: 0, errors: 0, slow: 0, custom: {} };
     const trials = [...this.#trials];
-    const refused = this.#state.refusals;
-    const removed = [...this.#removed];
     const beat: InstanceHeartbeat = {
-      applied: [
-        ...this.#state.all().map(({ config, version }) => ({ config, version, status: "applied" as const })),
-        ...removed.map((config) => ({ config, version: null, status: "applied" as const })),
-        ...refused.map(({ config, version, reason }) => ({
-          config,
-          version,
-          status: "rejected" as const,
-          reason,
-        })),
-      ],
+      applied: this.#applied(),
       ...(counts.requests > 0 && { metrics: countsOf(counts) }),
       ...(trials.length > 0 && { trials: trials.map(([id, answer]) => ({ id, ...answer })) }),
     };
-    const { signal } = this.#ending;
     // A node that does not answer is given up before the silence is taken for the end of this instance.
     const timeoutMs = this.#heartbeatMs;
     try {
-      const answer = await this.#instances.heartbeat(this.#instance.instanceId, beat, { signal, timeoutMs });
+      const answer = await this.#line.heartbeat(beat, timeoutMs);
       for (const [id] of trials) this.#trials.delete(id);
-      this.#heartbeatMs = answer.heartbeatSeconds * 1_000;
-      for (const wanted of answer.configs) this.#want(wanted);
-      for (const trial of answer.trials) this.#try(trial);
+      this.#heed(answer);
     } catch (error) {
       this.count(counts);
       throw error;
     }
+  }
+
+  /** All that it runs, has removed, or refuses. */
+  #applied(): AppliedReport[] {
+    const all = this.#state.all();
+    return [
+      ...all.map(({ config, version }) => ({ config, version, status: "applied" as const })),
+      ...[...this.#removed].map((config) => ({ config, version: null, status: "applied" as const })),
+      ...this.#state.refusals.map(({ config, version, reason }) => {
+        return { config, version, status: "rejected" as const, reason };
+      }),
+    ];
+  }
+
+  #heed({ configs, trials, heartbeatSeconds }: InstanceAnswer): void {
+    this.#heartbeatMs = heartbeatSeconds * 1_000;
+    for (const wanted of configs) this.#want(wanted);
+    for (const trial of trials) this.#try(trial);
+  }
+
+  /** The answer to a report: there is something to know, or to say sooner than the next heartbeat. */
+  #heedReport(answer: InstanceAnswer): void {
+    const isSooner = answer.heartbeatSeconds * 1_000 < this.#heartbeatMs;
+    this.#heed(answer);
+    if (!isSooner) return;
+    sleep(this.#heartbeatMs, this.#ending.signal).then(
+      () => this.#wake(),
+      () => {}, // it is being closed
+    );
   }
 
   /** There is something to say. */
@@ -394,7 +410,7 @@ export class ConfigurationWatcher {
     for (let failures = 0; !signal.aborted; ) {
       const openedAt = nowMs();
       try {
-        retryMs = (await this.#readStream()) ?? retryMs;
+        retryMs = (await this.#line.listen()) ?? retryMs;
         failures = nowMs() - openedAt > 10_000 ? 0 : failures + 1;
         if (!signal.aborted) await sleep(Math.max(retryMs, backoffMs(backoff, failures)), signal);
       } catch (error) {
@@ -407,48 +423,10 @@ export class ConfigurationWatcher {
     }
   }
 
-  /** Until it ends; resolves to how long the server asks to wait before coming back. */
-  async #readStream(): Promise<number | undefined> {
-    const silent = new AbortController();
-    const signal = AbortSignal.any([this.#ending.signal, silent.signal]);
-    const id = this.#lastEventId;
-    const response = await this.#transport.open({
-      ...{ method: "GET", path: path`/api/v1/instances/${this.#instance.instanceId}/stream` },
-      headers: { accept: "text/event-stream", ...(id !== undefined && { "last-event-id": id }) },
-      ...{ signal, timeoutMs: noLimitMs },
-    });
-    let retryMs: number | undefined;
-    let heardAt = nowMs();
-    const watch = this.#watchSilence(() => heardAt, silent);
-    try {
-      for await (const part of readEvents(response.chunks())) {
-        heardAt = nowMs();
-        if (!part) continue;
-        if ("retryMs" in part) retryMs = part.retryMs;
-        else {
-          this.#hear(part.event, part.data);
-          this.#lastEventId = part.id ?? this.#lastEventId;
-        }
-      }
-      return retryMs;
-    } finally {
-      silent.abort(new HotSwapConnectionError("lost", "the stream has ended"));
-      await watch;
-    }
-  }
-
-  async #watchSilence(heardAt: () => number, silent: AbortController): Promise<void> {
-    const { signal } = silent;
-    while (!signal.aborted) {
-      await sleep(silenceMs - (nowMs() - heardAt()), signal).catch(() => {});
-      if (nowMs() - heardAt() < silenceMs) continue;
-      silent.abort(new HotSwapConnectionError("timeout", "nothing was heard from the server for too long"));
-    }
-  }
-
-  #hear(event: string, data: string): void {
-    if (event === "config") this.#want(JSON.parse(data) as Wanted);
-    if (event === "trial") this.#try(JSON.parse(data) as TrialRequest);
+  #hear(event: string, data: unknown): void {
+    if (event === "config") this.#want(data as Wanted);
+    if (event === "trial") this.#try(data as TrialRequest);
+    if (event === "answer") this.#heedReport(data as InstanceAnswer);
   }
 
   #report(error: unknown): void {

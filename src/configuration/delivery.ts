@@ -88,7 +88,8 @@ export class Delivery implements Service {
     const provingMs = provingHeartbeats * heartbeatMs;
     const reports = new Reports({ sql, clock, instancesMax, provingMs, onChanged, onError });
     const streams = new Streams({
-      ...{ hub, clock, random, metrics, connectsPerSecond, streamsMax, pendingBytesMax, onError },
+      ...{ hub, clock, random, metrics, heartbeatMs, onError },
+      ...{ connectsPerSecond, streamsMax, pendingBytesMax },
     });
     const onGone = (tenant: string, id: string) => streams.end(tenant, id);
     const instances = new Instances({

@@ -13,7 +13,7 @@ import type { Kv } from "../stores/kv/index.ts";
 import type { Sql } from "../stores/sql/port.ts";
 import type { DeliveryTx } from "./delivery.tables.ts";
 import { deploymentOf, type Unit, versionFor, type Wanted } from "./desired.ts";
-import { configEvent, trialEvent } from "./events.ts";
+import { configNotice, type Notice, trialNotice } from "./events.ts";
 import type { Content, Payload, Payloads } from "./payloads.ts";
 import {
   loadScope,
@@ -29,9 +29,12 @@ export interface Listener extends Unit {
   /** By configuration: what it was told; null is "none". */
   readonly told: Map<string, number | null>;
   /** Never throws; a reader that is too slow is ended, and comes back for what it missed. */
-  send(event: Buffer): void;
+  send(notice: Notice): void;
   readonly isOpen: boolean;
 }
+
+/** Is shown each state of a scope; never throws. */
+export type Watcher = (state: ScopeState) => void;
 
 export interface HubOptions {
   sql: Sql;
@@ -49,6 +52,7 @@ export interface HubOptions {
 interface Scope {
   readonly name: ScopeName;
   readonly listeners: Set<Listener>;
+  readonly watchers: Set<Watcher>;
   state: ScopeState | undefined;
   running: Promise<void>;
   next: Promise<void> | undefined;
@@ -99,11 +103,18 @@ export class Hub implements Service {
     return this.#scope(name).state;
   }
 
-  /** What is known of the scope, read when nobody has asked for it before. */
-  async state(name: ScopeName): Promise<ScopeState> {
+  /** What is known of the scope, read when nobody has asked for it before, or when it is older than `revision`. */
+  async state(name: ScopeName, revision = 0): Promise<ScopeState> {
     const scope = this.#scope(name);
-    if (!scope.state) await this.#refresh(scope);
+    if (!scope.state || scope.state.revision < revision) await this.#refresh(scope);
     return scope.state!;
+  }
+
+  /** From now on the watcher is shown each state; returns the function that ends it. */
+  watch(name: ScopeName, watcher: Watcher): () => void {
+    const { watchers } = this.#scope(name);
+    watchers.add(watcher);
+    return () => void watchers.delete(watcher);
   }
 
   /** To be called when a change has been committed: resolves when everybody here has been told. */
@@ -149,9 +160,10 @@ export class Hub implements Service {
       known.usedAt = now;
       return known;
     }
-    const listeners = new Set<Listener>();
-    const running = Promise.resolve();
-    const scope: Scope = { name, listeners, state: undefined, running, next: undefined, usedAt: now };
+    const scope: Scope = {
+      ...{ name, listeners: new Set(), watchers: new Set(), usedAt: now },
+      ...{ state: undefined, running: Promise.resolve(), next: undefined },
+    };
     this.#scopes.set(key, scope);
     return scope;
   }
@@ -178,6 +190,7 @@ export class Hub implements Service {
       if (!state.configs.has(config)) payloads.forget(name.tenant, config);
     }
     scope.state = state;
+    for (const watcher of scope.watchers) watcher(state);
     if (scope.listeners.size === 0) return;
     for (const wanted of state.configs.values()) await this.#tell(scope, wanted);
     for (const config of before?.configs.keys() ?? []) {
@@ -206,7 +219,7 @@ export class Hub implements Service {
   }
 
   async #tellGone(scope: Scope, config: string, revision: number): Promise<void> {
-    const event = configEvent({ config, revision }, undefined, 0);
+    const event = configNotice({ config, revision }, undefined, 0);
     await this.#send([...scope.listeners], event, (listener) => listener.told.delete(config));
   }
 
@@ -214,13 +227,13 @@ export class Hub implements Service {
     const content = await this.#tried(name.tenant, trial);
     if (!content) return;
     const asked = [...listeners].filter(({ id }) => trial.instances.has(id));
-    await this.#send(asked, trialEvent(trial, content, this.#options.inlineBytes), () => {});
+    await this.#send(asked, trialNotice(trial, content, this.#options.inlineBytes), () => {});
   }
 
   /** In slices, so that requests are answered in between. */
   async #send(
     listeners: readonly Listener[],
-    event: Buffer,
+    event: Notice,
     note: (listener: Listener) => void,
   ): Promise<void> {
     for (let start = 0; start < listeners.length; start += sliceSize) {
@@ -234,7 +247,7 @@ export class Hub implements Service {
   }
 
   async #eventsFor(name: ScopeName, state: ScopeState, listener: Listener, since: number) {
-    const events: { told?: [config: string, version: number | null]; event: Buffer | undefined }[] = [];
+    const events: { told?: [config: string, version: number | null]; event: Notice | undefined }[] = [];
     const inOrder = [...state.configs.values()].sort((a, b) => a.revision - b.revision);
     for (const wanted of inOrder) {
       const version = versionFor(wanted, listener) ?? null;
@@ -247,16 +260,16 @@ export class Hub implements Service {
     for (const trial of state.trials) {
       if (!trial.instances.has(listener.id)) continue;
       const content = await this.#tried(name.tenant, trial);
-      if (content) events.push({ event: trialEvent(trial, content, this.#options.inlineBytes) });
+      if (content) events.push({ event: trialNotice(trial, content, this.#options.inlineBytes) });
     }
     return events;
   }
 
-  async #event(name: ScopeName, wanted: Wanted, version: number | null): Promise<Buffer | undefined> {
-    if (version === null) return configEvent(wanted, undefined, 0);
+  async #event(name: ScopeName, wanted: Wanted, version: number | null): Promise<Notice | undefined> {
+    if (version === null) return configNotice(wanted, undefined, 0);
     const payload = await this.#payload(name.tenant, wanted.config, version);
     const about = { ...wanted, deployment: deploymentOf(wanted, version) };
-    return payload && configEvent(about, payload, this.#options.inlineBytes);
+    return payload && configNotice(about, payload, this.#options.inlineBytes);
   }
 
   #payload(tenant: string, config: string, version: number): Promise<Payload | undefined> {
@@ -293,8 +306,9 @@ export class Hub implements Service {
     const { sql, clock, onError } = this.#options;
     try {
       const now = clock.monotonic();
-      for (const [key, { listeners, usedAt }] of this.#scopes) {
-        if (listeners.size === 0 && now - usedAt > idleMs) this.#scopes.delete(key);
+      for (const [key, { listeners, watchers, usedAt }] of this.#scopes) {
+        const isHeard = listeners.size + watchers.size > 0;
+        if (!isHeard && now - usedAt > idleMs) this.#scopes.delete(key);
       }
       const names = [...this.#scopes.values()].map(({ name }) => name);
       if (names.length === 0) return;

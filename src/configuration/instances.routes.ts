@@ -2,8 +2,9 @@
 import { Type } from "typebox";
 import { actorOf, dryRunQuery } from "../platform/http/change.ts";
 import { decodeCursor, encodeCursor, pageOf, pageQuery } from "../platform/http/page.ts";
-import { handled, Reply, type Route, route } from "../platform/http/route.ts";
+import { handled, Reply, type Route, route, upgradeRequired } from "../platform/http/route.ts";
 import { configName, versionNumber } from "./configs.schema.ts";
+import { frameBytesMax, instanceProtocol } from "./instance-frames.ts";
 import * as schema from "./instances.schema.ts";
 import type { Instances } from "./instances.ts";
 import type { Streams } from "./streams.ts";
@@ -104,6 +105,48 @@ function ownRoutes(instances: Instances): Route[] {
   ];
 }
 
+function socketRoute(instances: Instances, streams: Streams): Route {
+  return route({
+    id: "configuration.instances.socket",
+    method: "GET",
+    path: "/api/v1/instances/{id}/socket",
+    summary: "Hear what an instance should run, and say what it runs, over one WebSocket",
+    description:
+      `Upgrade to WebSocket with the subprotocol \`${instanceProtocol}\`. The server tells what the stream of ` +
+      "events tells, `since` standing for Last-Event-ID; the instance sends its heartbeats, and is answered as over " +
+      "HTTP, for a fraction of what a request costs. It is the instance's one stream. All frames: " +
+      "docs/reference/instance-socket.md.",
+    permission: "instances.write",
+    checksResource: true,
+    audit: { none: "what instances run is kept with them" },
+    params: byId,
+    query: Type.Object(
+      {
+        since: Type.Optional(
+          Type.Integer({ minimum: 0, description: "The revision that was heard last; 0 is none." }),
+        ),
+      },
+      { additionalProperties: false },
+    ),
+    errors: ["instance_not_found", "overloaded"],
+    upgrade: {
+      protocol: instanceProtocol,
+      frameBytes: frameBytesMax,
+      async open({ principal, params, query, ...asking }) {
+        const { id } = params as { id: string };
+        const { since = 0 } = query as { since?: number };
+        streams.admit();
+        const known = await instances.known(principal, id);
+        return (socket, wire) =>
+          streams.openSocket(known, { ...asking, principal, params, query, socket, wire }, since, (beat) =>
+            instances.heartbeat(principal, id, beat),
+          );
+      },
+    },
+    handler: upgradeRequired,
+  });
+}
+
 function deliveryRoutes(instances: Instances, streams: Streams): Route[] {
   return [
     route({
@@ -127,10 +170,11 @@ function deliveryRoutes(instances: Instances, streams: Streams): Route[] {
         const known = await instances.known(principal, params.id);
         const last = Number(headers["last-event-id"]);
         const since = Number.isSafeInteger(last) && last > 0 ? last : 0;
-        streams.open(known, response, since, principal.expiresAt, requestId);
+        streams.openEvents(known, response, { since, expiresAt: principal.expiresAt, requestId });
         return handled;
       },
     }),
+    socketRoute(instances, streams),
     route({
       id: "configuration.instances.document",
       method: "GET",

@@ -77,17 +77,31 @@ export class Instances {
     return { instanceId: id, service, environment, labels, registeredAt, ...answer };
   }
 
-  /** Throws `instance_not_found`, upon which the instance should register again. */
-  async heartbeat(principal: Principal, id: string, beat: Heartbeat): Promise<Answer> {
-    const { reports, hub, clock } = this.#parts;
-    const remembered = this.#known.get(keyOf(principal.tenant, id));
-    const known = remembered ?? (await this.#load(principal.tenant, id));
+  /**
+   * Throws or rejects with `instance_not_found`, upon which the instance should register again. Synchronous when
+   * everything is known already.
+   */
+  heartbeat(principal: Principal, id: string, beat: Heartbeat): Answer | Promise<Answer> {
+    const known = this.#known.get(keyOf(principal.tenant, id));
+    const state = known && this.#parts.hub.known(known.scope);
+    return known && state
+      ? this.#take(principal, known, state, beat)
+      : this.#takeUnknown(principal, id, beat);
+  }
+
+  async #takeUnknown(principal: Principal, id: string, beat: Heartbeat): Promise<Answer> {
+    const known = await this.known(principal, id);
+    return this.#take(principal, known, await this.#parts.hub.state(known.scope), beat);
+  }
+
+  #take(principal: Principal, known: Known, state: ScopeState, beat: Heartbeat): Answer | Promise<Answer> {
+    const { reports, clock } = this.#parts;
     allow(principal, known);
+    const { id } = known;
     const { tenant } = known.scope;
     const at = new Date(clock.now());
-    const state = hub.known(known.scope) ?? (await hub.state(known.scope));
     reports.seen({ tenant, id, at, changedAt: known.changedAt });
-    const changed = this.#takeStates(known, state, beat.applied ?? [], at);
+    const changed = beat.applied ? this.#takeStates(known, state, beat.applied, at) : nothing;
     if (beat.metrics) this.#takeCounts(known, state, beat.metrics, changed);
     for (const { id: trial, ok, reason } of beat.trials ?? []) {
       known.answered.add(trial);

@@ -12,6 +12,9 @@ import type { ScopeName } from "./scopes.sql.ts";
 /** Who applies a version later than this after it was told was not reloading: it has just come. */
 const reloadMaxMs = 60_000;
 const toldMax = 10_000;
+/** No name has a line end. */
+const toldKey = (tenant: string, config: string, version: number | null) =>
+  `${tenant}\n${config}\n${version}`;
 
 export class DeliveryMetrics {
   readonly #metrics: Metrics;
@@ -44,14 +47,14 @@ export class DeliveryMetrics {
   }
 
   told({ tenant }: ScopeName, config: string, version: number): void {
-    const key = JSON.stringify([tenant, config, version]);
+    const key = toldKey(tenant, config, version);
     this.#toldAt.delete(key); // to the end of the order, as the newest
     this.#toldAt.set(key, this.#clock.monotonic());
     if (this.#toldAt.size > toldMax) this.#toldAt.delete(this.#toldAt.keys().next().value!);
   }
 
   applied({ tenant }: ScopeName, config: string, version: number | null): void {
-    const toldAt = this.#toldAt.get(JSON.stringify([tenant, config, version]));
+    const toldAt = this.#toldAt.get(toldKey(tenant, config, version));
     const tookMs = toldAt === undefined ? Number.POSITIVE_INFINITY : this.#clock.monotonic() - toldAt;
     if (tookMs > reloadMaxMs) return;
     this.#metrics

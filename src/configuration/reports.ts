@@ -47,7 +47,8 @@ class Batch {
   addState(report: rows.StateReport): void {
     const key = keyOf(report.tenant, report.instance, report.config);
     const before = this.states.get(key);
-    const { running = before?.running, refused = before?.refused } = report;
+    if (!before) return void this.states.set(key, report);
+    const { running = before.running, refused = before.refused } = report;
     // Applied after it was refused: it is not refused any more.
     const still = refused && refused.version !== report.running ? refused : undefined;
     this.states.set(key, { ...report, running, refused: report.refused ?? still });
@@ -76,7 +77,8 @@ class Batch {
 }
 
 /** Names of all kinds have no line ends. */
-const keyOf = (...names: readonly string[]) => names.join("\n");
+const keyOf = (first: string, second: string, ...others: readonly string[]) =>
+  others.length === 0 ? `${first}\n${second}` : `${first}\n${second}\n${others.join("\n")}`;
 
 const delayMs = 200;
 /** Or a quarter of a heartbeat. */

@@ -27,8 +27,9 @@ export interface ScopeState {
   readonly trials: readonly OpenTrial[];
 }
 
+/** No name has a line end. */
 export const scopeKey = ({ tenant, service, environment }: ScopeName) =>
-  JSON.stringify([tenant, service, environment]);
+  `${tenant}\n${service}\n${environment}`;
 
 /** The next revision. Others that change the same scope wait until this transaction ends. */
 export async function nextRevision(tx: AnyTx, { tenant, service, environment }: ScopeName): Promise<number> {

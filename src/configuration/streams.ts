@@ -1,8 +1,6 @@
 /**
- * The streams of instances: one connection each, kept open for as long as it goes well. The body ends with the
- * connection and is not chunked, so that telling 10,000 instances is 10,000 writes of the same bytes. One timer keeps
- * all of them alive, a part at each tick. A reader that is too slow is ended, since it comes back and hears what it
- * missed.
+ * The streams of instances: one connection each, kept open for as long as it goes well; by server-sent events or a
+ * WebSocket (lines.ts, socket-line.ts). One timer keeps all of them alive, a part at each tick.
  *
  * When everybody comes back at once, as many as the rate allows are let in, and each of the others is told a later time
  * than the one before, so that they come back one by one.
@@ -12,16 +10,20 @@ import type { Clock, Timer } from "../core/clock.ts";
 import { HotSwapError } from "../core/errors.ts";
 import type { Service } from "../core/lifecycle.ts";
 import type { Random } from "../core/random.ts";
-import { keepAlive, retry } from "./events.ts";
+import type { Upgraded } from "../platform/http/route.ts";
+import type { Notice } from "./events.ts";
 import type { Hub, Listener } from "./hub.ts";
 import type { Known } from "./instances.ts";
+import { EventLine, type Line } from "./lines.ts";
 import type { DeliveryMetrics } from "./metrics.ts";
+import { type Hear, SocketLine } from "./socket-line.ts";
 
 export interface StreamsOptions {
   hub: Hub;
   clock: Clock;
   random: Random;
   metrics: DeliveryMetrics;
+  heartbeatMs: number;
   connectsPerSecond: number;
   streamsMax: number;
   /** What may wait for a reader. */
@@ -37,15 +39,14 @@ const patienceMaxMs = 60_000;
 class Stream implements Listener {
   readonly told = new Map<string, number | null>();
   readonly known: Known;
-  readonly response: ServerResponse;
+  readonly line: Line;
+  /** Of the token, in epoch seconds. */
   readonly expiresAt: number;
-  readonly #pendingBytesMax: number;
 
-  constructor(known: Known, response: ServerResponse, expiresAt: number, pendingBytesMax: number) {
+  constructor(known: Known, line: Line, expiresAt: number) {
     this.known = known;
-    this.response = response;
+    this.line = line;
     this.expiresAt = expiresAt;
-    this.#pendingBytesMax = pendingBytesMax;
   }
 
   get id(): string {
@@ -57,15 +58,11 @@ class Stream implements Listener {
   }
 
   get isOpen(): boolean {
-    return !this.response.destroyed && !this.response.writableEnded;
+    return this.line.isOpen;
   }
 
-  send(event: Buffer): void {
-    if (!this.isOpen) return;
-    const { response } = this;
-    if (response.writableLength > this.#pendingBytesMax) response.destroy();
-    // The head has gone and the body is not chunked: the response would only cork the socket, and uncork it again.
-    else (response.socket ?? response).write(event);
+  send(notice: Notice): void {
+    this.line.send(notice);
   }
 }
 
@@ -93,7 +90,7 @@ export class Streams implements Service {
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#timer?.cancel();
-    for (const { response } of this.#open.values()) response.end();
+    for (const { line } of this.#open.values()) line.end();
   }
 
   /** Throws `overloaded`, with a time to come back. */
@@ -114,39 +111,53 @@ export class Streams implements Service {
   }
 
   /** Takes the response over. `since`: the revision up to which the instance knows everything; 0 is nothing. */
-  open(known: Known, response: ServerResponse, since: number, expiresAt: number, requestId: string): void {
-    const { hub, random, pendingBytesMax, onError } = this.#options;
-    const stream = new Stream(known, response, expiresAt, pendingBytesMax);
-    const key = JSON.stringify([known.scope.tenant, known.id]);
-    this.#open.get(key)?.response.end();
-    this.#open.set(key, stream);
-    const slot = this.#wheel[random.below(ticks)]!;
-    slot.add(stream);
-    this.#options.metrics.streams(this.#open.size);
-    response.once("close", () => {
-      slot.delete(stream);
-      hub.remove(known.scope, stream);
-      if (this.#open.get(key) === stream) this.#open.delete(key);
-      this.#options.metrics.streams(this.#open.size);
+  openEvents(
+    known: Known,
+    response: ServerResponse,
+    { since, expiresAt, requestId }: { since: number; expiresAt: number; requestId: string },
+  ): void {
+    const { pendingBytesMax } = this.#options;
+    const line = new EventLine(response, { requestId, retryMs: this.#retryMs(), pendingBytesMax });
+    this.#add(known, line, since, expiresAt);
+  }
+
+  /** The same of a connection over which the instance may also speak. */
+  openSocket(known: Known, upgraded: Upgraded, since: number, hear: Hear): void {
+    const { clock, heartbeatMs, pendingBytesMax, onError } = this.#options;
+    const line = new SocketLine(upgraded, {
+      ...{ clock, retryMs: this.#retryMs(), heartbeatMs, pendingBytesMax, hear, onError },
     });
-    response.removeHeader("transfer-encoding");
-    response.writeHead(200, {
-      "content-type": "text/event-stream",
-      "cache-control": "no-store",
-      "x-accel-buffering": "no",
-      "x-request-id": requestId,
-      connection: "close",
-    });
-    response.write(retry(retryMs.least + random.below(retryMs.spread)));
-    hub.add(known.scope, stream, since).catch((error) => {
-      if (stream.isOpen) onError(error);
-      response.end();
-    });
+    this.#add(known, line, since, upgraded.principal.expiresAt);
   }
 
   /** The instance has gone, or is another one now; in the latter case it comes back. */
   end(tenant: string, id: string): void {
-    this.#open.get(JSON.stringify([tenant, id]))?.response.end();
+    this.#open.get(JSON.stringify([tenant, id]))?.line.end();
+  }
+
+  #add(known: Known, line: Line, since: number, expiresAt: number): void {
+    const { hub, random, metrics, onError } = this.#options;
+    const stream = new Stream(known, line, expiresAt);
+    const key = JSON.stringify([known.scope.tenant, known.id]);
+    this.#open.get(key)?.line.end();
+    this.#open.set(key, stream);
+    const slot = this.#wheel[random.below(ticks)]!;
+    slot.add(stream);
+    metrics.streams(this.#open.size);
+    line.onClose(() => {
+      slot.delete(stream);
+      hub.remove(known.scope, stream);
+      if (this.#open.get(key) === stream) this.#open.delete(key);
+      metrics.streams(this.#open.size);
+    });
+    hub.add(known.scope, stream, since).catch((error) => {
+      if (stream.isOpen) onError(error);
+      line.end();
+    });
+  }
+
+  #retryMs(): number {
+    return Math.round(retryMs.least + this.#options.random.below(retryMs.spread));
   }
 
   #arm(): void {
@@ -162,8 +173,8 @@ export class Streams implements Service {
     const nowSeconds = this.#options.clock.now() / 1_000;
     for (const stream of this.#wheel[this.#tick]!) {
       if (stream.expiresAt <= nowSeconds)
-        stream.response.end(); // it comes back with a new token
-      else stream.send(keepAlive);
+        stream.line.end(); // it comes back with a new token
+      else stream.line.keepAlive();
     }
   }
 }

@@ -43,13 +43,13 @@ export function streamRoutes({ metrics, limits, ...parts }: StreamParts): Route[
       upgrade: {
         protocol: streamProtocol,
         frameBytes: limits.message.batchBytes,
-        open(upgraded) {
+        open: (upgrading) => (socket, wire) => {
           if (open >= limits.streams) {
             const { code } = new HotSwapError("overloaded");
-            return upgraded.socket.close(4503, code);
+            return socket.close(4503, code);
           }
           count(1);
-          new Session(upgraded, { ...parts, limits, onClose: () => count(-1) });
+          new Session({ ...upgrading, socket, wire }, { ...parts, limits, onClose: () => count(-1) });
         },
       },
       handler: upgradeRequired,

@@ -6,11 +6,12 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { assertRefused, walk } from "../messaging/calls.ts";
 import { type Caller, TestServer } from "../server.ts";
+import { InstanceSocket } from "./socket.ts";
 import { EventReader } from "./stream.ts";
 
 let server: TestServer;
 let ann: Caller;
-const open: EventReader[] = [];
+const open: { close(): void }[] = [];
 before(async () => {
   server = await TestServer.start({
     "configuration-inline-bytes": "1000",
@@ -209,6 +210,143 @@ describe("a stream", () => {
     assert.doesNotMatch((await pat.get("/configs/db/versions/1")).text, /hunter2/);
     const viewer = await server.as({ tenant: "secret", roles: ["developer"] });
     assertRefused(await viewer.get("/instances/d-1/configs/db"), 403, "permission_denied");
+  });
+});
+
+describe("a socket", () => {
+  const dial = async (caller: Caller, id: string, query = "") => {
+    const url = `${server.url}/api/v1/instances/${id}/socket${query}`;
+    const socket = await InstanceSocket.open(url, caller.token);
+    open.push(socket);
+    return socket;
+  };
+
+  test("tells what a stream tells, and takes heartbeats, which are answered in their order", async () => {
+    const pat = await server.as({ tenant: "sockets" });
+    const [first, second] = await config(pat, "flags", [{ on: false }, { on: true }]);
+    await config(pat, "texts", [{ text: "x".repeat(2_000) }]);
+    await pat.ok(pat.post("/instances", instance("k-1", { labels: { zone: "a" } })), 201);
+    const socket = await dial(pat, "k-1");
+    const welcome = await socket.next("welcome");
+    assert.ok(welcome.retryMs >= 500 && welcome.retryMs <= 3_000);
+    await pat.ok(pin(pat, "flags", { zone: "a" }, 1));
+    const { revision, ...told } = await socket.next("config");
+    assert.deepEqual(told, {
+      ...{ type: "config", config: "flags", version: 1, hash: first, deployment: null, format: "json" },
+      value: { on: false },
+    });
+    await pat.ok(pin(pat, "texts", { zone: "a" }, 1));
+    assert.equal("value" in (await socket.next("config")), false, "a large one is fetched");
+
+    const applied = (version: number, status = "applied", more: object = {}) =>
+      socket.say({ type: "heartbeat", applied: [{ config: "flags", version, status, ...more }] });
+    applied(1);
+    const answer = await socket.next("answer");
+    assert.deepEqual(
+      answer.configs.map(({ config, version }: { config: string; version: number }) => [config, version]),
+      [
+        ["flags", 1],
+        ["texts", 1],
+      ],
+    );
+    assert.deepEqual([answer.trials, answer.heartbeatSeconds], [[], 10]);
+    const shown = async () => (await pat.ok(pat.get("/instances/k-1"))).configs[0];
+    assert.deepEqual([(await shown()).running, (await shown()).status], [1, "applied"]);
+    await pat.ok(pin(pat, "flags", { zone: "a" }, 2));
+    applied(2, "rejected", { reason: "no" });
+    applied(2);
+    applied(1);
+    for (let n = 0; n < 3; n++) await socket.next("answer");
+    assert.deepEqual([(await shown()).running, (await shown()).status], [1, "pending"]);
+
+    const report = (version: number) =>
+      socket.say({ type: "report", applied: [{ config: "flags", version, status: "applied" }] });
+    report(1); // not what it should run
+    assert.equal((await socket.next("answer")).configs[0].version, 2);
+    await pat.ok(pat.delete("/configs/texts/pins"));
+    report(2); // nothing more to say to that, which the next answer shows
+    socket.say({ type: "heartbeat" });
+    assert.equal((await socket.next("answer")).configs.length, 1);
+    assert.deepEqual([(await shown()).running, (await shown()).status], [2, "applied"]);
+
+    const trial = await pat.ok(pat.post("/configs/flags/versions/2/trial", {}), 201);
+    assert.equal((await socket.next("trial")).id, trial.id);
+    socket.say({ type: "heartbeat" });
+    assert.deepEqual((await socket.next("answer")).trials[0].id, trial.id);
+    socket.say({ type: "heartbeat", trials: [{ id: trial.id, ok: true }] });
+    assert.deepEqual((await socket.next("answer")).trials, []);
+
+    socket.close();
+    const resumed = await dial(pat, "k-1", `?since=${revision + 1}`);
+    const missed = [await resumed.next("config"), await resumed.next("config")];
+    assert.deepEqual(
+      missed.map(({ config, hash }) => [config, hash]),
+      [
+        ["texts", null],
+        ["flags", second],
+      ],
+      "behind what it knows",
+    );
+    const stream = await listen(pat, "k-1");
+    assert.deepEqual(await resumed.ended(), { code: 1001, reason: "" }, "an instance has one");
+    assert.ok(stream.isOpen);
+  });
+
+  test("is for whoever may speak for the instance, and ends with what it does not understand", async () => {
+    const pat = await server.as({ tenant: "sockets" });
+    await pat.ok(pat.post("/instances", instance("k-2")), 201);
+    const refused = async (caller: Caller, id: string, query = "") => {
+      const error = await dial(caller, id, query).then(
+        () => undefined,
+        ({ json }) => [json.status, json.code],
+      );
+      return error;
+    };
+    assert.deepEqual(await refused(pat, "none"), [404, "instance_not_found"]);
+    assert.deepEqual(await refused(pat, "%zz"), [400, "validation_failed"]);
+    assert.deepEqual(await refused(pat, "k-2", "?since=x"), [400, "validation_failed"]);
+    assert.deepEqual(await refused(pat, "k-2", "?till=1"), [400, "validation_failed"]);
+    const attributes = { environment: "production" };
+    const elsewhere = await server.as({ tenant: "sockets", roles: ["consumer"], attributes });
+    assert.deepEqual(await refused(elsewhere, "k-2"), [403, "permission_denied"]);
+    const viewer = await server.as({ tenant: "sockets", roles: ["viewer"] });
+    assert.deepEqual(await refused(viewer, "k-2"), [403, "permission_denied"]);
+    assertRefused(await pat.get("/instances/k-2/socket"), 426, "upgrade_required");
+
+    const bad: [unknown, string][] = [
+      ["no json", ""],
+      [{ type: "other" }, "/type"],
+      [
+        { type: "heartbeat", applied: [{ config: "c", version: 0, status: "applied" }] },
+        "/applied/0/version",
+      ],
+      [
+        {
+          type: "heartbeat",
+          applied: [{ config: "c", version: 1, status: "rejected", reason: "\0" }],
+        },
+        "/applied/0/reason",
+      ],
+    ];
+    for (const [frame, pointer] of bad) {
+      const socket = await dial(pat, "k-2");
+      socket.say(frame);
+      const { error } = await socket.next("error");
+      assert.equal(error.code, "frame_invalid");
+      assert.equal(error.errors?.[0]?.pointer ?? "", pointer);
+      assert.deepEqual(await socket.ended(), { code: 4400, reason: "frame_invalid" });
+    }
+    const binary = await dial(pat, "k-2");
+    binary.sendBytes(Buffer.from("{}"));
+    assert.equal((await binary.ended()).code, 4400);
+
+    const busy = await dial(pat, "k-2");
+    for (let n = 0; n < 60; n++) busy.say({ type: "heartbeat" });
+    assert.deepEqual(await busy.ended(), { code: 4429, reason: "rate_limited" });
+
+    const gone = await dial(pat, "k-2");
+    assert.equal((await pat.delete("/instances/k-2")).status, 204);
+    assert.equal((await gone.ended()).code, 1001);
   });
 });
 

@@ -4,6 +4,7 @@
  * of them can forget an endpoint.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Duplex } from "node:stream";
 import type { Static, TSchema } from "typebox";
 import type { WebSocket } from "ws";
 import type { ErrorCode } from "../../core/catalogue.ts";
@@ -51,27 +52,37 @@ export class Reply {
 /** Returned by a handler that has taken over the response. */
 export const handled = Symbol("handled");
 
-/** A connection that has become a WebSocket. */
-export interface Upgraded<Query = unknown> {
+/** A connection that is about to become a WebSocket. */
+export interface Upgrading<Params = unknown, Query = unknown> {
   principal: Principal;
+  params: Params;
   query: Query;
   /** Of the request that asked for it, names in lower case; the token is in `authorization`. */
   headers: IncomingMessage["headers"];
   requestId: string;
   /** Aborted when the server stops: say goodbye then, before the drain time-out ends what is open. */
   signal: AbortSignal;
-  socket: WebSocket;
   /** A later token of the same connection: checked like the first, against the permission of the route. */
   renew(token: string): Promise<Principal>;
 }
+
+/** A connection that has become one. */
+export interface Upgraded<Params = unknown, Query = unknown> extends Upgrading<Params, Query> {
+  socket: WebSocket;
+  /** What the WebSocket writes to: for a frame that is made once and goes to many. */
+  wire: Duplex;
+}
+
+/** Takes the open connection. Must not throw; `socket` reports its end by `close`. */
+export type Opened = (socket: WebSocket, wire: Duplex) => void;
 
 export interface Upgrade {
   /** The subprotocol that a client must offer. */
   protocol: string;
   /** The largest message that is taken. */
   frameBytes: number;
-  /** Must not throw; `socket` reports its end by `close`. */
-  open(upgraded: Upgraded): void;
+  /** Asked before the handshake: what it throws is answered in HTTP instead. */
+  open(upgrading: Upgrading): Opened | Promise<Opened>;
 }
 
 export interface Route {

@@ -15,7 +15,7 @@ import { HotSwapError } from "../../core/errors.ts";
 import type { Principal } from "../auth/principal.ts";
 import type { RequestObserver } from "./observer.ts";
 import { asHotSwapError, problemHeaders, toProblem } from "./problem.ts";
-import type { Route, Upgraded } from "./route.ts";
+import type { Opened, Route, Upgrading } from "./route.ts";
 import { validator } from "./validation.ts";
 
 export interface UpgradeParts {
@@ -37,6 +37,9 @@ export interface UpgradeParts {
 interface Endpoint {
   route: Route;
   server: WebSocketServer;
+  /** Whole paths; the groups are its parameters. */
+  pattern: RegExp;
+  validateParams: ((value: unknown) => unknown) | undefined;
   validateQuery: ((value: unknown) => unknown) | undefined;
   observer: RequestObserver | undefined;
 }
@@ -45,7 +48,7 @@ const bearerPrefix = "hotswap.bearer.";
 
 export class Upgrades {
   readonly #parts: UpgradeParts;
-  readonly #endpoints = new Map<string, Endpoint>();
+  readonly #endpoints: Endpoint[] = [];
   /** Connections whose handshake is under way. */
   readonly #waiting = new Set<Duplex>();
 
@@ -54,14 +57,16 @@ export class Upgrades {
     for (const route of parts.routes) {
       if (!route.upgrade) continue;
       const { protocol, frameBytes: maxPayload } = route.upgrade;
-      this.#endpoints.set(route.path, {
+      this.#endpoints.push({
         route,
+        pattern: new RegExp(`^${route.path.replaceAll(/\{(\w+)\}/g, "(?<$1>[^/]+)")}$`),
         server: new WebSocketServer({
           noServer: true,
           perMessageDeflate: false, // costs both sides more than a local network does
           maxPayload,
           handleProtocols: (offered) => (offered.has(protocol) ? protocol : false),
         }),
+        validateParams: route.params && validator(route.params, "path"),
         validateQuery: route.query && validator(route.query, "query"),
         observer: parts.observe?.(route),
       });
@@ -70,7 +75,12 @@ export class Upgrades {
 
   /** Whether the request is meant for an endpoint here; any other `Upgrade` is passed over (RFC 9110 §7.8). */
   wants({ url = "/", headers }: IncomingMessage): boolean {
-    return headers.upgrade?.toLowerCase() === "websocket" && this.#endpoints.has(url.split("?", 1)[0]!);
+    return headers.upgrade?.toLowerCase() === "websocket" && this.#find(url) !== undefined;
+  }
+
+  #find(url: string): Endpoint | undefined {
+    const path = url.split("?", 1)[0]!;
+    return this.#endpoints.find(({ pattern }) => pattern.test(path));
   }
 
   /** For the server's event `upgrade`. */
@@ -83,7 +93,7 @@ export class Upgrades {
   /** Ends what is still open, without a farewell. */
   terminate(): void {
     for (const socket of this.#waiting) socket.destroy();
-    for (const { server } of this.#endpoints.values()) {
+    for (const { server } of this.#endpoints) {
       for (const client of server.clients) client.terminate();
     }
   }
@@ -92,17 +102,16 @@ export class Upgrades {
     const { clock } = this.#parts;
     const started = clock.monotonic();
     const requestId = this.#parts.requestId(request);
-    const [path, search = ""] = (request.url ?? "/").split("?", 2) as [string, string?];
-    const endpoint = this.#endpoints.get(path)!;
+    const endpoint = this.#find(request.url ?? "/")!;
     endpoint.observer?.begin(request);
     const headers: Record<string, string> = {};
     let status = 101;
     let failure: HotSwapError | undefined;
     try {
-      const query = Object.fromEntries(new URLSearchParams(search));
-      const upgraded = await this.#admit(endpoint, request, query, requestId, headers);
+      const upgrading = await this.#admit(endpoint, request, requestId, headers);
+      const opened = await endpoint.route.upgrade!.open(upgrading);
       if (socket.destroyed) return;
-      await this.#open(endpoint, request, socket, head, upgraded);
+      await this.#shakeHands(endpoint, request, socket, head, opened);
     } catch (error) {
       failure = asHotSwapError(error);
       status = refuse(socket, failure, requestId, headers);
@@ -112,20 +121,23 @@ export class Upgrades {
   }
 
   async #admit(
-    { route, validateQuery }: Endpoint,
+    { route, pattern, validateParams, validateQuery }: Endpoint,
     request: IncomingMessage,
-    query: Record<string, string>,
     requestId: string,
     headers: Record<string, string>,
-  ): Promise<Omit<Upgraded, "socket">> {
+  ): Promise<Upgrading> {
     const { stopping } = this.#parts;
     if (stopping.aborted) throw stopping.reason;
     this.#refuseForeignOrigin(request);
     refuseOtherProtocols(request, route.upgrade!.protocol);
     takeBearer(request);
     const principal = await this.#parts.admit(route, request, headers);
+    const [path, search = ""] = (request.url ?? "/").split("?", 2) as [string, string?];
+    const params = decoded(pattern.exec(path)?.groups ?? {});
+    const query = Object.fromEntries(new URLSearchParams(search));
     return {
       principal,
+      params: validateParams ? validateParams(params) : {},
       query: validateQuery ? validateQuery(query) : {},
       headers: request.headers,
       requestId,
@@ -139,12 +151,12 @@ export class Upgrades {
   }
 
   /** Resolves when the endpoint has the open connection. */
-  #open(
-    { route, server }: Endpoint,
+  #shakeHands(
+    { server }: Endpoint,
     request: IncomingMessage,
     socket: Duplex,
     head: Buffer,
-    upgraded: Omit<Upgraded, "socket">,
+    opened: Opened,
   ): Promise<void> {
     return new Promise((resolve, reject) => {
       // What `ws` finds wrong with the handshake, which it would answer itself in plain text.
@@ -154,7 +166,7 @@ export class Upgrades {
       server.handleUpgrade(request, socket, head, (webSocket: WebSocket) => {
         server.removeAllListeners("wsClientError");
         webSocket.on("error", () => {}); // ends in `close`, which is what an endpoint listens to
-        route.upgrade!.open({ ...upgraded, socket: webSocket });
+        opened(webSocket, socket);
         resolve();
       });
     });
@@ -164,6 +176,14 @@ export class Upgrades {
     if (origin === undefined || this.#parts.origins.includes(origin)) return;
     if (URL.canParse(origin) && new URL(origin).host === host) return;
     throw new HotSwapError("origin_refused", `Pages of ${origin} may not open a WebSocket here.`);
+  }
+}
+
+function decoded(groups: Record<string, string>): Record<string, string> {
+  try {
+    return Object.fromEntries(Object.entries(groups).map(([name, text]) => [name, decodeURIComponent(text)]));
+  } catch (cause) {
+    throw new HotSwapError("validation_failed", "The path cannot be decoded.", { cause });
   }
 }
 
