@@ -132,7 +132,7 @@ async function start(options: ServerOptions, lifecycle: Lifecycle): Promise<Runn
     usage,
     onError: onError("http"),
   });
-  const http = await openHttp(options, routes, platform, httpObserver({ metrics, traces, log }));
+  const http = await openHttp(options, routes, platform, configs, httpObserver({ metrics, traces, log }));
   await lifecycle.start(http);
   await broker.join(settings.nodes.address ?? addressOf(settings, http.url));
   const stop = async () => {
@@ -307,6 +307,7 @@ async function openHttp(
   { settings }: ServerOptions,
   routes: readonly Route[],
   { verifier, limits, once }: Platform,
+  configs: configuration.Configuration,
   observe: NonNullable<HttpOptions["observe"]>,
 ): Promise<HttpServer> {
   return new HttpServer({
@@ -314,7 +315,9 @@ async function openHttp(
     clock,
     routes,
     drainTimeoutMs: settings.shutdown.drainTimeoutMs,
-    authenticate: (request) => verifier.verify(authorizationOf(request), request.socket.remoteAddress),
+    authenticate: (request) =>
+      configs.ticketHolder(request) ??
+      verifier.verify(authorizationOf(request), request.socket.remoteAddress),
     authorize,
     limit: limitOf(settings, limits),
     once: (context, route, key, work) => {

@@ -10,9 +10,12 @@ import type { Audit } from "../platform/audit/index.ts";
 import type { Route } from "../platform/http/route.ts";
 import type { Metrics } from "../platform/telemetry/index.ts";
 import type { Kv } from "../stores/kv/index.ts";
+import type { SecretStore } from "../stores/secrets/port.ts";
 import type { Sql } from "../stores/sql/port.ts";
 import type { DeliveryTx } from "./delivery.tables.ts";
 import type { Documents } from "./documents.ts";
+import { FlagStreams } from "./flag-streams.ts";
+import { FlagTickets } from "./flag-tickets.ts";
 import { Hub } from "./hub.ts";
 import { instanceRoutes } from "./instances.routes.ts";
 import { deleteSilent } from "./instances.sql.ts";
@@ -45,6 +48,7 @@ export interface DeliveryOptions {
   sql: Sql;
   kv: Kv;
   audit: Pick<Audit, "record">;
+  secrets: Pick<SecretStore, "get" | "set">;
   clock: Clock;
   makeId: MakeId;
   random: Random;
@@ -65,6 +69,9 @@ export class Delivery implements Service {
   readonly hub: Hub;
   readonly instances: Instances;
   readonly #options: DeliveryOptions;
+  /** Who listens to changes of flags is known by one. */
+  readonly flagTickets: FlagTickets;
+  readonly #flagStreams: FlagStreams;
   readonly #reports: Reports;
   readonly #streams: Streams;
   readonly #lifecycle = new Lifecycle();
@@ -74,7 +81,7 @@ export class Delivery implements Service {
 
   constructor(options: DeliveryOptions) {
     this.#options = options;
-    const { sql, kv, audit, clock, makeId, random, settings, documents, onError } = options;
+    const { sql, kv, audit, secrets, clock, makeId, random, settings, documents, onError } = options;
     const { heartbeatMs, instancesMax, connectsPerSecond, streamsMax, pendingBytesMax } = settings;
     const metrics = new DeliveryMetrics(options.metrics, clock);
     metrics.watch(sql);
@@ -96,13 +103,18 @@ export class Delivery implements Service {
       ...{ sql, audit, clock, hub, payloads, reports, metrics, heartbeatMs, onGone },
     });
     const shared = { sql, audit, clock, hub, heartbeatMs, makeId, reports };
+    this.flagTickets = new FlagTickets(secrets, clock);
+    this.#flagStreams = new FlagStreams({ hub, clock, random, streamsMax, pendingBytesMax });
     this.target = new ConfigTarget({ ...shared, documents });
     documents.addUser(this.target);
     this.routes = [
       ...instanceRoutes(instances, streams),
       ...pinRoutes(new Pins({ ...shared, needsApproval: documents.needsApproval })),
       ...trialRoutes(new Trials({ ...shared, drafts: documents.drafts })),
-      ...ofrepRoutes(new Ofrep({ documents, hub, payloads, clock })),
+      ...ofrepRoutes({
+        ...{ ofrep: new Ofrep({ documents, hub, payloads, clock }), tickets: this.flagTickets },
+        streams: this.#flagStreams,
+      }),
     ];
     this.hub = hub;
     this.instances = instances;
@@ -111,7 +123,8 @@ export class Delivery implements Service {
   }
 
   async start(): Promise<void> {
-    for (const service of [this.#reports, this.hub, this.#streams]) await this.#lifecycle.start(service);
+    for (const service of [this.#reports, this.hub, this.#streams, this.#flagStreams])
+      await this.#lifecycle.start(service);
     this.#arm();
   }
 

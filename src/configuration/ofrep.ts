@@ -61,9 +61,17 @@ export class Ofrep {
     throw new HotSwapError(code, `${errorMessage}.`, { data: { key, errorCode } });
   }
 
-  /** `etag`: of the document and everything that rules may ask for. */
-  async evaluateAll(principal: Principal, config: string, context: FlagContext, known: string | undefined) {
-    const { set, metadata, etag: document } = await this.#find(principal, config, context);
+  /**
+   * `etag`: of the document and everything that rules may ask for; `known`: those that the caller has; `revision`: what
+   * it has heard of, as a stream told it.
+   */
+  async evaluateAll(
+    principal: Principal,
+    config: string,
+    context: FlagContext,
+    { known, revision }: { known: string | undefined; revision: number },
+  ) {
+    const { set, metadata, etag: document } = await this.#find(principal, config, context, revision);
     const digest = createHash("sha256").update(document).update(canonicalJson(context)).digest("hex");
     const etag = `"${digest.slice(0, 32)}"`;
     if (known?.split(",").some((tag) => tag.trim() === etag)) return { etag, flags: undefined };
@@ -76,12 +84,17 @@ export class Ofrep {
     return { etag, flags };
   }
 
-  async #find(principal: Principal, config: string, context: FlagContext) {
+  /** Where changes of these flags are seen. Throws `config_not_found`. */
+  async scopeOf(tenant: string, config: string): Promise<ScopeName> {
+    return (await this.#place(tenant, config)).scope;
+  }
+
+  async #find(principal: Principal, config: string, context: FlagContext, revision = 0) {
     const { hub, payloads } = this.#parts;
     const { tenant } = principal;
     const { scope, ...restricted } = await this.#place(tenant, config);
     guard(principal, "flags.evaluate", restricted);
-    const wanted = (await hub.state(scope)).configs.get(config);
+    const wanted = (await hub.state(scope, revision)).configs.get(config);
     const { targetingKey } = context;
     // Position of the empty name: exposed only when everybody nearly is, as good as any.
     const id = typeof targetingKey === "string" ? targetingKey : "";

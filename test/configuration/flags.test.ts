@@ -1,11 +1,22 @@
 /** Feature flags as users have them: OFREP of a real server, and our provider inside of the real OpenFeature SDK. */
 import assert from "node:assert/strict";
+import type { IncomingMessage } from "node:http";
 import { after, before, test } from "node:test";
+import { OFREPWebProvider } from "@openfeature/ofrep-web-provider";
 import { OpenFeature, ProviderEvents } from "@openfeature/server-sdk";
+import {
+  ProviderEvents as WebEvents,
+  OpenFeature as WebFeatures,
+  type Provider as WebProvider,
+} from "@openfeature/web-sdk";
+import { EventSource } from "undici";
 import { connect } from "../../client/src/node.ts";
 import { checkFlags, HotSwapProvider } from "../../client/src/openfeature.ts";
+import { FlagTickets } from "../../src/configuration/flag-tickets.ts";
+import { ManualClock } from "../../src/core/clock.ts";
 import { assertRefused } from "../messaging/calls.ts";
 import { type Caller, TestServer } from "../server.ts";
+import { EventReader } from "./stream.ts";
 
 let server: TestServer;
 let ann: Caller;
@@ -136,4 +147,75 @@ test("OFREP evaluates one flag or all of them, by the configuration that is in f
   assert.equal((await byKey("/ofrep/v1/evaluate/flags/color", ann.token!)).status, 200);
   assert.equal((await byKey("/ofrep/v1/evaluate/flags/color", "no-token")).status, 401);
   assert.equal((await byKey("/api/v1/configs", ann.token!)).status, 401, "elsewhere it counts for nothing");
+});
+
+test("a page's provider of OFREP is told of changes, and need not poll", async () => {
+  globalThis.EventSource ??= EventSource as unknown as typeof globalThis.EventSource; // as a page has it
+  const authorization: [string, string] = ["authorization", `Bearer ${ann.token}`];
+  const provider = new OFREPWebProvider({
+    baseUrl: server.url,
+    headers: [authorization],
+    cacheMode: "disabled",
+  });
+  await WebFeatures.setContext({ targetingKey: "ann" });
+  await WebFeatures.setProviderAndWait(provider as WebProvider); // its types know no exact optionals
+  const client = WebFeatures.getClient();
+  assert.equal(client.getStringValue("color", "none"), "#00f");
+  const changed = new Promise<void>((resolve) => {
+    client.addHandler(WebEvents.ConfigurationChanged, () => {
+      if (client.getStringValue("color", "none") === "#f00") resolve();
+    });
+  });
+  await deploy("flags", 2);
+  await changed;
+  await WebFeatures.close();
+});
+
+test("an event stream of OFREP goes on behind what was heard, for whoever has its ticket", async () => {
+  const all = await ann.ok(ann.post("//ofrep/v1/evaluate/flags", {}));
+  const [{ type, endpoint }] = all.eventStreams;
+  assert.equal(type, "sse");
+  const again = await ann.ok(ann.post("//ofrep/v1/evaluate/flags", { context: { targetingKey: "bob" } }));
+  assert.deepEqual(again.eventStreams, all.eventStreams, "a provider keeps its connection");
+  const listen = (headers: Record<string, string> = {}) =>
+    EventReader.open(server.url + endpoint.requestUri, headers);
+  const first = await listen();
+  const { event, id, data } = await first.next();
+  assert.deepEqual([event, data], ["message", { type: "refetchEvaluation", etag: id }]);
+  const resumed = await listen({ "last-event-id": id! });
+  await deploy("flags", 1);
+  const next = await resumed.next();
+  assert.ok(Number(next.id) > Number(id), "what it had heard of is not told again");
+  const asked = `//ofrep/v1/evaluate/flags?flagConfigEtag=${next.id}&flagConfigLastModified=1771622898`;
+  assert.equal((await ann.post(asked, {})).status, 200);
+  assertRefused(await ann.post("//ofrep/v1/evaluate/flags?flagConfig=1", {}), 400, "validation_failed");
+  for (const reader of [first, resumed]) reader.close();
+
+  const at = async (path: string) => {
+    const answer = await fetch(server.url + path);
+    return [answer.status, ((await answer.json()) as { code: string }).code];
+  };
+  const ticket = new URLSearchParams(endpoint.requestUri.split("?")[1]).get("ticket")!;
+  assert.deepEqual(await at(`/ofrep/v1/events?ticket=${ticket.slice(0, -2)}xx`), [401, "token_invalid"]);
+  const [facts, signature] = ticket.split(".") as [string, string];
+  const others = Buffer.from(facts, "base64url").toString().replace("flags", "other");
+  const forged = `${Buffer.from(others).toString("base64url")}.${signature}`;
+  assert.deepEqual(await at(`/ofrep/v1/events?ticket=${forged}`), [401, "token_invalid"]);
+  assert.deepEqual(await at("/ofrep/v1/events"), [401, "token_missing"]);
+  assert.deepEqual(await at(`/api/v1/configs?ticket=${ticket}`), [401, "token_missing"]);
+  const elsewhere = await server.as({ tenant: "elsewhere" });
+  assertRefused(await elsewhere.get(`/${endpoint.requestUri}`), 401, "token_invalid");
+});
+
+test("a ticket ends with the token for which it was given", async () => {
+  const clock = new ManualClock();
+  const kept = new Map<string, string>();
+  const get = async (name: string) => kept.get(name);
+  const tickets = new FlagTickets({ get, set: async (name, value) => void kept.set(name, value) }, clock);
+  const holder = { subject: "ann", tenant: "acme", roles: [], attributes: {} };
+  const ticket = await tickets.issue({ ...holder, expiresAt: clock.now() / 1_000 + 60 }, "flags");
+  const request = { url: `/ofrep/v1/events?ticket=${ticket}`, headers: {} } as IncomingMessage;
+  assert.deepEqual((await tickets.holderAt(request))?.tenant, "acme");
+  clock.advance(60_000);
+  await assert.rejects(tickets.holderAt(request)!, { code: "token_expired" });
 });

@@ -16,6 +16,7 @@ import type { Change } from "../../src/platform/audit/index.ts";
 import type { Principal } from "../../src/platform/auth/principal.ts";
 import { Metrics } from "../../src/platform/telemetry/index.ts";
 import { MemoryKv } from "../../src/stores/kv/memory.ts";
+import type { SecretStore } from "../../src/stores/secrets/port.ts";
 import { loadMigrations } from "../../src/stores/sql/migrations.ts";
 import { type TestDatabase, testDatabase } from "../../src/stores/sql/testing.ts";
 
@@ -90,17 +91,12 @@ export class Fleet {
     const audit = { record: async (_tx: unknown, change: Change) => void this.audited.push(change) };
     const onError = (error: unknown) => void this.errors.push(error);
     const never = () => Promise.reject(new Error("not used here"));
+    const secrets: SecretStore = {
+      ...{ name: "secrets", start: never, stop: never },
+      ...{ get: never, set: never, delete: never, list: never },
+    };
     const documents = new Documents({
-      ...{ sql, audit, clock, makeId, settings, onError, metrics: new Metrics() },
-      secrets: {
-        name: "secrets",
-        start: never,
-        stop: never,
-        get: never,
-        set: never,
-        delete: never,
-        list: never,
-      },
+      ...{ sql, audit, clock, makeId, settings, onError, metrics: new Metrics(), secrets },
       approvals: { notices: { add: never } as never },
       schemas: { inForce: never, addUser: () => {} },
     });
@@ -108,6 +104,7 @@ export class Fleet {
       ...{
         sql,
         audit,
+        secrets,
         clock,
         makeId,
         random: systemRandom,
