@@ -12,6 +12,9 @@ import type { Framing } from "./upstream.ts";
 /** Up to here bytes go with others in one string; beyond, a copy is dearer than a write. */
 export const INLINE_MAX = 16_384;
 
+/** Of the reason, where the version, the status and a space are before it. */
+const STATUS_LINE_START = "HTTP/1.1 200 ".length;
+
 export interface AnswerStyle {
   /** Lower-case names of fields that are left out, besides those for one hop. */
   readonly names: readonly string[];
@@ -47,8 +50,7 @@ export class AnswerWriter {
     if (this.#framing === "chunked") fields += "Transfer-Encoding: chunked\r\n";
     if (!style.keep || this.#framing === "raw") fields += "Connection: close\r\n";
     else if (style.minor === 0) fields += "Connection: keep-alive\r\n";
-    const reason = head.text.slice(head.reasonStart, head.reasonEnd);
-    return `HTTP/1.1 ${head.status} ${reason}\r\n${fields}X-Request-Id: ${style.requestId}\r\n\r\n`;
+    return `${statusLine(head)}${fields}X-Request-Id: ${style.requestId}\r\n\r\n`;
   }
 
   /** Head and all of the body. */
@@ -88,6 +90,12 @@ export class AnswerWriter {
   end(trailer: string): void {
     if (this.#framing === "chunked") this.#peer.write(lastChunk(trailer));
   }
+}
+
+/** As it came where that is what would be written. */
+function statusLine({ text, minor, status, reasonStart, reasonEnd }: Head): string {
+  if (minor === 1 && reasonStart === STATUS_LINE_START) return text.slice(0, reasonEnd + 2);
+  return `HTTP/1.1 ${status} ${text.slice(reasonStart, reasonEnd)}\r\n`;
 }
 
 export function chunkText(body: Buffer): string {

@@ -72,6 +72,11 @@ export class Backend implements Balanced, Pool {
     this.outlier = outlierSettings(settings.outlier);
   }
 
+  readonly #mayEject = (): boolean => this.#context.mayEject(this);
+  readonly #turned = (what: breaker.BreakerTurn): void => {
+    if (what) this.#context.onEvent(this.id, what);
+  };
+
   get heads() {
     return this.#context.heads;
   }
@@ -99,8 +104,7 @@ export class Backend implements Balanced, Pool {
 
   /** Counts a request in; false when the breaker does not let it through. */
   enter(now: number): boolean {
-    const turn = (what: breaker.BreakerTurn) => what && this.#context.onEvent(this.id, what);
-    if (!breaker.admit(this.cells, this.breaker, now, turn)) return false;
+    if (!breaker.admit(this.cells, this.breaker, now, this.#turned)) return false;
     this.cells.addInFlight(1);
     this.requests++;
     return true;
@@ -124,7 +128,7 @@ export class Backend implements Balanced, Pool {
       if (turn === "closed") this.cells.setTime(TIME.usableSince, now);
       this.#context.onEvent(this.id, turn, problem);
     }
-    const ejected = observe(this.cells, this.outlier, ok, now, () => this.#context.mayEject(this));
+    const ejected = observe(this.cells, this.outlier, ok, now, this.#mayEject);
     if (ejected) this.#context.onEvent(this.id, "ejected", problem);
   }
 

@@ -29,6 +29,7 @@ export interface Peer {
   readonly isTrusted: boolean;
   readonly forwardedLines: string;
   readonly certificateLine: string;
+  readonly ownLines: string;
   readonly isHttp2: boolean;
 }
 
@@ -46,6 +47,7 @@ export class ClientConnection implements Client {
   readonly isTrusted: boolean;
   readonly forwardedLines: string;
   readonly certificateLine: string;
+  readonly ownLines: string;
   readonly exchange: Exchange;
   readonly #socket: Duplex;
   readonly #context: ProxyContext;
@@ -84,6 +86,7 @@ export class ClientConnection implements Client {
     this.isTrusted = peer.isTrusted;
     this.forwardedLines = peer.forwardedLines;
     this.certificateLine = peer.certificateLine;
+    this.ownLines = peer.ownLines;
     this.#isHttp2 = peer.isHttp2;
     this.#since = context.now();
     this.exchange = new Exchange(context, this);

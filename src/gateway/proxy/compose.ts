@@ -31,9 +31,10 @@ export function composeFields(
   if (body === "chunked") fields += "Transfer-Encoding: chunked\r\n";
   if (head.find(F.te) >= 0 && /(?:^|[ ,])trailers(?:$|[ ,;])/i.test(head.get("te") ?? ""))
     fields += "TE: trailers\r\n";
+  const flags = trace.isSampled ? "-01\r\n" : "-00\r\n";
   return (
-    `${fields}${forwardedLines(head, peer)}X-Request-Id: ${trace.requestId}\r\n` +
-    `traceparent: 00-${trace.traceId}-${trace.spanId}-${trace.isSampled ? "01" : "00"}\r\n${request.lines}`
+    `${fields}${forwardedLines(head, peer)}X-Request-Id: ${trace.requestId}` +
+    `\r\ntraceparent: 00-${trace.traceId}-${trace.spanId}${flags}${request.lines}`
   );
 }
 
@@ -41,7 +42,7 @@ export function composeFields(
 function forwardedLines(head: Head, peer: Client): string {
   const host = head.host < 0 ? "" : head.value(head.host);
   if (!peer.isTrusted) {
-    return `X-Forwarded-For: ${peer.address}\r\nX-Forwarded-Host: ${host}\r\n${peer.forwardedLines}${peer.certificateLine}`;
+    return `${peer.ownLines}X-Forwarded-Host: ${host}\r\n`;
   }
   const before = head.get("x-forwarded-for");
   const proto = head.get("x-forwarded-proto");

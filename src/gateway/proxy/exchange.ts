@@ -177,8 +177,10 @@ export class Exchange implements Reply, Asker, Subject, Told {
   }
 
   #take(route: Route, head: Head, path: string): void {
-    const target = route.rewrites ? route.target(path, this.#query) : this.target;
-    this.#prefix = `${this.method} ${target} HTTP/1.1\r\n`;
+    if (route.rewrites || head.minor === 0) {
+      const target = route.rewrites ? route.target(path, this.#query) : this.target;
+      this.#prefix = `${this.method} ${target} HTTP/1.1\r\n`;
+    } else this.#prefix = head.requestLine;
     this.wantsUpgrade = isUpgrade(head, route, this.#body);
     this.#fields = composeFields(head, route, this.#body, this.wantsUpgrade, this.#peer, this.#trace);
     const verdict = route.guard?.check(this, this.#context);
@@ -281,14 +283,15 @@ export class Exchange implements Reply, Asker, Subject, Told {
     this.#isReused = idle !== undefined;
     this.#isConnecting = !upstream.connected;
     upstream.begin(this);
-    if (upstream.connected) this.#send(upstream);
+    if (upstream.connected) this.#send(upstream, now);
     else this.#keepInline();
   }
 
   onConnected(): void {
-    this.#trace.connectedAt = this.#context.now();
+    const now = this.#context.now();
+    this.#trace.connectedAt = now;
     this.#isConnecting = false;
-    if (this.#upstream) this.#send(this.#upstream);
+    if (this.#upstream) this.#send(this.#upstream, now);
   }
 
   #payload(backend: Backend | undefined): string {
@@ -297,9 +300,9 @@ export class Exchange implements Reply, Asker, Subject, Told {
     return `${this.#prefix}${host}${this.#fields}\r\n`;
   }
 
-  #send(upstream: Upstream): void {
+  #send(upstream: Upstream, now: number): void {
     const head = this.#payload(this.backend);
-    this.#activeAt = this.#context.now();
+    this.#activeAt = now;
     const inline = this.#inline;
     if (!inline) upstream.socket.write(head, "latin1");
     else if (inline.length <= INLINE_MAX) upstream.socket.write(head + this.#framed(inline), "latin1");
@@ -387,7 +390,7 @@ export class Exchange implements Reply, Asker, Subject, Told {
     if (done) {
       this.#upstream = undefined;
       this.#writer.whole(text, body);
-      this.#finish();
+      this.#finish(now);
     } else if (!this.#writer.begin(text, body)) this.#upstream?.socket.pause();
   }
 
@@ -638,9 +641,8 @@ export class Exchange implements Reply, Asker, Subject, Told {
     if (!this.flags.includes(flag)) this.flags = [...this.flags, flag];
   }
 
-  #finish(): void {
+  #finish(now = this.#context.now()): void {
     const context = this.#context;
-    const now = context.now();
     const { route } = this;
     if (route) {
       const { counters } = route;

@@ -1,11 +1,18 @@
 /**
  * Ids of requests and traces: random, made from a generator of the worker that is seeded once, since asking the
  * system for bytes with each request would cost more than parsing it. Not secrets.
+ *
+ * Digits are made for many ids at once; an id is a slice of them, which is one piece of memory however often it is
+ * written.
  */
-const HEX4 = Array.from({ length: 65_536 }, (_, value) => value.toString(16).padStart(4, "0"));
+const WORDS = 1024;
+const DIGITS = WORDS * 8;
 
 export class Ids {
   readonly #state: Uint32Array;
+  readonly #words = new Uint32Array(WORDS);
+  #digits = "";
+  #at = DIGITS;
 
   constructor(seed: Uint8Array) {
     this.#state = new Uint32Array(4);
@@ -13,16 +20,27 @@ export class Ids {
     if (this.#state.every((word) => word === 0)) this.#state[0] = 1;
   }
 
-  /** 32 hex digits. */
+  /** 32 hex digits, not all of them 0. */
   trace(): string {
-    return this.span() + this.span();
+    return this.#take(32);
   }
 
   /** 16 hex digits, not all of them 0. */
   span(): string {
-    const a = this.#next();
-    const b = this.#next() || 1;
-    return HEX4[a >>> 16]! + HEX4[a & 0xffff]! + HEX4[b >>> 16]! + HEX4[b & 0xffff]!;
+    return this.#take(16);
+  }
+
+  #take(length: number): string {
+    if (this.#at + length > DIGITS) this.#make();
+    const start = this.#at;
+    this.#at += length;
+    return this.#digits.slice(start, this.#at);
+  }
+
+  #make(): void {
+    for (let i = 0; i < WORDS; i++) this.#words[i] = this.#next() || 1;
+    this.#digits = Buffer.from(this.#words.buffer).toString("hex");
+    this.#at = 0;
   }
 
   // xoshiro128** 1.1 (Blackman & Vigna)

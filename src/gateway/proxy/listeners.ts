@@ -1,6 +1,6 @@
 /** The sockets that a worker listens on, plain and TLS, and what it knows of who connects. */
 import type { ServerHttp2Session } from "node:http2";
-import { createServer as createTcp, type Server } from "node:net";
+import { createServer as createTcp, type Server, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import {
   createSecureContext,
@@ -98,7 +98,7 @@ export class Listeners {
     const server = createTcp({ noDelay: true, allowHalfOpen: true, keepAlive: true }, (socket) => {
       const port = socket.localPort ?? 0;
       const lines = `X-Forwarded-Proto: http\r\nX-Forwarded-Port: ${port}\r\n`;
-      this.#accept(socket, plainAddress(socket.remoteAddress), lines, "", false);
+      this.#accept(socket, this.#peer(socket, lines, "", false));
     });
     server.maxConnections = this.#context.settings.connectionsMax;
     return server;
@@ -118,14 +118,14 @@ export class Listeners {
     });
     server.on("secureConnection", (socket: TLSSocket) => {
       const lines = `X-Forwarded-Proto: https\r\nX-Forwarded-Port: ${socket.localPort ?? 0}\r\n`;
-      const certificate = certificateLine(socket);
-      if (socket.alpnProtocol !== "h2") {
-        this.#accept(socket, plainAddress(socket.remoteAddress), lines, certificate, false);
+      const isHttp2 = socket.alpnProtocol === "h2";
+      const peer = this.#peer(socket, lines, certificateLine(socket), isHttp2);
+      if (!isHttp2) {
+        this.#accept(socket, peer);
         return;
       }
-      const address = plainAddress(socket.remoteAddress);
       const { settings } = this.#context;
-      const accept = (stream: Duplex) => this.#accept(stream, address, lines, certificate, true);
+      const accept = (stream: Duplex) => this.#accept(stream, peer);
       const session = serveHttp2(socket, settings, accept, this.#context.ids);
       this.#sessions.add(session);
       session.on("close", () => this.#sessions.delete(session));
@@ -143,15 +143,14 @@ export class Listeners {
     );
   }
 
-  #accept(
-    socket: Duplex,
-    address: string,
-    forwardedLines: string,
-    certificate: string,
-    isHttp2: boolean,
-  ): void {
+  #peer(socket: Socket, forwardedLines: string, certificate: string, isHttp2: boolean): Peer {
+    const address = plainAddress(socket.remoteAddress);
     const isTrusted = this.#context.isTrusted(address);
-    const peer: Peer = { address, isTrusted, forwardedLines, certificateLine: certificate, isHttp2 };
+    const ownLines = inOnePiece(`X-Forwarded-For: ${address}\r\n${forwardedLines}${certificate}`);
+    return { address, isTrusted, forwardedLines, certificateLine: certificate, ownLines, isHttp2 };
+  }
+
+  #accept(socket: Duplex, peer: Peer): void {
     const { clients, clientLimits } = this.#context;
     const client = new ClientConnection(socket, peer, this.#context, clientLimits, (gone) =>
       clients.delete(gone),
@@ -159,6 +158,9 @@ export class Listeners {
     clients.add(client);
   }
 }
+
+/** A string of parts is walked each time that it is written; this one is copied. */
+const inOnePiece = (text: string) => Buffer.from(text, "latin1").toString("latin1");
 
 /** What a listener shows, and whom it believes. Without `ca` nobody is asked. */
 function shown({ cert, key, clientCa: ca }: Omit<Certificate, "hosts">, tls: Listen["tls"]) {

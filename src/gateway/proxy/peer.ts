@@ -6,6 +6,8 @@ export interface Client {
   readonly forwardedLines: string;
   /** The certificate that it showed, as a line for the backend. */
   readonly certificateLine: string;
+  /** Both, and X-Forwarded-For with its address alone: for who is not trusted. */
+  readonly ownLines: string;
   readonly protocol: "1.0" | "1.1" | "2";
   write(data: string | Buffer): boolean;
   pause(): void;

@@ -109,6 +109,7 @@ export class Trace {
     log.write({
       at: this.#context.wallAt(this.startedAt),
       client: told.client,
+      subject: told.subject ?? "",
       method: told.method,
       host: told.host,
       target: told.target,

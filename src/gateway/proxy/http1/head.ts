@@ -27,6 +27,8 @@ const SLASH = 0x2f;
 const DOT = 0x2e;
 const QUERY = 0x3f;
 
+const REQUEST_LINE_END = " HTTP/1.x\r\n".length;
+
 /** What a head says about how the message goes on; the same for requests and responses. */
 export class Head {
   /** The head as latin1, from its first byte to the empty line. All positions count from its start. */
@@ -102,6 +104,11 @@ export class Head {
 
   get target(): string {
     return this.text.slice(this.targetStart, this.targetEnd);
+  }
+
+  /** With its CRLF. */
+  get requestLine(): string {
+    return this.text.slice(0, this.targetEnd + REQUEST_LINE_END);
   }
 
   /**
