@@ -27,6 +27,12 @@ export interface AnswerStyle {
   readonly requestId: string;
 }
 
+/** Whose bytes a body is (upstream.ts). */
+export interface Lender {
+  readonly ownsBytes: boolean;
+  isLent: boolean;
+}
+
 export class AnswerWriter {
   readonly #peer: Client;
   #framing: "none" | "length" | "chunked" | "raw" = "none";
@@ -65,25 +71,35 @@ export class AnswerWriter {
   }
 
   /** Head and what of the body is there. False: not so fast. */
-  begin(text: string, body: Buffer): boolean {
+  begin(text: string, body: Buffer, from: Lender): boolean {
     if (body.length === 0) return this.#peer.write(text);
     if (body.length <= INLINE_MAX) {
       return this.#peer.write(
         text + (this.#framing === "chunked" ? chunkText(body) : body.toString("latin1")),
       );
     }
+    this.#peer.cork();
     this.#peer.write(text);
-    return this.part(body);
+    this.part(body, from);
+    this.#peer.uncork();
+    return this.#peer.flows;
   }
 
-  part(body: Buffer): boolean {
-    const isSmall = body.length <= INLINE_MAX;
-    if (this.#framing !== "chunked")
-      return this.#peer.write(isSmall ? body.toString("latin1") : Buffer.from(body));
-    if (isSmall) return this.#peer.write(chunkText(body));
-    this.#peer.write(`${body.length.toString(16)}\r\n`);
-    this.#peer.write(Buffer.from(body));
-    return this.#peer.write("\r\n");
+  part(body: Buffer, from: Lender): boolean {
+    const peer = this.#peer;
+    const isChunked = this.#framing === "chunked";
+    if (body.length <= INLINE_MAX) return peer.write(isChunked ? chunkText(body) : body.toString("latin1"));
+    if (isChunked) {
+      peer.cork();
+      peer.write(`${body.length.toString(16)}\r\n`);
+    }
+    if (!from.ownsBytes) peer.write(Buffer.from(body));
+    else if (!peer.writeView(body)) from.isLent = true;
+    if (isChunked) {
+      peer.write("\r\n");
+      peer.uncork();
+    }
+    return peer.flows;
   }
 
   /** `trailer` is lines. */

@@ -16,6 +16,7 @@ import { type Head, INCOMPLETE, REFUSED } from "./http1/head.ts";
 import { REFUSALS } from "./http1/refusal.ts";
 import { fieldsOf } from "./http1/write.ts";
 import type { Client } from "./peer.ts";
+import { WAITING_MAX } from "./upstream.ts";
 
 export interface ClientLimits {
   readonly headMs: number;
@@ -287,7 +288,29 @@ export class ClientConnection implements Client {
 
   write(data: string | Buffer): boolean {
     if (this.#state === "closed") return true;
-    return typeof data === "string" ? this.#socket.write(data, "latin1") : this.#socket.write(data);
+    if (typeof data === "string") this.#socket.write(data, "latin1");
+    else this.#socket.write(data);
+    return this.flows;
+  }
+
+  writeView(view: Buffer): boolean {
+    if (this.#state === "closed") return true;
+    // A pair in memory says that bytes are taken when they are in its other end.
+    this.#socket.write(this.#isHttp2 ? Buffer.from(view) : view);
+    return this.#isHttp2 || this.#socket.writableLength === 0;
+  }
+
+  // What the kernel takes at once does not wait; `write` says so before it has tried.
+  get flows(): boolean {
+    return this.#socket.writableLength < WAITING_MAX;
+  }
+
+  cork(): void {
+    this.#socket.cork();
+  }
+
+  uncork(): void {
+    this.#socket.uncork();
   }
 
   pause(): void {

@@ -1,19 +1,14 @@
-/**
- * Opens sockets to backends. Plain TCP reads into one buffer that all connections of the worker share, since what is
- * read is dealt with before anything else is read. TLS verifies by default, against the system's roots or the
- * backend's own.
- */
+/** Opens sockets to backends. TLS verifies by default, against the system's roots or the backend's own. */
 import { connect as connectTcp, isIP, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import type { Backend } from "./backend.ts";
 import { Http2Dialler } from "./http2-out.ts";
+import { ReadBuffers } from "./read-buffers.ts";
 import type { Upstream } from "./upstream.ts";
-
-const READ_BYTES = 65_536;
 
 export class Dialler {
   readonly #http2 = new Http2Dialler();
-  readonly #buffer = Buffer.allocUnsafeSlow(READ_BYTES);
+  readonly #buffers = new ReadBuffers();
 
   dial(upstream: Upstream, backend: Backend): void {
     const { host, port, isTls } = backend.endpoint;
@@ -28,17 +23,7 @@ export class Dialler {
       secure.once("secureConnect", () => upstream.onConnect());
       return;
     }
-    const socket = connectTcp({
-      host,
-      port,
-      onread: {
-        buffer: this.#buffer,
-        callback: (length, buffer) => {
-          upstream.read(buffer as Buffer, 0, length);
-          return true;
-        },
-      },
-    });
+    const socket = connectTcp({ host, port, onread: this.#buffers.of(upstream) });
     this.#adopt(upstream, socket);
     socket.once("connect", () => upstream.onConnect());
   }

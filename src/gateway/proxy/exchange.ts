@@ -333,14 +333,8 @@ export class Exchange implements Reply, Asker, Subject, Told {
     }
     if (done) this.isSent = true;
     if (!upstream || upstream.closed) return true;
-    const { socket } = upstream;
-    if (this.#body !== "chunked") return part.length === 0 || socket.write(part);
-    if (part.length > 0) {
-      socket.write(`${part.length.toString(16)}\r\n`, "latin1");
-      socket.write(part);
-    }
-    const end = part.length > 0 ? "\r\n" : "";
-    return socket.write(done ? end + lastChunk(trailer) : end, "latin1");
+    upstream.send(part, this.#body === "chunked", done ? lastChunk(trailer) : "");
+    return upstream.flows;
   }
 
   #noBackend(now: number): void {
@@ -391,7 +385,7 @@ export class Exchange implements Reply, Asker, Subject, Told {
       this.#upstream = undefined;
       this.#writer.whole(text, body);
       this.#finish(now);
-    } else if (!this.#writer.begin(text, body)) this.#upstream?.socket.pause();
+    } else if (!this.#writer.begin(text, body, this.#upstream!)) this.#upstream!.socket.pause();
   }
 
   onBody(body: Buffer, done: boolean, trailer: Buffer): void {
@@ -401,7 +395,7 @@ export class Exchange implements Reply, Asker, Subject, Told {
       return;
     }
     this.responseBytes += body.length;
-    const flows = body.length === 0 || this.#writer.part(body);
+    const flows = body.length === 0 || this.#writer.part(body, this.#upstream!);
     if (done) {
       this.#upstream = undefined;
       this.#writer.end(this.#trailerLines(trailer));
@@ -450,7 +444,8 @@ export class Exchange implements Reply, Asker, Subject, Told {
   tunnel(bytes: Buffer): boolean {
     this.#activeAt = this.#context.tick;
     this.requestBytes += bytes.length;
-    return this.#upstream?.socket.write(bytes) ?? true;
+    this.#upstream?.send(bytes, false, "");
+    return this.#upstream?.flows ?? true;
   }
 
   #fromTunnel(bytes: Buffer, done: boolean): void {

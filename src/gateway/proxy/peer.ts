@@ -9,7 +9,18 @@ export interface Client {
   /** Both, and X-Forwarded-For with its address alone: for who is not trusted. */
   readonly ownLines: string;
   readonly protocol: "1.0" | "1.1" | "2";
+  /** False: not so fast. */
   write(data: string | Buffer): boolean;
+  /**
+   * Writes bytes that somebody may go on to read into. True when they may do so at once; otherwise these are needed
+   * until they are written.
+   */
+  writeView(view: Buffer): boolean;
+  /** Less is waiting to be written than may. */
+  readonly flows: boolean;
+  /** What is written until `uncork` goes together. */
+  cork(): void;
+  uncork(): void;
   pause(): void;
   resume(): void;
   /** The backend takes the body now. */

@@ -3,7 +3,8 @@
  * (a `Reply`). Never more than one request at a time. A connection that broke the protocol, spoke unasked, or has
  * more to say after its answer is closed and never used again.
  *
- * Bytes handed to a Reply are a view that is good for the call only: connections share the buffer that is read into.
+ * Bytes handed to a Reply are a view that is good for the call only, unless the connection owns them (read-buffers.ts):
+ * then who goes on using them says so by `isLent`.
  */
 import type { Duplex } from "node:stream";
 import { ChunkedReader } from "./http1/chunked.ts";
@@ -44,6 +45,8 @@ export interface Pool {
 }
 
 export const EMPTY: Buffer = Buffer.alloc(0);
+/** Bytes that may wait to be written to one side before more are read from the other. */
+export const WAITING_MAX = 65_536;
 
 export class Upstream {
   readonly pool: Pool;
@@ -56,6 +59,10 @@ export class Upstream {
   /** Something of the present answer is there. */
   heard = false;
   idleSince = 0;
+  /** What is read lies in memory that nobody else reads into. */
+  ownsBytes = true;
+  /** Some of what was read last is still being written: nothing may be read over it. */
+  isLent = false;
   readonly openedAt: number;
   #inHead = true;
   #framing: Framing = "none";
@@ -88,6 +95,33 @@ export class Upstream {
     this.reply = reply;
     this.heard = false;
     this.#inHead = true;
+  }
+
+  /** A part of the request's body, which the caller does not touch any more. `last` is what ends chunks. */
+  send(part: Buffer, isChunked: boolean, last: string): void {
+    const { socket } = this;
+    if (!isChunked) {
+      if (part.length > 0) socket.write(part);
+      return;
+    }
+    socket.cork();
+    if (part.length > 0) {
+      socket.write(`${part.length.toString(16)}\r\n`, "latin1");
+      socket.write(part);
+    }
+    const end = part.length > 0 ? `\r\n${last}` : last;
+    if (end !== "") socket.write(end, "latin1");
+    socket.uncork();
+  }
+
+  /** Less is waiting to be written than may. */
+  get flows(): boolean {
+    return this.socket.writableLength < WAITING_MAX;
+  }
+
+  /** The head of an answer is there, and not yet its end. */
+  get isAnswering(): boolean {
+    return this.reply !== undefined && !this.#inHead;
   }
 
   read(bytes: Buffer, start: number, end: number): void {
