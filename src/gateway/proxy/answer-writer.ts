@@ -5,12 +5,10 @@
 import { namesToRemove } from "./http1/grammar.ts";
 import type { Head } from "./http1/head.ts";
 import { fieldsOf, lastChunk } from "./http1/write.ts";
+import { chunkText, INLINE_MAX, type Lender, wholeText } from "./passing.ts";
 import type { Client } from "./peer.ts";
 import { TO_CLIENT } from "./route.ts";
 import type { Framing } from "./upstream.ts";
-
-/** Up to here bytes go with others in one string; beyond, a copy is dearer than a write. */
-export const INLINE_MAX = 16_384;
 
 /** Of the reason, where the version, the status and a space are before it. */
 const STATUS_LINE_START = "HTTP/1.1 200 ".length;
@@ -25,12 +23,6 @@ export interface AnswerStyle {
   readonly minor: number;
   readonly keep: boolean;
   readonly requestId: string;
-}
-
-/** Whose bytes a body is (upstream.ts). */
-export interface Lender {
-  readonly ownsBytes: boolean;
-  isLent: boolean;
 }
 
 export class AnswerWriter {
@@ -60,46 +52,31 @@ export class AnswerWriter {
   }
 
   /** Head and all of the body. */
-  whole(text: string, body: Buffer): void {
-    if (this.#framing === "chunked") this.#peer.write(text + chunkText(body) + lastChunk(""));
-    else if (body.length === 0) this.#peer.write(text);
-    else if (body.length <= INLINE_MAX) this.#peer.write(text + body.toString("latin1"));
-    else {
-      this.#peer.write(text);
-      this.#peer.write(Buffer.from(body));
-    }
-  }
-
-  /** Head and what of the body is there. False: not so fast. */
-  begin(text: string, body: Buffer, from: Lender): boolean {
-    if (body.length === 0) return this.#peer.write(text);
-    if (body.length <= INLINE_MAX) {
-      return this.#peer.write(
-        text + (this.#framing === "chunked" ? chunkText(body) : body.toString("latin1")),
-      );
-    }
-    this.#peer.cork();
-    this.#peer.write(text);
-    this.part(body, from);
-    this.#peer.uncork();
-    return this.#peer.flows;
-  }
-
-  part(body: Buffer, from: Lender): boolean {
+  whole(text: string, body: Buffer, from: Lender): void {
     const peer = this.#peer;
-    const isChunked = this.#framing === "chunked";
-    if (body.length <= INLINE_MAX) return peer.write(isChunked ? chunkText(body) : body.toString("latin1"));
-    if (isChunked) {
-      peer.cork();
-      peer.write(`${body.length.toString(16)}\r\n`);
+    if (this.#framing === "chunked") peer.write(text + wholeText(body));
+    else if (body.length <= INLINE_MAX) peer.write(body.length === 0 ? text : text + body.toString("latin1"));
+    else {
+      peer.write(text);
+      peer.pass(body, from);
     }
-    if (!from.ownsBytes) peer.write(Buffer.from(body));
-    else if (!peer.writeView(body)) from.isLent = true;
-    if (isChunked) {
-      peer.write("\r\n");
-      peer.uncork();
+  }
+
+  /** Head and what of the body is there. */
+  begin(text: string, body: Buffer, from: Lender): void {
+    const peer = this.#peer;
+    if (body.length === 0) peer.write(text);
+    else if (body.length <= INLINE_MAX) {
+      peer.write(text + (this.#framing === "chunked" ? chunkText(body) : body.toString("latin1")));
+    } else {
+      peer.write(text);
+      this.part(body, from);
     }
-    return peer.flows;
+  }
+
+  part(body: Buffer, from: Lender): void {
+    if (this.#framing === "chunked") this.#peer.passChunk(body, from);
+    else this.#peer.pass(body, from);
   }
 
   /** `trailer` is lines. */
@@ -112,8 +89,4 @@ export class AnswerWriter {
 function statusLine({ text, minor, status, reasonStart, reasonEnd }: Head): string {
   if (minor === 1 && reasonStart === STATUS_LINE_START) return text.slice(0, reasonEnd + 2);
   return `HTTP/1.1 ${status} ${text.slice(reasonStart, reasonEnd)}\r\n`;
-}
-
-export function chunkText(body: Buffer): string {
-  return body.length === 0 ? "" : `${body.length.toString(16)}\r\n${body.toString("latin1")}\r\n`;
 }

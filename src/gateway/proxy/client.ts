@@ -15,8 +15,9 @@ import { ChunkedReader } from "./http1/chunked.ts";
 import { type Head, INCOMPLETE, REFUSED } from "./http1/head.ts";
 import { REFUSALS } from "./http1/refusal.ts";
 import { fieldsOf } from "./http1/write.ts";
+import { flows, type Lender, pass, passChunk } from "./passing.ts";
 import type { Client } from "./peer.ts";
-import { WAITING_MAX } from "./upstream.ts";
+import type { Reader } from "./read-buffers.ts";
 
 export interface ClientLimits {
   readonly headMs: number;
@@ -43,14 +44,16 @@ const LINGER_BYTES = 1_048_576;
 /** While draining: a client that sends within this time is told that the connection ends, and loses no request. */
 const QUIET_MS = 1000;
 
-export class ClientConnection implements Client {
+export class ClientConnection implements Client, Reader {
   readonly address: string;
   readonly isTrusted: boolean;
   readonly forwardedLines: string;
   readonly certificateLine: string;
   readonly ownLines: string;
   readonly exchange: Exchange;
-  readonly #socket: Duplex;
+  ownsBytes = true;
+  isLent = false;
+  #socket!: Duplex;
   readonly #context: ProxyContext;
   readonly #limits: ClientLimits;
   readonly #isHttp2: boolean;
@@ -58,6 +61,8 @@ export class ClientConnection implements Client {
   #state: State = "idle";
   #since: number;
   #pending: Buffer | undefined;
+  /** What is being looked at is good for the call only. */
+  #isView = false;
   #mode: BodyMode = "none";
   #left = 0;
   #chunks: ChunkedReader | undefined;
@@ -73,13 +78,11 @@ export class ClientConnection implements Client {
   #minor = 1;
 
   constructor(
-    socket: Duplex,
     peer: Peer,
     context: ProxyContext,
     limits: ClientLimits,
     onClosed: (client: ClientConnection) => void,
   ) {
-    this.#socket = socket;
     this.#context = context;
     this.#limits = limits;
     this.#onClosed = onClosed;
@@ -91,7 +94,11 @@ export class ClientConnection implements Client {
     this.#isHttp2 = peer.isHttp2;
     this.#since = context.now();
     this.exchange = new Exchange(context, this);
-    socket.on("data", (chunk: Buffer) => this.#read(chunk));
+  }
+
+  /** Once, before anything is read; bytes come by `read`. */
+  attach(socket: Duplex): void {
+    this.#socket = socket;
     socket.on("drain", () => this.exchange.onClientDrain());
     socket.on("end", () => this.#ended());
     socket.on("error", () => {}); // "close" follows
@@ -102,7 +109,13 @@ export class ClientConnection implements Client {
     return this.#isHttp2 ? "2" : this.#minor === 0 ? "1.0" : "1.1";
   }
 
-  #read(chunk: Buffer): void {
+  get isInBody(): boolean {
+    return this.#state === "tunnel" || this.#takesBody;
+  }
+
+  read(bytes: Buffer, start: number, end: number): void {
+    const chunk = bytes.subarray(start, end);
+    this.#isView = !this.ownsBytes;
     switch (this.#state) {
       case "tunnel":
         if (!this.exchange.tunnel(chunk)) this.pause();
@@ -118,13 +131,32 @@ export class ClientConnection implements Client {
       case "closed":
         return;
       default:
-        this.#readHeads(this.#pending ? Buffer.concat([this.#pending, chunk]) : chunk);
+        this.#readHeads(this.#pending ? this.#joined(chunk) : chunk);
     }
   }
 
   #keepForLater(chunk: Buffer): void {
-    this.#pending = this.#pending ? Buffer.concat([this.#pending, chunk]) : chunk;
+    this.#pending = this.#pending ? this.#joined(chunk) : this.#kept(chunk);
     this.pause();
+  }
+
+  /** Bytes that stay as they are after the call that brought them. */
+  #kept(bytes: Buffer): Buffer {
+    if (this.#isView) return Buffer.from(bytes);
+    this.isLent = true;
+    return bytes;
+  }
+
+  #joined(chunk: Buffer): Buffer {
+    const before = this.#takePending()!;
+    return Buffer.concat([before, chunk]);
+  }
+
+  #takePending(): Buffer | undefined {
+    const pending = this.#pending;
+    this.#pending = undefined;
+    this.#isView = false;
+    return pending;
   }
 
   /** Reads requests while they are there and can be answered at once. */
@@ -135,10 +167,7 @@ export class ClientConnection implements Client {
     while (rest && rest.length > 0 && (this.#state === "idle" || this.#state === "head")) {
       rest = this.#readHead(rest);
       // An exchange that is answered already has left us idle; what it left unread is next.
-      if (!rest && this.#state === "idle") {
-        rest = this.#pending;
-        this.#pending = undefined;
-      }
+      if (!rest && this.#state === "idle") rest = this.#takePending();
     }
     this.#isReading = false;
     // Also when only a part of the next head is there: the rest of it must come in.
@@ -152,7 +181,7 @@ export class ClientConnection implements Client {
     if (at === INCOMPLETE) {
       if (this.#state === "idle") this.#since = this.#context.now();
       this.#state = "head";
-      this.#pending = bytes;
+      this.#pending = this.#kept(bytes);
       return undefined;
     }
     if (at === REFUSED) this.#refuse(request);
@@ -192,7 +221,7 @@ export class ClientConnection implements Client {
     }
     this.#left = head.contentLength;
     this.#chunks = head.chunked ? new ChunkedReader() : undefined;
-    if (at < bytes.length) this.#pending = bytes.subarray(at);
+    if (at < bytes.length) this.#pending = this.#kept(bytes.subarray(at));
     this.pause();
     this.exchange.begin(head, this.#mode, undefined);
   }
@@ -227,8 +256,8 @@ export class ClientConnection implements Client {
       if (body.length > INLINE_MAX) return undefined;
       this.#mode = "none";
     } else if (this.#mode !== "none") return undefined;
-    if (end < bytes.length) this.#pending = bytes.subarray(end);
-    return body;
+    if (end < bytes.length) this.#pending = this.#kept(bytes.subarray(end));
+    return body && this.#kept(body);
   }
 
   // The exchange's side
@@ -240,8 +269,7 @@ export class ClientConnection implements Client {
     this.#bodyBytes = 0;
     if (this.#expectsContinue && !this.#pending) this.write("HTTP/1.1 100 Continue\r\n\r\n");
     this.#expectsContinue = false;
-    const pending = this.#pending;
-    this.#pending = undefined;
+    const pending = this.#takePending();
     if (pending) this.#readBody(pending);
     if (this.#takesBody && !this.#pending) this.resume();
   }
@@ -249,14 +277,14 @@ export class ClientConnection implements Client {
   #readBody(bytes: Buffer): void {
     this.#bodyBytes += bytes.length;
     let end: number;
-    let flows: boolean;
+    let goesOn: boolean;
     if (this.#mode === "length") {
       end = Math.min(this.#left, bytes.length);
       this.#left -= end;
       const done = this.#left === 0;
       if (done) this.#mode = "none";
-      if (end < bytes.length) this.#pending = bytes.subarray(end);
-      flows = this.exchange.sendBody(end === bytes.length ? bytes : bytes.subarray(0, end), done, "");
+      if (end < bytes.length) this.#pending = this.#kept(bytes.subarray(end));
+      goesOn = this.exchange.sendBody(end === bytes.length ? bytes : bytes.subarray(0, end), done, "");
     } else {
       const chunks = this.#chunks!;
       const parts: Buffer[] = [];
@@ -271,12 +299,12 @@ export class ClientConnection implements Client {
         return;
       }
       if (chunks.done) this.#mode = "none";
-      if (end < bytes.length) this.#pending = bytes.subarray(end);
+      if (end < bytes.length) this.#pending = this.#kept(bytes.subarray(end));
       const body = parts.length === 1 ? parts[0]! : Buffer.concat(parts);
-      flows = body.length === 0 && !chunks.done ? true : this.exchange.sendBody(body, chunks.done, trailer);
+      goesOn = body.length === 0 && !chunks.done ? true : this.exchange.sendBody(body, chunks.done, trailer);
     }
     if (this.#mode === "none") this.#takesBody = false;
-    if (!flows || this.#pending) this.pause();
+    if (!goesOn || this.#pending) this.pause();
   }
 
   #trailer(chunks: ChunkedReader): string | undefined {
@@ -286,31 +314,20 @@ export class ClientConnection implements Client {
     return fieldsOf(trailer, this.#context.trailerDrop);
   }
 
-  write(data: string | Buffer): boolean {
-    if (this.#state === "closed") return true;
-    if (typeof data === "string") this.#socket.write(data, "latin1");
-    else this.#socket.write(data);
-    return this.flows;
+  write(data: string): void {
+    if (this.#state !== "closed") this.#socket.write(data, "latin1");
   }
 
-  writeView(view: Buffer): boolean {
-    if (this.#state === "closed") return true;
-    // A pair in memory says that bytes are taken when they are in its other end.
-    this.#socket.write(this.#isHttp2 ? Buffer.from(view) : view);
-    return this.#isHttp2 || this.#socket.writableLength === 0;
+  pass(bytes: Buffer, from: Lender): void {
+    if (this.#state !== "closed") pass(this.#socket, bytes, from);
   }
 
-  // What the kernel takes at once does not wait; `write` says so before it has tried.
+  passChunk(bytes: Buffer, from: Lender): void {
+    if (this.#state !== "closed") passChunk(this.#socket, bytes, from);
+  }
+
   get flows(): boolean {
-    return this.#socket.writableLength < WAITING_MAX;
-  }
-
-  cork(): void {
-    this.#socket.cork();
-  }
-
-  uncork(): void {
-    this.#socket.uncork();
+    return this.#state === "closed" || flows(this.#socket);
   }
 
   pause(): void {
@@ -327,8 +344,7 @@ export class ClientConnection implements Client {
 
   becomeTunnel(): void {
     this.#state = "tunnel";
-    const pending = this.#pending;
-    this.#pending = undefined;
+    const pending = this.#takePending();
     if (pending) this.exchange.tunnel(pending);
     this.resume();
   }
@@ -342,7 +358,7 @@ export class ClientConnection implements Client {
     this.#state = "idle";
     this.#since = this.#context.tick;
     if (this.#isReading) return;
-    const pending = this.#pending;
+    const pending = this.#takePending();
     if (pending) this.#readHeads(pending);
     else if (this.#isPaused) this.resume();
   }

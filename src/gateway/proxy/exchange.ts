@@ -11,7 +11,7 @@
  */
 import { isExposed } from "../../core/cohort.ts";
 import { type Answer, answerText } from "./answer.ts";
-import { AnswerWriter, chunkText, INLINE_MAX } from "./answer-writer.ts";
+import { AnswerWriter } from "./answer-writer.ts";
 import type { Backend } from "./backend.ts";
 import type { Asker } from "./balance.ts";
 import type { CohortCounts } from "./cohorts.ts";
@@ -24,6 +24,7 @@ import { REFUSALS, type Refusal } from "./http1/refusal.ts";
 import { fieldsOf, lastChunk } from "./http1/write.ts";
 import { queryValue, type Subject } from "./matcher.ts";
 import { mirror } from "./mirror.ts";
+import { INLINE_MAX, wholeText } from "./passing.ts";
 import { matchedPath } from "./path.ts";
 import type { Client } from "./peer.ts";
 import { backoffMs } from "./retry.ts";
@@ -116,7 +117,7 @@ export class Exchange implements Reply, Asker, Subject, Told {
     return cookieIn(this.header("cookie"), name);
   }
 
-  /** `inline` is the body when all of it is there already; it is copied when it must be kept. */
+  /** `inline` is the body when all of it is there already; it stays as it is. */
   begin(head: Head, body: RequestBody, inline: Buffer | undefined): void {
     const context = this.#context;
     this.#turn++;
@@ -201,7 +202,6 @@ export class Exchange implements Reply, Asker, Subject, Told {
 
   #await(verdict: Promise<Verdict>): void {
     const turn = this.#turn;
-    this.#keepInline();
     verdict.then(
       (known) => {
         if (turn === this.#turn && this.state === "deciding") this.#judge(known);
@@ -210,11 +210,6 @@ export class Exchange implements Reply, Asker, Subject, Told {
         if (turn === this.#turn) this.#answer({ status: 500, code: "internal" }, "UA", true);
       },
     );
-  }
-
-  // It is a view on what was read, and nothing else may be read before it is sent.
-  #keepInline(): void {
-    if (this.#inline) this.#inline = Buffer.from(this.#inline);
   }
 
   #judge(verdict: Verdict): void {
@@ -284,7 +279,6 @@ export class Exchange implements Reply, Asker, Subject, Told {
     this.#isConnecting = !upstream.connected;
     upstream.begin(this);
     if (upstream.connected) this.#send(upstream, now);
-    else this.#keepInline();
   }
 
   onConnected(): void {
@@ -308,13 +302,14 @@ export class Exchange implements Reply, Asker, Subject, Told {
     else if (inline.length <= INLINE_MAX) upstream.socket.write(head + this.#framed(inline), "latin1");
     else {
       upstream.socket.write(head, "latin1");
-      upstream.socket.write(this.#body === "chunked" ? this.#framed(inline) : Buffer.from(inline), "latin1");
+      if (this.#body === "chunked") upstream.socket.write(wholeText(inline), "latin1");
+      else upstream.socket.write(inline);
     }
     if (!this.isSent) this.#peer.takeBody();
   }
 
   #framed(inline: Buffer): string {
-    return this.#body === "chunked" ? chunkText(inline) + lastChunk("") : inline.toString("latin1");
+    return this.#body === "chunked" ? wholeText(inline) : inline.toString("latin1");
   }
 
   /** A part of the request's body, on its way. False: not so fast. */
@@ -333,7 +328,7 @@ export class Exchange implements Reply, Asker, Subject, Told {
     }
     if (done) this.isSent = true;
     if (!upstream || upstream.closed) return true;
-    upstream.send(part, this.#body === "chunked", done ? lastChunk(trailer) : "");
+    upstream.send(part, this.#peer, this.#body === "chunked", done ? lastChunk(trailer) : "");
     return upstream.flows;
   }
 
@@ -381,11 +376,15 @@ export class Exchange implements Reply, Asker, Subject, Told {
     const text = this.#writer.head(head, framing, style);
     if (this.#writer.endsByClosing) this.#keep = false;
     this.responseBytes += body.length;
+    const upstream = this.#upstream!;
     if (done) {
       this.#upstream = undefined;
-      this.#writer.whole(text, body);
+      this.#writer.whole(text, body, upstream);
       this.#finish(now);
-    } else if (!this.#writer.begin(text, body, this.#upstream!)) this.#upstream!.socket.pause();
+      return;
+    }
+    this.#writer.begin(text, body, upstream);
+    if (!this.#peer.flows) upstream.socket.pause();
   }
 
   onBody(body: Buffer, done: boolean, trailer: Buffer): void {
@@ -395,12 +394,13 @@ export class Exchange implements Reply, Asker, Subject, Told {
       return;
     }
     this.responseBytes += body.length;
-    const flows = body.length === 0 || this.#writer.part(body, this.#upstream!);
+    const upstream = this.#upstream!;
+    if (body.length > 0) this.#writer.part(body, upstream);
     if (done) {
       this.#upstream = undefined;
       this.#writer.end(this.#trailerLines(trailer));
       this.#finish();
-    } else if (!flows) this.#upstream?.socket.pause();
+    } else if (!this.#peer.flows) upstream.socket.pause();
   }
 
   #trailerLines(trailer: Buffer): string {
@@ -444,17 +444,15 @@ export class Exchange implements Reply, Asker, Subject, Told {
   tunnel(bytes: Buffer): boolean {
     this.#activeAt = this.#context.tick;
     this.requestBytes += bytes.length;
-    this.#upstream?.send(bytes, false, "");
+    this.#upstream?.send(bytes, this.#peer, false, "");
     return this.#upstream?.flows ?? true;
   }
 
   #fromTunnel(bytes: Buffer, done: boolean): void {
     this.responseBytes += bytes.length;
-    if (bytes.length > 0) {
-      const isSmall = bytes.length <= INLINE_MAX;
-      const flows = this.#peer.write(isSmall ? bytes.toString("latin1") : Buffer.from(bytes));
-      if (!flows) this.#upstream?.socket.pause();
-    }
+    const upstream = this.#upstream!;
+    if (bytes.length > 0) this.#peer.pass(bytes, upstream);
+    if (!this.#peer.flows) upstream.socket.pause();
     if (done) this.#closeTunnel();
   }
 
@@ -526,7 +524,6 @@ export class Exchange implements Reply, Asker, Subject, Told {
     this.backend = undefined;
     this.#upstream = undefined;
     this.state = "deciding";
-    this.#keepInline();
     this.#context.after(backoffMs(this.route!.retry, this.#retries, this.#context.chance()), () => {
       if (turn === this.#turn && this.state === "deciding") this.#attempt();
     });

@@ -51,7 +51,7 @@ export class LineBuffer {
     for (let i = 0; i < text.length; i++) {
       const code = text.charCodeAt(i);
       if (code >= 0x20 && code < 0x7f && code !== QUOTE && code !== BACKSLASH) bytes[at++] = code;
-      else at = escape(bytes, at, code);
+      else at = escaped(bytes, at, code);
     }
     bytes[at++] = QUOTE;
     this.#at = at;
@@ -96,7 +96,7 @@ export class LineBuffer {
   }
 }
 
-function escape(bytes: Buffer, start: number, code: number): number {
+function escaped(bytes: Buffer, start: number, code: number): number {
   let at = start;
   bytes[at++] = BACKSLASH;
   if (code === QUOTE || code === BACKSLASH) bytes[at++] = code;

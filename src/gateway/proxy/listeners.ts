@@ -9,11 +9,13 @@ import {
   type TLSSocket,
   Server as TlsServer,
 } from "node:tls";
+import { moved } from "./accepted.ts";
 import { plainAddress } from "./addresses.ts";
 import { ClientConnection, type ClientLimits, type Peer } from "./client.ts";
 import type { ProxyContext } from "./context.ts";
 import { isFieldValue } from "./http1/grammar.ts";
 import { serveHttp2 } from "./http2-in.ts";
+import { ReadBuffers } from "./read-buffers.ts";
 import type { Address, Certificate, Limits, Listen } from "./snapshot.ts";
 
 export interface ListenerContext extends ProxyContext {
@@ -25,6 +27,7 @@ export interface ListenerContext extends ProxyContext {
 
 export class Listeners {
   readonly #context: ListenerContext;
+  readonly #buffers = new ReadBuffers();
   readonly #servers: Server[] = [];
   #certificates: readonly Certificate[] = [];
   readonly #sessions = new Set<ServerHttp2Session>();
@@ -95,10 +98,18 @@ export class Listeners {
   }
 
   #plain(): Server {
-    const server = createTcp({ noDelay: true, allowHalfOpen: true, keepAlive: true }, (socket) => {
+    const options = { noDelay: true, allowHalfOpen: true, keepAlive: true, pauseOnConnect: true };
+    const server = createTcp(options, (socket) => {
       const port = socket.localPort ?? 0;
       const lines = `X-Forwarded-Proto: http\r\nX-Forwarded-Port: ${port}\r\n`;
-      this.#accept(socket, this.#peer(socket, lines, "", false));
+      const client = this.#client(this.#peer(socket, lines, "", false));
+      const ours = moved(socket, server, this.#buffers.of(client));
+      if (ours) client.attach(ours);
+      else {
+        client.ownsBytes = true;
+        readPlainly(client, socket);
+        socket.resume();
+      }
     });
     server.maxConnections = this.#context.settings.connectionsMax;
     return server;
@@ -121,11 +132,11 @@ export class Listeners {
       const isHttp2 = socket.alpnProtocol === "h2";
       const peer = this.#peer(socket, lines, certificateLine(socket), isHttp2);
       if (!isHttp2) {
-        this.#accept(socket, peer);
+        readPlainly(this.#client(peer), socket);
         return;
       }
       const { settings } = this.#context;
-      const accept = (stream: Duplex) => this.#accept(stream, peer);
+      const accept = (stream: Duplex) => readPlainly(this.#client(peer), stream);
       const session = serveHttp2(socket, settings, accept, this.#context.ids);
       this.#sessions.add(session);
       session.on("close", () => this.#sessions.delete(session));
@@ -150,13 +161,17 @@ export class Listeners {
     return { address, isTrusted, forwardedLines, certificateLine: certificate, ownLines, isHttp2 };
   }
 
-  #accept(socket: Duplex, peer: Peer): void {
+  #client(peer: Peer): ClientConnection {
     const { clients, clientLimits } = this.#context;
-    const client = new ClientConnection(socket, peer, this.#context, clientLimits, (gone) =>
-      clients.delete(gone),
-    );
+    const client = new ClientConnection(peer, this.#context, clientLimits, (gone) => clients.delete(gone));
     clients.add(client);
+    return client;
   }
+}
+
+function readPlainly(client: ClientConnection, socket: Duplex): void {
+  socket.on("data", (chunk: Buffer) => client.read(chunk, 0, chunk.length));
+  client.attach(socket);
 }
 
 /** A string of parts is walked each time that it is written; this one is copied. */

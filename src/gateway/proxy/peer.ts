@@ -1,5 +1,7 @@
 /** What an exchange needs of its client's connection. */
-export interface Client {
+import type { Lender } from "./passing.ts";
+
+export interface Client extends Lender {
   readonly address: string;
   readonly isTrusted: boolean;
   /** X-Forwarded-Proto and -Port as lines. */
@@ -9,18 +11,12 @@ export interface Client {
   /** Both, and X-Forwarded-For with its address alone: for who is not trusted. */
   readonly ownLines: string;
   readonly protocol: "1.0" | "1.1" | "2";
-  /** False: not so fast. */
-  write(data: string | Buffer): boolean;
-  /**
-   * Writes bytes that somebody may go on to read into. True when they may do so at once; otherwise these are needed
-   * until they are written.
-   */
-  writeView(view: Buffer): boolean;
-  /** Less is waiting to be written than may. */
+  write(data: string): void;
+  /** A part of an answer's body, or of a tunnel. */
+  pass(bytes: Buffer, from: Lender): void;
+  passChunk(bytes: Buffer, from: Lender): void;
+  /** What is written goes out at once, or nearly so. */
   readonly flows: boolean;
-  /** What is written until `uncork` goes together. */
-  cork(): void;
-  uncork(): void;
   pause(): void;
   resume(): void;
   /** The backend takes the body now. */

@@ -3,13 +3,14 @@
  * (a `Reply`). Never more than one request at a time. A connection that broke the protocol, spoke unasked, or has
  * more to say after its answer is closed and never used again.
  *
- * Bytes handed to a Reply are a view that is good for the call only, unless the connection owns them (read-buffers.ts):
- * then who goes on using them says so by `isLent`.
+ * Bytes handed to a Reply are a view that is good for the call only, unless the connection owns them (passing.ts).
  */
 import type { Duplex } from "node:stream";
 import { ChunkedReader } from "./http1/chunked.ts";
 import { F } from "./http1/grammar.ts";
 import { type Head, INCOMPLETE, REFUSED } from "./http1/head.ts";
+import { flows, type Lender, pass, passChunk } from "./passing.ts";
+import type { Reader } from "./read-buffers.ts";
 import type { ResponseFlag } from "./snapshot.ts";
 
 /** How the body of an answer ends. */
@@ -45,10 +46,8 @@ export interface Pool {
 }
 
 export const EMPTY: Buffer = Buffer.alloc(0);
-/** Bytes that may wait to be written to one side before more are read from the other. */
-export const WAITING_MAX = 65_536;
 
-export class Upstream {
+export class Upstream implements Reader {
   readonly pool: Pool;
   socket!: Duplex;
   reply: Reply | undefined;
@@ -59,9 +58,7 @@ export class Upstream {
   /** Something of the present answer is there. */
   heard = false;
   idleSince = 0;
-  /** What is read lies in memory that nobody else reads into. */
   ownsBytes = true;
-  /** Some of what was read last is still being written: nothing may be read over it. */
   isLent = false;
   readonly openedAt: number;
   #inHead = true;
@@ -97,30 +94,20 @@ export class Upstream {
     this.#inHead = true;
   }
 
-  /** A part of the request's body, which the caller does not touch any more. `last` is what ends chunks. */
-  send(part: Buffer, isChunked: boolean, last: string): void {
+  /** A part of the request's body. `last` is what ends the chunks. */
+  send(part: Buffer, from: Lender, isChunked: boolean, last: string): void {
     const { socket } = this;
-    if (!isChunked) {
-      if (part.length > 0) socket.write(part);
-      return;
-    }
-    socket.cork();
-    if (part.length > 0) {
-      socket.write(`${part.length.toString(16)}\r\n`, "latin1");
-      socket.write(part);
-    }
-    const end = part.length > 0 ? `\r\n${last}` : last;
-    if (end !== "") socket.write(end, "latin1");
-    socket.uncork();
+    if (isChunked) passChunk(socket, part, from);
+    else if (part.length > 0) pass(socket, part, from);
+    if (isChunked && last !== "") socket.write(last, "latin1");
   }
 
-  /** Less is waiting to be written than may. */
   get flows(): boolean {
-    return this.socket.writableLength < WAITING_MAX;
+    return flows(this.socket);
   }
 
   /** The head of an answer is there, and not yet its end. */
-  get isAnswering(): boolean {
+  get isInBody(): boolean {
     return this.reply !== undefined && !this.#inHead;
   }
 
