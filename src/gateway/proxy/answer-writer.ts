@@ -5,7 +5,7 @@
 import { namesToRemove } from "./http1/grammar.ts";
 import type { Head } from "./http1/head.ts";
 import { fieldsOf, lastChunk } from "./http1/write.ts";
-import { chunkText, INLINE_MAX, type Lender, wholeText } from "./passing.ts";
+import { chunkText, INLINE_MAX, type Source, wholeText } from "./passing.ts";
 import type { Client } from "./peer.ts";
 import { TO_CLIENT } from "./route.ts";
 import type { Framing } from "./upstream.ts";
@@ -52,7 +52,7 @@ export class AnswerWriter {
   }
 
   /** Head and all of the body. */
-  whole(text: string, body: Buffer, from: Lender): void {
+  whole(text: string, body: Buffer, from: Source): void {
     const peer = this.#peer;
     if (this.#framing === "chunked") peer.write(text + wholeText(body));
     else if (body.length <= INLINE_MAX) peer.write(body.length === 0 ? text : text + body.toString("latin1"));
@@ -63,7 +63,7 @@ export class AnswerWriter {
   }
 
   /** Head and what of the body is there. */
-  begin(text: string, body: Buffer, from: Lender): void {
+  begin(text: string, body: Buffer, from: Source): void {
     const peer = this.#peer;
     if (body.length === 0) peer.write(text);
     else if (body.length <= INLINE_MAX) {
@@ -74,7 +74,7 @@ export class AnswerWriter {
     }
   }
 
-  part(body: Buffer, from: Lender): void {
+  part(body: Buffer, from: Source): void {
     if (this.#framing === "chunked") this.#peer.passChunk(body, from);
     else this.#peer.pass(body, from);
   }

@@ -15,9 +15,9 @@ import { ChunkedReader } from "./http1/chunked.ts";
 import { type Head, INCOMPLETE, REFUSED } from "./http1/head.ts";
 import { REFUSALS } from "./http1/refusal.ts";
 import { fieldsOf } from "./http1/write.ts";
-import { flows, type Lender, pass, passChunk } from "./passing.ts";
+import { flows, pass, passChunk, type Source } from "./passing.ts";
 import type { Client } from "./peer.ts";
-import type { Reader } from "./read-buffers.ts";
+import type { Memory, Reader } from "./read-buffers.ts";
 
 export interface ClientLimits {
   readonly headMs: number;
@@ -51,8 +51,7 @@ export class ClientConnection implements Client, Reader {
   readonly certificateLine: string;
   readonly ownLines: string;
   readonly exchange: Exchange;
-  ownsBytes = true;
-  isLent = false;
+  memory: Memory = "fresh";
   #socket!: Duplex;
   readonly #context: ProxyContext;
   readonly #limits: ClientLimits;
@@ -115,7 +114,7 @@ export class ClientConnection implements Client, Reader {
 
   read(bytes: Buffer, start: number, end: number): void {
     const chunk = bytes.subarray(start, end);
-    this.#isView = !this.ownsBytes;
+    this.#isView = this.memory !== "fresh";
     switch (this.#state) {
       case "tunnel":
         if (!this.exchange.tunnel(chunk)) this.pause();
@@ -142,9 +141,7 @@ export class ClientConnection implements Client, Reader {
 
   /** Bytes that stay as they are after the call that brought them. */
   #kept(bytes: Buffer): Buffer {
-    if (this.#isView) return Buffer.from(bytes);
-    this.isLent = true;
-    return bytes;
+    return this.#isView ? Buffer.from(bytes) : bytes;
   }
 
   #joined(chunk: Buffer): Buffer {
@@ -318,11 +315,11 @@ export class ClientConnection implements Client, Reader {
     if (this.#state !== "closed") this.#socket.write(data, "latin1");
   }
 
-  pass(bytes: Buffer, from: Lender): void {
+  pass(bytes: Buffer, from: Source): void {
     if (this.#state !== "closed") pass(this.#socket, bytes, from);
   }
 
-  passChunk(bytes: Buffer, from: Lender): void {
+  passChunk(bytes: Buffer, from: Source): void {
     if (this.#state !== "closed") passChunk(this.#socket, bytes, from);
   }
 

@@ -106,7 +106,7 @@ export class Listeners {
       const ours = moved(socket, server, this.#buffers.of(client));
       if (ours) client.attach(ours);
       else {
-        client.ownsBytes = true;
+        client.memory = "fresh";
         readPlainly(client, socket);
         socket.resume();
       }

@@ -5,13 +5,11 @@
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { lastChunk } from "./http1/write.ts";
+import { Block, type Memory } from "./read-buffers.ts";
 
-/** Whose bytes they are: see read-buffers.ts. */
-export interface Lender {
-  /** What is read lies in memory that nobody else reads into. If not, it is a view that is good for the call only. */
-  readonly ownsBytes: boolean;
-  /** Set when some of what was read last is still needed after the call: nothing may be read over it. */
-  isLent: boolean;
+/** Who read the bytes. */
+export interface Source {
+  readonly memory: Memory;
 }
 
 /** Up to here bytes go with others in one string; beyond, a copy is dearer than a write. */
@@ -22,17 +20,18 @@ const WAITING_MAX = 65_536;
 /** What the kernel takes at once does not wait; what `write` answers it says before it has tried. */
 export const flows = (socket: Duplex): boolean => socket.writableLength < WAITING_MAX;
 
-export function pass(socket: Duplex, bytes: Buffer, from: Lender): void {
-  // A pair in memory says that bytes are taken when they have come to its other end, where they may wait.
-  if (from.ownsBytes && socket instanceof Socket) {
-    socket.write(bytes);
-    if (socket.writableLength > 0) from.isLent = true;
+export function pass(socket: Duplex, bytes: Buffer, { memory }: Source): void {
+  if (memory === "fresh") socket.write(bytes);
+  else if (memory instanceof Block && socket instanceof Socket) {
+    memory.writes++;
+    socket.write(bytes, memory.written);
+    if (socket.writableLength > 0) memory.isLent = true;
   } else if (bytes.length <= INLINE_MAX) socket.write(bytes.toString("latin1"), "latin1");
-  else socket.write(Buffer.from(bytes));
+  else socket.write(Buffer.from(bytes)); // a pair in memory says that bytes are taken while they wait at its other end
 }
 
 /** As a chunk; no bytes are no chunk, as that would be the last. */
-export function passChunk(socket: Duplex, bytes: Buffer, from: Lender): void {
+export function passChunk(socket: Duplex, bytes: Buffer, from: Source): void {
   if (bytes.length === 0) return;
   if (bytes.length <= INLINE_MAX) {
     socket.write(chunkText(bytes), "latin1");

@@ -1,7 +1,7 @@
 /** What an exchange needs of its client's connection. */
-import type { Lender } from "./passing.ts";
+import type { Source } from "./passing.ts";
 
-export interface Client extends Lender {
+export interface Client extends Source {
   readonly address: string;
   readonly isTrusted: boolean;
   /** X-Forwarded-Proto and -Port as lines. */
@@ -13,8 +13,8 @@ export interface Client extends Lender {
   readonly protocol: "1.0" | "1.1" | "2";
   write(data: string): void;
   /** A part of an answer's body, or of a tunnel. */
-  pass(bytes: Buffer, from: Lender): void;
-  passChunk(bytes: Buffer, from: Lender): void;
+  pass(bytes: Buffer, from: Source): void;
+  passChunk(bytes: Buffer, from: Source): void;
   /** What is written goes out at once, or nearly so. */
   readonly flows: boolean;
   pause(): void;

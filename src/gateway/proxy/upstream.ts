@@ -3,14 +3,14 @@
  * (a `Reply`). Never more than one request at a time. A connection that broke the protocol, spoke unasked, or has
  * more to say after its answer is closed and never used again.
  *
- * Bytes handed to a Reply are a view that is good for the call only, unless the connection owns them (passing.ts).
+ * Bytes handed to a Reply are a view that is good for the call only, as read-buffers.ts says.
  */
 import type { Duplex } from "node:stream";
 import { ChunkedReader } from "./http1/chunked.ts";
 import { F } from "./http1/grammar.ts";
 import { type Head, INCOMPLETE, REFUSED } from "./http1/head.ts";
-import { flows, type Lender, pass, passChunk } from "./passing.ts";
-import type { Reader } from "./read-buffers.ts";
+import { flows, pass, passChunk, type Source } from "./passing.ts";
+import type { Memory, Reader } from "./read-buffers.ts";
 import type { ResponseFlag } from "./snapshot.ts";
 
 /** How the body of an answer ends. */
@@ -58,8 +58,7 @@ export class Upstream implements Reader {
   /** Something of the present answer is there. */
   heard = false;
   idleSince = 0;
-  ownsBytes = true;
-  isLent = false;
+  memory: Memory = "fresh";
   readonly openedAt: number;
   #inHead = true;
   #framing: Framing = "none";
@@ -95,7 +94,7 @@ export class Upstream implements Reader {
   }
 
   /** A part of the request's body. `last` is what ends the chunks. */
-  send(part: Buffer, from: Lender, isChunked: boolean, last: string): void {
+  send(part: Buffer, from: Source, isChunked: boolean, last: string): void {
     const { socket } = this;
     if (isChunked) passChunk(socket, part, from);
     else if (part.length > 0) pass(socket, part, from);
