@@ -14,21 +14,15 @@ import type { AnalysedRoute } from "./analysis.ts";
 import type { BackendSpec } from "./backends.schema.ts";
 import { ClientCertificates, certificateSecrets, type SecretOf } from "./client-certificates.ts";
 import type { Endpoint } from "./compile.ts";
-import { keyGroup } from "./compile.ts";
 import { DnsWatcher, dnsKey } from "./dns.ts";
 import type { Hosts } from "./host-index.ts";
 import { Issuers, type IssuersOptions } from "./issuers.ts";
-import { selectKeys } from "./keys.sql.ts";
-import { selectOverrides } from "./overrides.sql.ts";
-import type { ApiKey, DataPlane, RateLimit, SnapshotProblem, Split } from "./proxy/snapshot.ts";
-import { type GatewayTx, selectRevisions } from "./revisions.sql.ts";
+import type { DataPlane, RateLimit, SnapshotProblem } from "./proxy/snapshot.ts";
+import { RevisionReader } from "./revision-reader.ts";
+import type { GatewayTx } from "./revisions.sql.ts";
 import type { Finding, RouteSpec } from "./routes.schema.ts";
-import { selectChanges, selectRoutes } from "./routes.sql.ts";
-import { selectInstances } from "./services.sql.ts";
 import { type HeldSplit, SnapshotBuilder } from "./snapshot-builder.ts";
 import type { SnapshotFile } from "./snapshot-file.ts";
-import { type FollowedSplit, selectSplitChanges } from "./splits.sql.ts";
-import type { Part, Unit } from "./tables.ts";
 
 export interface FollowerOptions {
   sql: Sql;
@@ -72,11 +66,7 @@ export class Follower implements Service {
   readonly #dns: DnsWatcher;
   readonly #issuers: Issuers;
   readonly #certificates: ClientCertificates;
-  /** By tenant: the revision of each part that this node has. */
-  readonly #loaded = new Map<string, Map<Part, number>>();
-  readonly #instances = new Map<string, Map<string, Endpoint[]>>();
-  readonly #keys = new Map<string, ApiKey[]>();
-  readonly #overridden = new Map<string, Set<string>>();
+  readonly #reader: RevisionReader;
   readonly #problems = new Map<string, SnapshotProblem>();
   #running: Promise<void> = Promise.resolve();
   #next: Promise<void> | undefined;
@@ -94,10 +84,10 @@ export class Follower implements Service {
     this.#dns = new DnsWatcher({
       ...{ clock, onError, servers: dnsServers },
       onChange: (key) => {
-        for (const tenant of this.#loaded.keys()) this.builder.recompile(tenant, usesName(key));
+        for (const tenant of this.#reader.tenants) this.builder.recompile(tenant, usesName(key));
         again();
       },
-      isUsed: (key) => [...this.#loaded.keys()].some((tenant) => this.builder.some(tenant, usesName(key))),
+      isUsed: (key) => [...this.#reader.tenants].some((tenant) => this.builder.some(tenant, usesName(key))),
     });
     this.#certificates = new ClientCertificates({
       ...{ clock, onError, secretOf },
@@ -124,6 +114,11 @@ export class Follower implements Service {
       },
       firstRevision,
     );
+    this.#reader = new RevisionReader({
+      ...{ builder: this.builder, revisionsKept: options.revisionsKept },
+      onRemoved: (route) => this.#problems.delete(`route ${route}`),
+      onGone: (route) => options.onGone(route),
+    });
   }
 
   /** Resolves when the data plane serves what is in SQL. */
@@ -252,16 +247,7 @@ export class Follower implements Service {
   async #load(): Promise<void> {
     const { sql, clock } = this.#options;
     try {
-      await sql.system(async (tx: GatewayTx) => {
-        for (const { tenant_id: tenant, part, revision } of await selectRevisions(tx)) {
-          const loaded = this.#loaded.get(tenant) ?? new Map<Part, number>();
-          this.#loaded.set(tenant, loaded);
-          const before = loaded.get(part) ?? 0;
-          if (before === revision) continue;
-          await this.#loadPart(tx, tenant, part, before, revision);
-          loaded.set(part, revision);
-        }
-      });
+      await sql.system((tx: GatewayTx) => this.#reader.read(tx));
     } catch (error) {
       this.#staleSince ??= clock.now();
       throw error;
@@ -270,91 +256,9 @@ export class Follower implements Service {
     this.#staleSince = undefined;
   }
 
-  async #loadPart(
-    tx: GatewayTx,
-    tenant: string,
-    part: Part,
-    before: number,
-    revision: number,
-  ): Promise<void> {
-    if (part === "routes") return this.#loadRoutes(tx, tenant, before, revision);
-    if (part === "instances") return this.#loadInstances(tx, tenant);
-    if (part === "overrides") return this.#loadOverrides(tx, tenant);
-    const rows = await selectKeys(tx, tenant);
-    const keys = rows.map(({ digest: hash, name: subject, groups }) => {
-      return { hash, subject, groups: ["*", ...groups].map((group) => keyGroup(tenant, group)) };
-    });
-    this.#keys.set(tenant, keys);
-    this.builder.setLists({ apiKeys: [...this.#keys.values()].flat() });
-  }
-
-  async #loadRoutes(tx: GatewayTx, tenant: string, before: number, revision: number): Promise<void> {
-    // Too far behind, ended versions may be gone; and a database that was restored goes back.
-    if (before === 0 || revision < before || revision - before > this.#options.revisionsKept / 2) {
-      const rows = await selectRoutes(tx, tenant);
-      const ids = new Set(rows.map(({ id }) => id));
-      for (const id of [...this.builder.routesOf(tenant).keys()]) if (!ids.has(id)) this.#remove(id);
-      for (const { id, spec } of rows) this.builder.setRoute(tenant, id, spec);
-      const splits = await selectSplitChanges(tx, tenant);
-      const active = new Set(splits.map(({ route }) => route));
-      for (const id of ids) if (!active.has(id)) this.builder.setSplit(id, undefined);
-      for (const split of splits) this.builder.setSplit(split.route, heldSplit(split));
-      return;
-    }
-    const changes = Map.groupBy(await selectChanges(tx, tenant, before), ({ id }) => id);
-    for (const [id, versions] of changes) {
-      const current = versions.find(({ until_revision }) => until_revision === null);
-      if (current) this.#set(tenant, id, current.spec);
-      else this.#remove(id);
-    }
-    for (const split of await selectSplitChanges(tx, tenant, before)) {
-      this.builder.setSplit(split.route, heldSplit(split));
-    }
-  }
-
-  #set(tenant: string, id: string, spec: AnalysedRoute["spec"]): void {
-    const known = this.builder.find(id);
-    this.builder.setRoute(tenant, id, spec);
-    if (known && known.spec.name !== spec.name) this.#options.onGone({ tenant, name: known.spec.name });
-  }
-
-  #remove(id: string): void {
-    const known = this.builder.find(id);
-    this.builder.removeRoute(id);
-    this.#problems.delete(`route ${id}`);
-    if (known) this.#options.onGone({ tenant: known.tenant, name: known.spec.name });
-  }
-
-  async #loadInstances(tx: GatewayTx, tenant: string): Promise<void> {
-    const before = this.#instances.get(tenant) ?? new Map<string, Endpoint[]>();
-    const rows = await selectInstances(tx, tenant);
-    const after = new Map<string, Endpoint[]>();
-    for (const { service, url, weight } of rows) {
-      after.set(service, [...(after.get(service) ?? []), { url, weight }]);
-    }
-    this.#instances.set(tenant, after);
-    const differs = (service: string) =>
-      JSON.stringify(before.get(service)) !== JSON.stringify(after.get(service));
-    const concerns = ({ backends = [] }: RouteSpec) =>
-      backends.some(({ service }) => service !== undefined && differs(service));
-    this.builder.recompile(tenant, concerns);
-  }
-
-  async #loadOverrides(tx: GatewayTx, tenant: string): Promise<void> {
-    const rows = await selectOverrides(tx, tenant);
-    const now = new Set(rows.map(({ backend }) => backend));
-    for (const backend of this.#overridden.get(tenant) ?? []) {
-      if (!now.has(backend)) this.builder.backends.override(backend, undefined);
-    }
-    for (const { backend, breaker, draining } of rows) {
-      this.builder.backends.override(backend, { ...(breaker && { breaker }), ...(draining && { draining }) });
-    }
-    this.#overridden.set(tenant, now);
-  }
-
   #endpointsOf(tenant: string, { service, dns }: BackendSpec): readonly Endpoint[] {
     if (dns) return this.#dns.endpoints(dns);
-    return this.#instances.get(tenant)?.get(service ?? "") ?? [];
+    return this.#reader.instancesOf(tenant, service ?? "");
   }
 
   /** Names and keys that are asked for the first time, but not for ever. */
@@ -397,22 +301,3 @@ const usesName =
 
 const showsCertificate = (secret: string) => (spec: RouteSpec) =>
   certificateSecrets(spec).some(({ name }) => name === secret);
-
-function heldSplit({
-  tenant_id: tenant,
-  spec,
-  unit,
-  tester,
-  active,
-  ...split
-}: FollowedSplit): HeldSplit | undefined {
-  if (!active || !spec) return undefined;
-  const { route, deployment, generation, seed, bound } = split;
-  const held = { tenant, route, deployment, generation, seed, bound, unit: unitOf(unit), spec };
-  return { ...held, ...(tester && { tester }) };
-}
-
-function unitOf({ header, cookie }: Unit): Split["unit"] {
-  if (header !== undefined) return { kind: "header", name: header };
-  return cookie === undefined ? { kind: "ip" } : { kind: "cookie", name: cookie };
-}

@@ -178,14 +178,15 @@ describe("a planned restart", () => {
     const made = await fetch(`${before.facts.api}/api/v1/gateway/routes`, { method: "POST", headers, body });
     assert.equal(made.status, 201);
 
+    const otherKey = { ...env, HOTSWAP_SECRETS_MASTER_KEY: Buffer.alloc(32, 8).toString("base64") };
+    const unfit = Server.start({ ...start, env: otherKey, args: ["--takeover"] });
+    await assert.rejects(unfit, /secrets_unreadable/, "and the old one goes on");
+
     const load = new Load(`${before.facts.gateway}/kept`, 64);
     await eventually(
       async () => load.answered,
       (answered) => answered > 200,
     );
-    const otherKey = { ...env, HOTSWAP_SECRETS_MASTER_KEY: Buffer.alloc(32, 8).toString("base64") };
-    const unfit = Server.start({ ...start, env: otherKey, args: ["--takeover"] });
-    await assert.rejects(unfit, /secrets_unreadable/, "and the old one goes on");
     await using next = await Server.start({ ...start, args: ["--takeover"] });
     assert.equal(await before.exit(), 0);
     const atTakeover = load.answered;
