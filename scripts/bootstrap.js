@@ -16,6 +16,7 @@ const MODES = {
   test: { file: "scripts/test.js", args: [] },
   check: { file: "scripts/test.js", args: ["--quick"], consoleless: true },
   build: { file: "scripts/build.js", args: [] },
+  fuzz: { file: "scripts/fuzz-api.js", args: [] },
   generate: { file: "scripts/generate.ts", args: [], consoleless: true },
 };
 
