@@ -15,16 +15,16 @@ import { AnswerWriter } from "./answer-writer.ts";
 import type { Backend } from "./backend.ts";
 import type { Asker } from "./balance.ts";
 import type { CohortCounts } from "./cohorts.ts";
-import { composeFields, cookieIn, fieldIn, isUpgrade, type RequestBody } from "./compose.ts";
 import type { ProxyContext } from "./context.ts";
 import { type Admission, isRefused, type Refused, type Verdict } from "./guard.ts";
+import { cookieIn, fieldIn } from "./http1/find.ts";
 import { HOP_BY_HOP } from "./http1/grammar.ts";
 import type { Head } from "./http1/head.ts";
 import { REFUSALS, type Refusal } from "./http1/refusal.ts";
 import { fieldsOf, lastChunk } from "./http1/write.ts";
 import { queryValue, type Subject } from "./matcher.ts";
 import { mirror } from "./mirror.ts";
-import { INLINE_MAX, wholeText } from "./passing.ts";
+import { Outgoing, type RequestBody } from "./outgoing.ts";
 import { matchedPath } from "./path.ts";
 import type { Client } from "./peer.ts";
 import { backoffMs } from "./retry.ts";
@@ -42,7 +42,6 @@ export class Exchange implements Reply, Asker, Subject, Told {
   isHead = false;
   /** All of the request was given to the backend. */
   isSent = true;
-  wantsUpgrade = false;
   method = "";
   host = "";
   /** As it is matched. */
@@ -63,16 +62,12 @@ export class Exchange implements Reply, Asker, Subject, Told {
   readonly #peer: Client;
   readonly #writer: AnswerWriter;
   readonly #trace: Trace;
+  readonly #outgoing = new Outgoing();
   #turn = 0;
   #minor = 1;
   #keep = true;
   #headText = "";
   #query = "";
-  #prefix = "";
-  #fields = "";
-  #body: RequestBody = "none";
-  /** The whole body, when it came with its head. */
-  #inline: Buffer | undefined;
   #bodyBegun = false;
   /** Where it counts, when its route is under deployment. */
   #cohort: CohortCounts | undefined;
@@ -91,6 +86,10 @@ export class Exchange implements Reply, Asker, Subject, Told {
     this.#peer = peer;
     this.#writer = new AnswerWriter(peer);
     this.#trace = new Trace(context);
+  }
+
+  get wantsUpgrade(): boolean {
+    return this.#outgoing.wantsUpgrade;
   }
 
   get protocol() {
@@ -157,7 +156,6 @@ export class Exchange implements Reply, Asker, Subject, Told {
     this.host = head.host < 0 ? "" : this.#context.hostName(head.value(head.host));
     const { address, isTrusted } = this.#peer;
     this.client = isTrusted ? this.#context.clientBehind(address, head.get("x-forwarded-for")) : address;
-    this.wantsUpgrade = false;
     this.flags = NO_FLAGS;
     this.status = 0;
     this.requestBytes = inline ? inline.length : 0;
@@ -165,9 +163,8 @@ export class Exchange implements Reply, Asker, Subject, Told {
     this.#headText = head.text;
     this.#minor = head.minor;
     this.#keep = head.keepAlive;
-    this.#body = body;
-    this.#inline = inline;
-    this.isSent = body === "none" || inline !== undefined;
+    this.#outgoing.begin(body, inline);
+    this.isSent = this.#outgoing.isWhole;
     this.#bodyBegun = false;
     this.#admission = undefined;
     this.#cohort = undefined;
@@ -178,12 +175,7 @@ export class Exchange implements Reply, Asker, Subject, Told {
   }
 
   #take(route: Route, head: Head, path: string): void {
-    if (route.rewrites || head.minor === 0) {
-      const target = route.rewrites ? route.target(path, this.#query) : this.target;
-      this.#prefix = `${this.method} ${target} HTTP/1.1\r\n`;
-    } else this.#prefix = head.requestLine;
-    this.wantsUpgrade = isUpgrade(head, route, this.#body);
-    this.#fields = composeFields(head, route, this.#body, this.wantsUpgrade, this.#peer, this.#trace);
+    this.#outgoing.compose(head, route, path, this.#query, this.#peer, this.#trace);
     const verdict = route.guard?.check(this, this.#context);
     if (!verdict) this.#decided();
     else if (verdict instanceof Promise) this.#await(verdict);
@@ -218,7 +210,7 @@ export class Exchange implements Reply, Asker, Subject, Told {
       return;
     }
     this.#admission = verdict;
-    this.#fields += verdict.requestLines;
+    this.#outgoing.add(verdict.requestLines);
     this.#decided();
   }
 
@@ -239,8 +231,8 @@ export class Exchange implements Reply, Asker, Subject, Told {
       return;
     }
     if (settings.mirror && this.isSent) {
-      const body = this.#inline ? this.#framed(this.#inline) : "";
-      mirror(this.#context, settings.mirror, this.#payload(undefined), body, this.isHead);
+      const { host, isHead } = this;
+      mirror(this.#context, settings.mirror, this.#outgoing.head(host), this.#outgoing.bodyText(), isHead);
     }
     budget.request(now);
     this.#attempt();
@@ -288,28 +280,10 @@ export class Exchange implements Reply, Asker, Subject, Told {
     if (this.#upstream) this.#send(this.#upstream, now);
   }
 
-  #payload(backend: Backend | undefined): string {
-    const isOurs = this.route!.settings.request?.host === "backend";
-    const host = isOurs ? `Host: ${backend?.endpoint.authority ?? this.host}\r\n` : "";
-    return `${this.#prefix}${host}${this.#fields}\r\n`;
-  }
-
   #send(upstream: Upstream, now: number): void {
-    const head = this.#payload(this.backend);
     this.#activeAt = now;
-    const inline = this.#inline;
-    if (!inline) upstream.socket.write(head, "latin1");
-    else if (inline.length <= INLINE_MAX) upstream.socket.write(head + this.#framed(inline), "latin1");
-    else {
-      upstream.socket.write(head, "latin1");
-      if (this.#body === "chunked") upstream.socket.write(wholeText(inline), "latin1");
-      else upstream.socket.write(inline);
-    }
+    this.#outgoing.send(upstream, this.backend!);
     if (!this.isSent) this.#peer.takeBody();
-  }
-
-  #framed(inline: Buffer): string {
-    return this.#body === "chunked" ? wholeText(inline) : inline.toString("latin1");
   }
 
   /** A part of the request's body, on its way. False: not so fast. */
@@ -328,7 +302,7 @@ export class Exchange implements Reply, Asker, Subject, Told {
     }
     if (done) this.isSent = true;
     if (!upstream || upstream.closed) return true;
-    upstream.send(part, this.#peer, this.#body === "chunked", done ? lastChunk(trailer) : "");
+    upstream.send(part, this.#peer, this.#outgoing.isChunked, done ? lastChunk(trailer) : "");
     return upstream.flows;
   }
 
@@ -653,7 +627,7 @@ export class Exchange implements Reply, Asker, Subject, Told {
     this.state = "idle";
     this.#turn++;
     this.route = undefined;
-    this.#inline = undefined;
+    this.#outgoing.inline = undefined;
     this.#upstream = undefined;
     this.backend = undefined;
     this.#peer.done(this.#keep && this.isSent);
