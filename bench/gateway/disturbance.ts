@@ -6,7 +6,7 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import { connect, createServer as createTcp, type Socket } from "node:net";
 import { GatewayProxy } from "../../src/gateway/proxy/proxy.ts";
-import type { Route } from "../../src/gateway/proxy/snapshot.ts";
+import type { Route } from "../../src/gateway/proxy/snapshot.route.ts";
 
 const revisions = Number(process.argv[2] ?? 1000);
 const backend = createServer((_request, response) => response.end("ok")).listen(0, "127.0.0.1");

@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { seededRandom } from "../../src/core/random.ts";
 import { Matcher, type Routed, type Subject } from "../../src/gateway/proxy/matcher.ts";
 import { GatewayProxy } from "../../src/gateway/proxy/proxy.ts";
-import type { Route } from "../../src/gateway/proxy/snapshot.ts";
+import type { Route } from "../../src/gateway/proxy/snapshot.route.ts";
 import { hostOf, matchOf, PER_HOST, paths } from "./many.ts";
 
 const SIZES = [10, 1_000, 50_000];

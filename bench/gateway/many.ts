@@ -1,5 +1,5 @@
 /** Very many routes, as many small applications would have them: each has a host and twelve routes below it. */
-import type { Match } from "../../src/gateway/proxy/snapshot.ts";
+import type { Match } from "../../src/gateway/proxy/snapshot.route.ts";
 
 export const PER_HOST = 12;
 

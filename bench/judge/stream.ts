@@ -5,7 +5,7 @@
  */
 import type { Random } from "../../src/core/random.ts";
 import type { Counts, Sample } from "../../src/deployment/target.ts";
-import { latencyBoundsSeconds } from "../../src/gateway/proxy/snapshot.ts";
+import { latencyBoundsSeconds } from "../../src/gateway/proxy/stats.ts";
 import { binomial, normalBelow, poisson } from "./draw.ts";
 import type { Bursts, Scenario } from "./scenarios.ts";
 

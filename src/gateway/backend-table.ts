@@ -3,7 +3,7 @@
  * as ids of routes are in order of time. Knows what changed since it was asked last.
  */
 import { canonicalJson } from "../core/json.ts";
-import type { Backend } from "./proxy/snapshot.ts";
+import type { Backend } from "./proxy/snapshot.backend.ts";
 
 /** What people set by hand on a backend, whatever routes say. */
 export interface Override {

@@ -9,7 +9,7 @@ import { type Actor, change } from "../platform/http/change.ts";
 import type { Sql } from "../stores/sql/port.ts";
 import type { BackendTable } from "./backend-table.ts";
 import { deleteOverride, type OverrideRow, upsertOverride } from "./overrides.sql.ts";
-import type { BackendState, ProxyStats } from "./proxy/snapshot.ts";
+import type { BackendState, ProxyStats } from "./proxy/stats.ts";
 import { type GatewayTx, nextRevision } from "./revisions.sql.ts";
 
 export interface NewOverride {

@@ -12,7 +12,7 @@ import type { Clock, Timer } from "../core/clock.ts";
 import type { Service } from "../core/lifecycle.ts";
 import type { Kv } from "../stores/kv/index.ts";
 import type { Sql } from "../stores/sql/port.ts";
-import { type CohortNumbers, type CohortReport, latencyBoundsSeconds } from "./proxy/snapshot.ts";
+import { type CohortNumbers, type CohortReport, latencyBoundsSeconds } from "./proxy/stats.ts";
 import type { GatewayTx } from "./revisions.sql.ts";
 import type { HeldSplit } from "./snapshot-builder.ts";
 import { deleteNode, deleteSilentNodes, touchNode, upsertSplitNodes } from "./splits.sql.ts";

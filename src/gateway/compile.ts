@@ -8,7 +8,8 @@
 import { createHash } from "node:crypto";
 import { canonicalJson } from "../core/json.ts";
 import type { BackendSpec } from "./backends.schema.ts";
-import type * as plane from "./proxy/snapshot.ts";
+import type { Backend as PlaneBackend } from "./proxy/snapshot.backend.ts";
+import type * as plane from "./proxy/snapshot.route.ts";
 import { conditionsOf, originOf, rateNames } from "./route-checks.ts";
 import type { RouteSpec } from "./routes.schema.ts";
 
@@ -38,7 +39,7 @@ export interface CompileContext {
 export interface CompiledRoute {
   route: plane.Route;
   /** As this route would have them; see `BackendTable`. */
-  backends: readonly plane.Backend[];
+  backends: readonly PlaneBackend[];
 }
 
 /** Another version of a route, and who gets it. */
@@ -63,7 +64,7 @@ export function compileSplit(
 
 export function compileRoute(id: string, spec: RouteSpec, context: CompileContext): CompiledRoute {
   const { tenant } = context;
-  const backends = new Map<string, plane.Backend>();
+  const backends = new Map<string, PlaneBackend>();
   const add = (endpoint: Endpoint, own?: BackendSpec) => {
     const backend = compileBackend(context, endpoint, spec, own);
     backends.set(backend.id, backend);
@@ -171,7 +172,7 @@ function compileBackend(
   endpoint: Endpoint,
   spec: RouteSpec,
   own: BackendSpec | undefined,
-): plane.Backend {
+): PlaneBackend {
   const { connectionsMax, idleMax, idleMs, slowStartMs } = spec.connection ?? {};
   const { tls: { clientCertificate, ...tls } = {}, ...ways } = waysOf(spec, endpoint, own);
   const pem = clientCertificate && pemOf(clientCertificate.$secret);

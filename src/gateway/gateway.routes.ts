@@ -2,7 +2,7 @@
 import { Type } from "typebox";
 import { type Route, route } from "../platform/http/route.ts";
 import type { Follower } from "./follower.ts";
-import type { RequestRecord } from "./proxy/snapshot.ts";
+import type { RequestRecord } from "./proxy/records.ts";
 import { flagMeanings, type Requests } from "./requests.ts";
 import type { SharedLimits } from "./shared-limits.ts";
 import type { Traffic } from "./traffic.ts";

@@ -1,5 +1,8 @@
 /** A data plane without sockets: of a server whose gateway is off, and for who only wants to know the routes. */
-import type { DataPlane, ProxyStats, RequestRecord, SnapshotProblem } from "./proxy/snapshot.ts";
+import type { DataPlane } from "./proxy/data-plane.ts";
+import type { RequestRecord } from "./proxy/records.ts";
+import type { SnapshotProblem } from "./proxy/snapshot.ts";
+import type { ProxyStats } from "./proxy/stats.ts";
 
 const nothing: ProxyStats = {
   ...{ revision: 0, workers: 0, connections: 0, tunnels: 0 },

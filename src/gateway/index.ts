@@ -21,7 +21,7 @@ import { Keys } from "./keys.ts";
 import type { Listener } from "./listener.ts";
 import { GatewayMetrics } from "./metrics.ts";
 import { previewRoutes } from "./preview.routes.ts";
-import type { RequestRecord } from "./proxy/snapshot.ts";
+import type { RequestRecord } from "./proxy/records.ts";
 import { Requests } from "./requests.ts";
 import { RouteTarget } from "./route-target.ts";
 import { routeRoutes } from "./routes.routes.ts";

@@ -9,16 +9,10 @@ import type { Clock } from "../core/clock.ts";
 import { HotSwapError } from "../core/errors.ts";
 import type { Service } from "../core/lifecycle.ts";
 import { Certificates } from "./certificates.ts";
-import type {
-  Address,
-  BackendEvent,
-  Certificate,
-  CohortReport,
-  DataPlane,
-  Listen,
-  ProxyOptions,
-  RequestRecord,
-} from "./proxy/snapshot.ts";
+import type { Address, DataPlane, Listen, ProxyOptions } from "./proxy/data-plane.ts";
+import type { RequestRecord } from "./proxy/records.ts";
+import type { Certificate } from "./proxy/snapshot.ts";
+import type { BackendEvent, CohortReport } from "./proxy/stats.ts";
 import { SnapshotFile } from "./snapshot-file.ts";
 
 export interface ListenerSettings {

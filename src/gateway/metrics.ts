@@ -3,7 +3,7 @@
  * last one is added, so that a route costs nothing here between scrapes. A series goes with the route that it names.
  */
 import type { Counter, Histogram, Metrics } from "../platform/telemetry/index.ts";
-import type { BackendState, ProxyStats, RouteStats } from "./proxy/snapshot.ts";
+import type { BackendState, ProxyStats, RouteStats } from "./proxy/stats.ts";
 import type { SharedLimits } from "./shared-limits.ts";
 
 export interface MetricsSource {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { preview } from "./preview.ts";
-import type { RequestRecord } from "./proxy/snapshot.ts";
+import type { RequestRecord } from "./proxy/records.ts";
 import type { RouteSpec } from "./routes.schema.ts";
 
 const toA = [{ url: "http://a:80" }];

@@ -9,7 +9,8 @@
 import type { AnalysedRoute } from "./analysis.ts";
 import { compileMatch } from "./compile.ts";
 import { Matcher, type Routed, type Subject } from "./proxy/matcher.ts";
-import type { Condition, Match, RequestRecord } from "./proxy/snapshot.ts";
+import type { RequestRecord } from "./proxy/records.ts";
+import type { Condition, Match } from "./proxy/snapshot.route.ts";
 import type { RouteSpec } from "./routes.schema.ts";
 import { diffValues } from "./set-diff.ts";
 

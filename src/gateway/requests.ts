@@ -7,8 +7,9 @@ import { type AnalysedRoute, toEntry } from "./analysis.ts";
 import type { BackendTable } from "./backend-table.ts";
 import type { Hosts } from "./host-index.ts";
 import { covers, coversHost, prepare } from "./overlap.ts";
+import type { DataPlane } from "./proxy/data-plane.ts";
 import { compareRanks } from "./proxy/order.ts";
-import type { DataPlane, RequestRecord, ResponseFlag } from "./proxy/snapshot.ts";
+import type { RequestRecord, ResponseFlag } from "./proxy/records.ts";
 import type { RouteSpec } from "./routes.schema.ts";
 
 export const flagMeanings: Readonly<Record<ResponseFlag, string>> = {

@@ -5,8 +5,8 @@ import fc from "fast-check";
 import { ManualClock } from "../core/clock.ts";
 import { HotSwapError } from "../core/errors.ts";
 import { MemoryKv } from "../stores/kv/memory.ts";
+import type { LimitLevel } from "./proxy/data-plane.ts";
 import { LIMIT_BYTES, LimitUses, RateLimits } from "./proxy/limits.ts";
-import type { LimitLevel } from "./proxy/snapshot.ts";
 import { SharedLimits } from "./shared-limits.ts";
 
 const burst = 20;

@@ -11,7 +11,7 @@
 import type { Clock, Timer } from "../core/clock.ts";
 import type { Service } from "../core/lifecycle.ts";
 import type { Kv } from "../stores/kv/index.ts";
-import type { DataPlane, LimitLevel, LimitUse } from "./proxy/snapshot.ts";
+import type { DataPlane, LimitLevel, LimitUse } from "./proxy/data-plane.ts";
 
 export interface SharedLimitsOptions {
   kv: Pick<Kv, "shared" | "gcra" | "ping">;

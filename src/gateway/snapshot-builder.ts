@@ -7,7 +7,8 @@ import { BackendTable } from "./backend-table.ts";
 import type { BackendSpec } from "./backends.schema.ts";
 import { type CompileContext, compileRoute, compileSplit, type Endpoint, type SplitSpec } from "./compile.ts";
 import { HostIndex, type Hosts } from "./host-index.ts";
-import type * as plane from "./proxy/snapshot.ts";
+import type * as plane from "./proxy/snapshot.route.ts";
+import type { Snapshot, SnapshotChange } from "./proxy/snapshot.ts";
 import type { RouteSpec } from "./routes.schema.ts";
 
 /** What routes are compiled against. */
@@ -43,8 +44,8 @@ export class SnapshotBuilder {
   readonly #hosts = new HostIndex<Held>();
   readonly #changed = new Set<string>();
   readonly #removed = new Set<string>();
-  #lists: Pick<plane.Snapshot, "certificates" | "issuers" | "apiKeys"> = {};
-  #changedLists: Pick<plane.Snapshot, "certificates" | "issuers" | "apiKeys"> = {};
+  #lists: Pick<Snapshot, "certificates" | "issuers" | "apiKeys"> = {};
+  #changedLists: Pick<Snapshot, "certificates" | "issuers" | "apiKeys"> = {};
   #revision: number;
 
   /** `firstRevision` is above those of all runs before, so that a revision names one state for ever. */
@@ -112,7 +113,7 @@ export class SnapshotBuilder {
     return split ? [spec, split.spec] : [spec];
   }
 
-  setLists(lists: Pick<plane.Snapshot, "certificates" | "issuers" | "apiKeys">): void {
+  setLists(lists: Pick<Snapshot, "certificates" | "issuers" | "apiKeys">): void {
     this.#lists = { ...this.#lists, ...lists };
     this.#changedLists = { ...this.#changedLists, ...lists };
   }
@@ -140,7 +141,7 @@ export class SnapshotBuilder {
   }
 
   /** What changed since the last call; undefined when nothing did. */
-  take(): plane.SnapshotChange | undefined {
+  take(): SnapshotChange | undefined {
     const backends = this.backends.take();
     const routes = [...this.#changed].map((id) => this.#routes.get(id)!.compiled!);
     const removedRoutes = [...this.#removed];
@@ -160,7 +161,7 @@ export class SnapshotBuilder {
   }
 
   /** All of it, at the revision of the last `take`. */
-  snapshot(): plane.Snapshot {
+  snapshot(): Snapshot {
     const routes = [...this.#routes.values()].flatMap(({ compiled }) => compiled ?? []);
     return { revision: this.#revision, routes, backends: this.backends.all(), ...this.#lists };
   }

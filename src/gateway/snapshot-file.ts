@@ -7,7 +7,8 @@ import { mkdir, readFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Clock, Timer } from "../core/clock.ts";
 import { isFileError, replaceFile } from "../stores/files.ts";
-import type { Backend, Snapshot } from "./proxy/snapshot.ts";
+import type { Backend } from "./proxy/snapshot.backend.ts";
+import type { Snapshot } from "./proxy/snapshot.ts";
 
 interface Stored {
   format: 1;

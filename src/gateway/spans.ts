@@ -4,7 +4,7 @@
  */
 import type { Random } from "../core/random.ts";
 import type { FinishedSpan } from "../platform/telemetry/index.ts";
-import type { RequestRecord } from "./proxy/snapshot.ts";
+import type { RequestRecord } from "./proxy/records.ts";
 
 export interface SpanNames {
   routeName(id: string): string | undefined;

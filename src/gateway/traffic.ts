@@ -3,7 +3,7 @@
  * and rates over the last seconds from samples that are taken while somebody looks.
  */
 import type { Clock } from "../core/clock.ts";
-import { latencyBoundsSeconds, type ProxyStats, type RouteStats } from "./proxy/snapshot.ts";
+import { latencyBoundsSeconds, type ProxyStats, type RouteStats } from "./proxy/stats.ts";
 
 interface Sample {
   /** Monotonic milliseconds. */

@@ -5,7 +5,7 @@
 import { createWriteStream } from "node:fs";
 import type { Writable } from "node:stream";
 import { LineBuffer } from "./line-buffer.ts";
-import type { ResponseFlag } from "./snapshot.ts";
+import type { ResponseFlag } from "./records.ts";
 
 export interface LogLine {
   readonly at: number;

@@ -13,7 +13,8 @@ import * as breaker from "./breaker.ts";
 import type { Head } from "./http1/head.ts";
 import { isEjected, type OutlierSettings, observe, outlierSettings } from "./outlier.ts";
 import { type BackendCells, CELL, TIME } from "./shared.ts";
-import type { BackendEvent, BackendState, Backend as Settings } from "./snapshot.ts";
+import type { Backend as Settings } from "./snapshot.backend.ts";
+import type { BackendEvent, BackendState } from "./stats.ts";
 import { type Pool, Upstream } from "./upstream.ts";
 
 /** What a backend needs of its worker. */

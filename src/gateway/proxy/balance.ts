@@ -7,7 +7,7 @@
  * breaker is never passed.
  */
 import { hash32, mix } from "../../core/hash.ts";
-import type { Strategy } from "./snapshot.ts";
+import type { Strategy } from "./snapshot.route.ts";
 
 export interface Balanced {
   readonly id: string;

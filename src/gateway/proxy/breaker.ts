@@ -10,7 +10,7 @@
  * so half-open that lasts longer than `openMs` hands them out anew.
  */
 import { type BackendCells, CELL, TIME } from "./shared.ts";
-import type { Breaker } from "./snapshot.ts";
+import type { Breaker } from "./snapshot.backend.ts";
 
 export const CLOSED = 0;
 export const OPEN = 1;

@@ -12,7 +12,8 @@ import {
   startBackend,
   startEngine,
 } from "./engine.testing.ts";
-import type { CohortReport, Route, Split } from "./snapshot.ts";
+import type { Route, Split } from "./snapshot.route.ts";
+import type { CohortReport } from "./stats.ts";
 
 const seed = "seed of the test";
 

@@ -7,7 +7,7 @@
  * the hash, such as a tester, is not counted: a comparison is only worth something between callers drawn alike.
  */
 import { BUCKETS, bucketOf } from "./counters.ts";
-import type { CohortNumbers, CohortReport } from "./snapshot.ts";
+import type { CohortNumbers, CohortReport } from "./stats.ts";
 
 export class CohortCounts {
   requests = 0;

@@ -7,8 +7,8 @@ import type { Head } from "./http1/head.ts";
 import type { Refusal } from "./http1/refusal.ts";
 import type { Ids } from "./ids.ts";
 import type { Matcher } from "./matcher.ts";
+import type { RequestRecord, ResponseFlag } from "./records.ts";
 import type { Route } from "./route.ts";
-import type { RequestRecord, ResponseFlag } from "./snapshot.ts";
 
 export interface ProxyContext extends GuardContext {
   readonly worker: number;

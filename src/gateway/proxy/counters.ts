@@ -2,7 +2,7 @@
  * What a worker counts of a route: plain numbers that it alone writes, read when somebody asks. They live as long as
  * the route's id, whatever becomes of its settings, and go with it, so series do not outlive what they name.
  */
-import { type Histogram, latencyBoundsSeconds, type RouteStats } from "./snapshot.ts";
+import { type Histogram, latencyBoundsSeconds, type RouteStats } from "./stats.ts";
 
 const BOUNDS = latencyBoundsSeconds.map((seconds) => seconds * 1000);
 /** One for each bound, and one for what is above the last. */

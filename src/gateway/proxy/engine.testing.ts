@@ -9,7 +9,10 @@ import { systemRandom } from "../../core/random.ts";
 import { Engine, type EngineOptions } from "./engine.ts";
 import { LIMIT_BYTES } from "./limits.ts";
 import { allocateShared } from "./shared.ts";
-import type { Backend, BackendEvent, Route, Snapshot } from "./snapshot.ts";
+import type { Backend } from "./snapshot.backend.ts";
+import type { Route } from "./snapshot.route.ts";
+import type { Snapshot } from "./snapshot.ts";
+import type { BackendEvent } from "./stats.ts";
 
 export interface Running extends AsyncDisposable {
   readonly engine: Engine;

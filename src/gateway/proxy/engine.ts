@@ -12,6 +12,7 @@ import { Backend, isSamePeer } from "./backend.ts";
 import { Checker } from "./checker.ts";
 import type { ClientConnection, ClientLimits } from "./client.ts";
 import type { ProxyContext } from "./context.ts";
+import type { Address, Limits, Probe, ProbeFailure, ProxyOptions } from "./data-plane.ts";
 import { Dialler } from "./dial.ts";
 import { F, HOP_BY_HOP } from "./http1/grammar.ts";
 import { Head } from "./http1/head.ts";
@@ -22,24 +23,13 @@ import { RateLimits } from "./limits.ts";
 import { Listeners } from "./listeners.ts";
 import { Matcher } from "./matcher.ts";
 import { probeBackend } from "./probe.ts";
+import type { RequestRecord, ResponseFlag } from "./records.ts";
 import { Route, RouteMemory } from "./route.ts";
 import { BackendCells, type SharedMemory, TIME } from "./shared.ts";
-import type {
-  Address,
-  BackendEvent,
-  Backend as BackendSettings,
-  CohortReport,
-  Limits,
-  Probe,
-  ProbeFailure,
-  ProxyOptions,
-  ProxyStats,
-  RequestRecord,
-  ResponseFlag,
-  Route as RouteSettings,
-  SnapshotChange,
-  SnapshotProblem,
-} from "./snapshot.ts";
+import type { Backend as BackendSettings } from "./snapshot.backend.ts";
+import type { Route as RouteSettings } from "./snapshot.route.ts";
+import type { SnapshotChange, SnapshotProblem } from "./snapshot.ts";
+import type { BackendEvent, CohortReport, ProxyStats } from "./stats.ts";
 import { Tokens } from "./tokens.ts";
 import type { Upstream } from "./upstream.ts";
 

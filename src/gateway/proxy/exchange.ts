@@ -27,9 +27,9 @@ import { mirror } from "./mirror.ts";
 import { Outgoing, type RequestBody } from "./outgoing.ts";
 import { matchedPath } from "./path.ts";
 import type { Client } from "./peer.ts";
+import type { ResponseFlag } from "./records.ts";
 import { backoffMs } from "./retry.ts";
 import { type Division, type Route, TO_CLIENT } from "./route.ts";
-import type { ResponseFlag } from "./snapshot.ts";
 import { type Told, Trace } from "./trace.ts";
 import type { Framing, Reply, Upstream } from "./upstream.ts";
 

@@ -7,7 +7,8 @@ import { addressList, isListed } from "./addresses.ts";
 import type { Answer } from "./answer.ts";
 import { isFieldValue, isToken } from "./http1/grammar.ts";
 import type { RateLimits, Taken } from "./limits.ts";
-import type { ApiKeyPolicy, Cors, JwtPolicy, RateLimit, ResponseFlag, Route } from "./snapshot.ts";
+import type { ResponseFlag } from "./records.ts";
+import type { ApiKeyPolicy, Cors, JwtPolicy, RateLimit, Route } from "./snapshot.route.ts";
 import type { Identity, Tokens } from "./tokens.ts";
 
 export interface Caller {

@@ -3,7 +3,7 @@
  * checker.ts does the asking, in one worker for all. A backend is healthy until a check says otherwise, so that a
  * start or a new backend does not begin with refusals.
  */
-import type { HealthCheck } from "./snapshot.ts";
+import type { HealthCheck } from "./snapshot.backend.ts";
 
 export interface Health {
   readonly healthy: boolean;

@@ -7,7 +7,7 @@
  * without a word from the workers. What others took comes back as a later arrival time.
  */
 import { hash32, mix } from "../../core/hash.ts";
-import type { LimitLevel, LimitUse } from "./snapshot.ts";
+import type { LimitLevel, LimitUse } from "./data-plane.ts";
 
 const ENTRIES = 131_072;
 const WAYS = 8;

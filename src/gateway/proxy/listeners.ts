@@ -13,10 +13,11 @@ import { moved } from "./accepted.ts";
 import { plainAddress } from "./addresses.ts";
 import { ClientConnection, type ClientLimits, type Peer } from "./client.ts";
 import type { ProxyContext } from "./context.ts";
+import type { Address, Limits, Listen } from "./data-plane.ts";
 import { isFieldValue } from "./http1/grammar.ts";
 import { serveHttp2 } from "./http2-in.ts";
 import { ReadBuffers } from "./read-buffers.ts";
-import type { Address, Certificate, Limits, Listen } from "./snapshot.ts";
+import type { Certificate } from "./snapshot.ts";
 
 export interface ListenerContext extends ProxyContext {
   readonly clients: Set<ClientConnection>;

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { Matcher, queryValue, type Subject, templateValues } from "./matcher.ts";
 import { compareRanks, rankOf } from "./order.ts";
 import { matchedPath } from "./path.ts";
-import type { Match } from "./snapshot.ts";
+import type { Match } from "./snapshot.route.ts";
 
 interface Entry {
   id: string;

@@ -7,7 +7,7 @@
  * they are put there, and places are visited from the most specific to the least.
  */
 import { compareInPlace, isName, isRest, segmentsOf } from "./order.ts";
-import type { Condition, Match } from "./snapshot.ts";
+import type { Condition, Match } from "./snapshot.route.ts";
 
 /** What a request shows to the matcher. `path` is without the query, `host` lower case without a port. */
 export interface Subject {

@@ -3,7 +3,7 @@
  * waits for it, and what becomes of it changes nothing but the mirror's own counters.
  */
 import type { ProxyContext } from "./context.ts";
-import type { Mirror } from "./snapshot.ts";
+import type { Mirror } from "./snapshot.route.ts";
 import type { Reply, Upstream } from "./upstream.ts";
 
 /** `head` is the request's head with its empty line; `body` all of its body, as it goes on the wire. */

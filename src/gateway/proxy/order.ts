@@ -6,7 +6,7 @@
  * The matcher holds this by the places that it puts routes in and the way it walks through them. Whoever compares
  * routes without a request (analysis, explanations) asks here; a property test of the matcher holds the two together.
  */
-import type { Match } from "./snapshot.ts";
+import type { Match } from "./snapshot.route.ts";
 
 interface Ordered {
   readonly priority: number;

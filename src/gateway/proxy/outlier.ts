@@ -4,7 +4,7 @@
  * all of a route's targets are out, they are used nevertheless (balance.ts).
  */
 import { type BackendCells, CELL, TIME } from "./shared.ts";
-import type { Outlier } from "./snapshot.ts";
+import type { Outlier } from "./snapshot.backend.ts";
 
 export interface OutlierSettings {
   readonly enabled: boolean;

@@ -5,7 +5,7 @@
  */
 import type { Clock } from "../../core/clock.ts";
 import type { Backend } from "./backend.ts";
-import type { ProbeFailure } from "./snapshot.ts";
+import type { ProbeFailure } from "./data-plane.ts";
 import type { Reply, Upstream } from "./upstream.ts";
 
 export interface BackendProbe {

@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Worker } from "node:worker_threads";
+import type { ProxyOptions } from "./data-plane.ts";
 import { answering, ok, RawClient, routeTo, startBackend } from "./engine.testing.ts";
 import { changeBetween, GatewayProxy } from "./proxy.ts";
-import type { ProxyOptions, Route, Snapshot } from "./snapshot.ts";
+import type { Route } from "./snapshot.route.ts";
+import type { Snapshot } from "./snapshot.ts";
 
 const route = (id: string, prefix = `/${id}`): Route => ({
   id,

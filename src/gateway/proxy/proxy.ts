@@ -6,25 +6,22 @@
 import { Worker } from "node:worker_threads";
 import { isSamePeer } from "./backend.ts";
 import { mergeRoutes } from "./counters.ts";
-import { LIMIT_BYTES, LimitUses } from "./limits.ts";
-import { allocateShared, clearSlot, forgetWorker, type SharedMemory, SLOTS } from "./shared.ts";
 import type {
   Address,
-  Backend,
-  BackendState,
   DataPlane,
   LimitLevel,
   LimitUse,
   Probe,
   ProbeFailure,
   ProxyOptions,
-  ProxyStats,
-  RequestRecord,
-  Route,
-  Snapshot,
-  SnapshotChange,
-  SnapshotProblem,
-} from "./snapshot.ts";
+} from "./data-plane.ts";
+import { LIMIT_BYTES, LimitUses } from "./limits.ts";
+import type { RequestRecord } from "./records.ts";
+import { allocateShared, clearSlot, forgetWorker, type SharedMemory, SLOTS } from "./shared.ts";
+import type { Backend } from "./snapshot.backend.ts";
+import type { Route } from "./snapshot.route.ts";
+import type { Snapshot, SnapshotChange, SnapshotProblem } from "./snapshot.ts";
+import type { BackendState, ProxyStats } from "./stats.ts";
 import type { Question, Told, WorkerData } from "./worker.ts";
 
 const EMPTY: Snapshot = { revision: 0, routes: [], backends: [] };

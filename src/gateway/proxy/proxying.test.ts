@@ -3,7 +3,7 @@ import { once } from "node:events";
 import type { Socket } from "node:net";
 import { describe, test } from "node:test";
 import { answering, ok, RawClient, routeTo, startBackend, startEngine } from "./engine.testing.ts";
-import type { Route } from "./snapshot.ts";
+import type { Route } from "./snapshot.route.ts";
 
 type Talk = (socket: Socket, index: number) => void;
 

@@ -8,7 +8,8 @@ import { once } from "node:events";
 import { test } from "node:test";
 import { answering, ok, RawClient, routeTo, startBackend } from "./engine.testing.ts";
 import { GatewayProxy } from "./proxy.ts";
-import type { Backend, Route } from "./snapshot.ts";
+import type { Backend } from "./snapshot.backend.ts";
+import type { Route } from "./snapshot.route.ts";
 
 const REVISIONS = 200;
 

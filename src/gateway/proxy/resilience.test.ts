@@ -12,7 +12,7 @@ import {
   startBackend,
   startEngine,
 } from "./engine.testing.ts";
-import type { BackendEvent } from "./snapshot.ts";
+import type { BackendEvent } from "./stats.ts";
 
 const get = (fields = "", target = "/x") => `GET ${target} HTTP/1.1\r\nHost: a.example\r\n${fields}\r\n`;
 const failing = (status = 503) => answering(() => `HTTP/1.1 ${status} No\r\nContent-Length: 0\r\n\r\n`);

@@ -3,7 +3,7 @@
  * last ten seconds they are at most a share of the requests, plus a few a second so that quiet routes can retry too.
  * A retry counts when it is decided, so that those that wait for their back-off are in it.
  */
-import type { Retry } from "./snapshot.ts";
+import type { Retry } from "./snapshot.route.ts";
 
 export interface RetrySettings {
   readonly attempts: number;

@@ -12,7 +12,7 @@ import { F, HOP_BY_HOP, isFieldValue, isToken } from "./http1/grammar.ts";
 import { dropping } from "./http1/write.ts";
 import { type Routed, templateValues } from "./matcher.ts";
 import { RetryBudget, type RetrySettings, retrySettings } from "./retry.ts";
-import type { HeaderChange, Match, Route as Settings, Split, Target } from "./snapshot.ts";
+import type { HeaderChange, Match, Route as Settings, Split, Target } from "./snapshot.route.ts";
 
 /** What stays when the settings change. */
 export class RouteMemory {

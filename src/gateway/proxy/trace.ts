@@ -8,8 +8,8 @@ import type { ProxyContext } from "./context.ts";
 import { F } from "./http1/grammar.ts";
 import type { Head } from "./http1/head.ts";
 import { isRequestId, parseTraceparent } from "./ids.ts";
+import type { AttemptRecord, Candidate, RequestRecord, ResponseFlag } from "./records.ts";
 import type { Route } from "./route.ts";
-import type { AttemptRecord, Candidate, RequestRecord, ResponseFlag } from "./snapshot.ts";
 
 /** The rest of what is told; the exchange has it. */
 export interface Told {

@@ -11,7 +11,7 @@ import { F } from "./http1/grammar.ts";
 import { type Head, INCOMPLETE, REFUSED } from "./http1/head.ts";
 import { flows, pass, passChunk, type Source } from "./passing.ts";
 import type { Memory, Reader } from "./read-buffers.ts";
-import type { ResponseFlag } from "./snapshot.ts";
+import type { ResponseFlag } from "./records.ts";
 
 /** How the body of an answer ends. */
 export type Framing = "none" | "length" | "chunked" | "close";

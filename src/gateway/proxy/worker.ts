@@ -2,8 +2,11 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { systemClock } from "../../core/clock.ts";
 import { systemRandom } from "../../core/random.ts";
+import type { Probe } from "./data-plane.ts";
 import { Engine, type EngineOptions } from "./engine.ts";
-import type { BackendEvent, CohortReport, Probe, RequestRecord, SnapshotChange } from "./snapshot.ts";
+import type { RequestRecord } from "./records.ts";
+import type { SnapshotChange } from "./snapshot.ts";
+import type { BackendEvent, CohortReport } from "./stats.ts";
 
 export interface WorkerData {
   readonly worker: number;
