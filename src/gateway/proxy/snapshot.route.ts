@@ -1,4 +1,4 @@
-/** A route as the data plane gets it, compiled by the control plane: plain data, with the default beside what may be absent. */
+/** A route as the data plane gets it, compiled by the control plane: plain data, defaults beside what may be absent. */
 export interface Route {
   readonly id: string;
   readonly name: string;
