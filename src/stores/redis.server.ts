@@ -63,6 +63,7 @@ export class RedisServer {
     this.#child = undefined;
     if (!child || child.exitCode !== null || child.signalCode !== null) return;
     const exited = once(child, "exit");
+    child.ref(); // somebody waits for it now
     child.kill("SIGKILL");
     await exited;
   }
