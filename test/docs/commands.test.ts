@@ -7,6 +7,8 @@
  *   run: production  the same on a folder of its own
  *   not run: why
  *
+ * Some how-tos go on where a tutorial ends, in its terminals and on its server.
+ *
  * A `text` block is what the block before it prints on standard output.
  */
 import assert from "node:assert/strict";
@@ -21,6 +23,8 @@ import { type Block, parsePage, readPage, root } from "./pages.ts";
 import { isAsShown, Session } from "./session.ts";
 
 const pages = ["README.md", ...globSync("docs/tutorials/*.md", { cwd: root })].map(readPage);
+/** By the tutorial behind which they go on. */
+const further = new Map([["docs/tutorials/first-configuration.md", readPage("docs/how-to/deploy.md")]]);
 
 /** The blocks to run, each with what it is shown to print. */
 function steps(blocks: Block[]): { block: Block; expected: string | undefined }[] {
@@ -41,7 +45,9 @@ describe("what a page tells to do works", { concurrency: 2 }, () => {
   for (const { path, blocks } of pages) {
     const all = steps(blocks);
     const inProduction = all.filter(({ block }) => block.mark === "run: production");
-    const others = all.filter(({ block }) => block.mark === "run" || block.mark === "run: server");
+    const others = [...all, ...steps(further.get(path)?.blocks ?? [])].filter(
+      ({ block }) => block.mark === "run" || block.mark === "run: server",
+    );
     for (const [name, chosen] of [[path, others] as const, [`${path}, production`, inProduction] as const]) {
       if (chosen.length === 0) continue;
       test(name, async () => {
@@ -58,7 +64,7 @@ describe("what a page tells to do works", { concurrency: 2 }, () => {
 
 test("every block of commands says how it is tested", () => {
   const marks = /^(run|run: server|run: production|not run: .{3,})$/;
-  for (const { path, blocks } of pages) {
+  for (const { path, blocks } of [...pages, ...further.values()]) {
     for (const { language, mark, line } of blocks) {
       if (language === "sh") assert.match(mark ?? "", marks, `${path}:${line}`);
     }
