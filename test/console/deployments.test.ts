@@ -102,6 +102,26 @@ describe("configurations and deployments in the console", options, () => {
       await page.getByRole("row", { name: /mail-1/ }).waitFor();
     }));
 
+  it("asks live instances whether they would take a version, and shows what they say", () =>
+    stage.visit(async (page) => {
+      const { configs, instances } = stage.hotswap;
+      for (const id of ["shop-1", "shop-2"]) await join(id, "shop");
+      await configs.put("shop", { text: document.replace("5", "7"), note: "More for everybody" });
+      await stage.at(page, "/configs/shop");
+      const row = page.getByRole("row", { name: /More for everybody/ });
+      await row.getByRole("button", { name: "Would it be taken?" }).click();
+      await page.getByRole("button", { name: "Ask live instances" }).click();
+      await page.getByText("0 of 2 would take it").waitFor();
+      const [trial] = (await instances.trials("shop", 2)).items;
+      await instances.heartbeat("shop-1", { trials: [{ id: trial!.id, ok: true }] });
+      const reason = "orders above 6 do not fit the plan of this customer";
+      await instances.heartbeat("shop-2", { trials: [{ id: trial!.id, ok: false, reason }] });
+      await page.getByText("1 of 2 would refuse it").waitFor();
+      await page.getByText(`would refuse it: ${reason}`).waitFor();
+      await configs.saveDraft("shop", document.replace("5", "9"));
+      await instances.beginDraftTrial("shop");
+    }));
+
   it("is fit to be read", async () => {
     await stage.look({
       configs: async (page) => {
@@ -109,20 +129,17 @@ describe("configurations and deployments in the console", options, () => {
         await page.getByRole("row", { name: /mail/ }).waitFor();
       },
       "config-versions": async (page) => {
-        await stage.hotswap.configs.put("shop", {
-          text: document.replace("5", "7"),
-          note: "More for everybody",
-        });
         await stage.at(page, "/configs/shop");
-        await page
-          .getByRole("row", { name: /More for everybody/ })
-          .getByRole("button")
-          .click();
+        const row = page.getByRole("row", { name: /More for everybody/ });
+        await row.getByRole("button", { name: "What changed" }).click();
         await page.getByText("From version 1 to 2").waitFor();
+        await row.getByRole("button", { name: "Would it be taken?" }).click();
+        await page.getByText(/1 of 2 would refuse it/).waitFor();
       },
       "config-edit": async (page) => {
         await stage.at(page, "/configs/shop/edit");
         await page.getByText("Orders a day.").waitFor();
+        await page.getByText(/0 of 2 would take it/).waitFor();
       },
       "config-deploy": async (page) => {
         await stage.at(page, "/configs/shop/deploy");

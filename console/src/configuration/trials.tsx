@@ -38,7 +38,7 @@ export function Trials({
     });
   const [latest, ...earlier] = answer.value ?? [];
   return (
-    <section class="panel" aria-live="polite">
+    <section class="panel trials" aria-live="polite">
       <h2>
         {version === undefined
           ? "What instances say of the draft"
@@ -78,8 +78,8 @@ function Answers({
       <p>
         <State tone={tone}>{words}</State>{" "}
         <span class="muted">
-          {draft ? `the draft of ${draft.author}, as saved for the ${draft.revision}. time; ` : ""}asked by{" "}
-          {by}, {ago(serverNowMs() - Date.parse(at))}
+          {draft && `the draft of ${draft.author}, ${times(draft.revision)}; `}asked by {by},{" "}
+          {ago(serverNowMs() - Date.parse(at))}
         </span>
       </p>
       <ul>
@@ -97,3 +97,5 @@ function Answers({
     </>
   );
 }
+
+const times = (count: number) => (count === 1 ? "saved once" : `saved ${count} times`);

@@ -16,6 +16,7 @@ import { Trials } from "./trials.tsx";
 
 export function Versions({ config: { name, currentVersion } }: { config: Config }) {
   const compared = useSignal<number | undefined>(undefined);
+  const tried = useSignal<number | undefined>(undefined);
   const { answer, error } = useLive(
     async (signal) => {
       const { items } = await hotswap().configs.versions(name, { limit: 100, signal });
@@ -38,20 +39,33 @@ export function Versions({ config: { name, currentVersion } }: { config: Config 
     { head: "Hash", cell: ({ hash }) => <code>{hash.slice(0, 12)}</code> },
     { head: "Made", isNumber: true, cell: ({ createdAt }) => ago(serverNowMs() - Date.parse(createdAt)) },
     {
-      head: "Compare",
+      head: "Look closer",
       isHeadHidden: true,
+      class: "wide",
       cell: ({ version, parent }) => (
-        <button
-          type="button"
-          class="button small"
-          disabled={parent === null && (currentVersion === null || currentVersion === version)}
-          aria-pressed={compared.value === version}
-          onClick={() => {
-            compared.value = version;
-          }}
-        >
-          What changed
-        </button>
+        <span class="actions">
+          <button
+            type="button"
+            class="button small"
+            disabled={parent === null && (currentVersion === null || currentVersion === version)}
+            aria-pressed={compared.value === version}
+            onClick={() => {
+              compared.value = version;
+            }}
+          >
+            What changed
+          </button>
+          <button
+            type="button"
+            class="button small"
+            aria-pressed={tried.value === version}
+            onClick={() => {
+              tried.value = version;
+            }}
+          >
+            Would it be taken?
+          </button>
+        </span>
       ),
     },
   ];
@@ -70,7 +84,7 @@ export function Versions({ config: { name, currentVersion } }: { config: Config 
         <Table rows={items} columns={columns} keyOf={({ version }) => `${version}`} />
       )}
       {diff && <Difference diff={diff} />}
-      {compared.value !== undefined && <Trials name={name} version={compared.value} />}
+      {tried.value !== undefined && <Trials name={name} version={tried.value} />}
       <TwinPanel
         twin={{
           cli: `hotswap config versions ${shellWord(name)}`,
