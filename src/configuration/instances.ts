@@ -71,7 +71,11 @@ export class Instances {
     const at = new Date(clock.now());
     const row = await reports.register({ tenant, id, service, environment, labels, process, at });
     this.refreshed(tenant, id, row.changed_at);
-    const known = await this.known(principal, id);
+    const isNew = row.registered_at.getTime() === at.getTime();
+    const scope = { tenant, service, environment };
+    const known = isNew
+      ? this.#remember({ scope, id, labels, changedAt: row.changed_at.getTime(), running: new Map() })
+      : await this.known(principal, id);
     const registeredAt = row.registered_at.toISOString();
     const answer = await this.#answers.of(known, await hub.state(known.scope), nothing);
     return { instanceId: id, service, environment, labels, registeredAt, ...answer };
@@ -215,12 +219,16 @@ export class Instances {
     });
     if (!row) throw notFound(id);
     const { service, environment, labels } = row;
-    const known: Known = {
+    return this.#remember({
       scope: { tenant, service, environment },
-      ...{ id, labels, changedAt: row.changed_at.getTime(), answered: new Set() },
+      ...{ id, labels, changedAt: row.changed_at.getTime() },
       running: new Map(states.map(({ config, running }) => [config, running ?? undefined])),
-    };
-    this.#known.set(keyOf(tenant, id), known);
+    });
+  }
+
+  #remember(facts: Omit<Known, "answered">): Known {
+    const known: Known = { ...facts, answered: new Set() };
+    this.#known.set(keyOf(known.scope.tenant, known.id), known);
     return known;
   }
 
