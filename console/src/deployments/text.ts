@@ -26,6 +26,19 @@ export const percent = (value: number): string => `${Math.round(value * 100) / 1
 
 export const rateText = (rate: number | null): string => (rate === null ? "–" : percent(rate * 100));
 
+const sentence = (words: string) => words.charAt(0).toUpperCase() + words.slice(1);
+
+/** By reason. */
+const heldText: Readonly<Record<string, string>> = {
+  manual: "Waits for a person",
+  approval: "Waits for an approval",
+  schedule: "Waits for its time",
+  freeze: "Held by a freeze",
+  queue: "Waits for its turn",
+  dependency: "Waits for others",
+  inconclusive: "Held, as the judge is undecided",
+};
+
 /** A line of the timeline for each event. */
 export function eventText(event: DeploymentEvent, plan: readonly Record<string, unknown>[]): string {
   const text = (name: string) => (event[name] === undefined ? "" : String(event[name]));
@@ -34,9 +47,9 @@ export function eventText(event: DeploymentEvent, plan: readonly Record<string, 
     case "created":
       return "Asked for";
     case "held":
-      return `Held by ${text("reason")}${after("detail")}`;
+      return `${heldText[text("reason")] ?? `Held by ${text("reason")}`}${after("detail")}`;
     case "released":
-      return `No longer held by ${text("reason")}`;
+      return event.reason === "manual" ? "Goes on" : `No longer held by ${text("reason")}`;
     case "started":
       return "Began";
     case "step":
@@ -44,7 +57,7 @@ export function eventText(event: DeploymentEvent, plan: readonly Record<string, 
     case "exposed":
       return Number(event.bound) === 0
         ? "Nobody has the new version"
-        : `${percent((Number(event.bound) / 2 ** 32) * 100)} of all positions have the new version`;
+        : `Exposed: the first ${percent((Number(event.bound) / 2 ** 32) * 100)} of all positions`;
     case "applied":
       return "The target has taken it up";
     case "smoked":
@@ -58,7 +71,7 @@ export function eventText(event: DeploymentEvent, plan: readonly Record<string, 
         ? "The new version becomes the only one"
         : "The old version becomes the only one";
     case "ended":
-      return `${wordOf(text("status"))}${after("detail")}`;
+      return `${sentence(wordOf(text("status")))}${after("detail")}`;
     default:
       return event.type;
   }
