@@ -6,7 +6,9 @@
 import assert from "node:assert/strict";
 import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
 import formats from "ajv-formats";
+import { openApiDocument } from "../src/platform/http/openapi.ts";
 import type { Problem } from "../src/platform/http/problem.ts";
+import type { Route } from "../src/platform/http/route.ts";
 
 // What comes out of a JSON document; this file is what gives it a shape.
 // biome-ignore lint/suspicious/noExplicitAny: a document of any depth
@@ -51,9 +53,21 @@ export class Contract {
   readonly #entries: Entry[];
   readonly #validators = new Map<unknown, ValidateFunction>();
 
-  constructor(document: Node) {
-    this.#entries = Object.entries<Node>(document.paths).flatMap(([path, methods]) =>
-      Object.entries<Node>(methods).map(([method, node]) => entryOf(path, method, node, document)),
+  private constructor(entries: Entry[]) {
+    this.#entries = entries;
+  }
+
+  static of(document: Node): Contract {
+    const entries = Object.entries<Node>(document.paths).flatMap(([path, methods]) =>
+      Object.keys(methods).map((method) => entryOf(path, method, () => document)),
+    );
+    return new Contract(entries);
+  }
+
+  /** What the document says of each route, written when the route is called first: all of it takes a while. */
+  static ofRoutes(routes: readonly Route[]): Contract {
+    return new Contract(
+      routes.map((route) => entryOf(route.path, route.method, () => openApiDocument([route], "test"))),
     );
   }
 
@@ -94,15 +108,20 @@ export class Contract {
   }
 }
 
-function entryOf(path: string, method: string, node: Node, document: Node): Entry {
+function entryOf(path: string, method: string, documentOf: () => Node): Entry {
   const pattern = path.replaceAll(".", "\\.").replaceAll(/\{\w+\}/g, "[^/]*");
   let operation: Operation | undefined;
   return {
     method: method.toUpperCase(),
     pattern: new RegExp(`^${pattern}$`),
     parameters: path.split("{").length,
-    read: () =>
-      (operation ??= operationOf(path, method, whole(node, document.components), document["x-permissions"])),
+    read: () => {
+      if (operation) return operation;
+      const { paths, components, "x-permissions": permissions } = documentOf();
+      const node = whole(paths[path][method.toLowerCase()], components);
+      operation = operationOf(path, method, node, permissions);
+      return operation;
+    },
   };
 }
 

@@ -7,7 +7,6 @@ import { rm } from "node:fs/promises";
 import { type RunningServer, startServer } from "../src/cli/server.ts";
 import type { Role } from "../src/platform/access/permissions.ts";
 import type { TokenRequest } from "../src/platform/auth/index.ts";
-import { openApiDocument } from "../src/platform/http/openapi.ts";
 import type { Route } from "../src/platform/http/route.ts";
 import { loadSettings } from "../src/platform/settings/index.ts";
 import { createLog } from "../src/platform/telemetry/index.ts";
@@ -33,7 +32,7 @@ export class TestServer {
     this.data = data;
     this.#flags = flags;
     this.#running = running;
-    this.contract = new Contract(openApiDocument(running.routes, "test"));
+    this.contract = Contract.ofRoutes(running.routes);
   }
 
   /** `flags` are settings by flag, without the dashes. */

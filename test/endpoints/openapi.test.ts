@@ -24,7 +24,7 @@ test("openapi.json is a valid OpenAPI 3.1 document", async () => {
 });
 
 test("every route is an operation of it, and every parameter of a path is described", async () => {
-  const { operations } = new Contract(document);
+  const { operations } = Contract.of(document);
   const key = ({ id, method, path }: { id: string; method: string; path: string }) =>
     `${id} ${method} ${path}`;
   assert.deepEqual(operations.map(key).sort(), (await defaultRoutes()).map(key).sort());

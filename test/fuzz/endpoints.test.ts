@@ -8,7 +8,6 @@ import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { defaultRoutes } from "../../scripts/generate.ts";
-import { openApiDocument } from "../../src/platform/http/openapi.ts";
 import { Contract } from "../contract.ts";
 import { type Caller, TestServer } from "../server.ts";
 import { requestsOf } from "./requests.ts";
@@ -91,7 +90,7 @@ async function worksOn(): Promise<void> {
   assert.equal(settled, 1);
 }
 
-const { operations } = new Contract(openApiDocument(await defaultRoutes(), "test"));
+const { operations } = Contract.ofRoutes(await defaultRoutes());
 
 describe(`bad input, seed ${seed}`, () => {
   let began = 0;
