@@ -16,8 +16,8 @@ const separator = "\u001e";
 const shown = "127.0.0.1:7070";
 
 /**
- * `npx` as above, and `hotswap` as one who has it on the path; everything else is the reader's own shell, which stops at
- * the first command that fails.
+ * `npx` as above, and `hotswap` as one who has it on the path; everything else is the reader's own shell, which
+ * stops at the first command that fails.
  */
 const prelude = `set -eo pipefail
 hotswap() { "$TEST_NODE" "$TEST_ROOT/bin/hotswap.js" "$@"; }
