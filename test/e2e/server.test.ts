@@ -231,7 +231,7 @@ suite("hotswap start", () => {
     assert.match((await get(token)).answer, /^HTTP\/1\.1 401 /, "its key is no longer one of the issuer's");
     await eventually(
       () => readFile(`${data}/gateway/access.log`, "utf8"),
-      (lines) => /^127\.0\.0\.1 - - \[.*\] "GET \/secure HTTP\/1\.1" 200 /m.test(lines),
+      (lines) => /^127\.0\.0\.1 - eve \[.*\] "GET \/secure HTTP\/1\.1" 200 /m.test(lines),
     );
   });
 });
