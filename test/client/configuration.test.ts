@@ -8,13 +8,8 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import {
-  type ConfigDocument,
-  type ConfigurationOptions,
-  connect,
-  fileCache,
-  type HotSwap,
-} from "../../client/src/node.ts";
+import { fetchWire, HotSwap, HotSwapConnectionError } from "../../client/src/index.ts";
+import { type ConfigDocument, type ConfigurationOptions, connect, fileCache } from "../../client/src/node.ts";
 import { type Caller, TestServer } from "../server.ts";
 
 let server: TestServer;
@@ -109,6 +104,37 @@ test("an instance is kept at what it should run, and refuses what it cannot", as
   await until(() => watcher.get("a") === undefined);
   await watcher.close();
   assert.equal((await ann.get("/instances/i-a")).status, 404, "it has said goodbye");
+});
+
+test("where no WebSocket can be opened it hears by events, and says what it runs by requests", async () => {
+  await config("e", { v: 1 }, { v: 2 });
+  await hotswap.instances.pin("e", { labels: { zone: "e" }, version: 1 });
+  const wire = fetchWire();
+  const asked: string[] = [];
+  const { applied, options, until, wake } = noted("e");
+  const plain = new HotSwap({
+    ...{ url: server.url, token: ann.token },
+    wire: {
+      ...wire,
+      send(request) {
+        asked.push(`${request.method} ${new URL(request.url).pathname}`);
+        wake();
+        return wire.send(request);
+      },
+      openSocket(_request, { onClose }) {
+        queueMicrotask(() => onClose(1006, "", new HotSwapConnectionError("refused", "a proxy says no")));
+        return { send: () => {}, close: () => {}, bufferedAmount: 0 };
+      },
+    },
+  });
+  const watcher = await plain.configuration(options);
+  await until(() => asked.includes("GET /api/v1/instances/i-e/stream"));
+  await hotswap.instances.pin("e", { labels: { zone: "e" }, version: 2 });
+  await until(() => applied.at(-1)?.version === 2);
+  await shown("i-e", ({ status, running }) => status === "applied" && running === 2);
+  assert.ok(asked.includes("POST /api/v1/instances/i-e/heartbeat"));
+  await watcher.close();
+  plain.close();
 });
 
 test("a trial is answered by what validates, and nothing is applied", async () => {
