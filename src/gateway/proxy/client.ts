@@ -113,8 +113,12 @@ export class ClientConnection implements Client, Reader {
   }
 
   read(bytes: Buffer, start: number, end: number): void {
-    const chunk = bytes.subarray(start, end);
     this.#isView = this.memory !== "fresh";
+    if (this.#state === "idle") this.#readHeads(bytes, start, end);
+    else this.#readMore(bytes.subarray(start, end));
+  }
+
+  #readMore(chunk: Buffer): void {
     switch (this.#state) {
       case "tunnel":
         if (!this.exchange.tunnel(chunk)) this.pause();
@@ -127,10 +131,10 @@ export class ClientConnection implements Client, Reader {
         this.#lingered += chunk.length;
         if (this.#lingered > LINGER_BYTES) this.#socket.destroy();
         return;
-      case "closed":
-        return;
-      default:
-        this.#readHeads(this.#pending ? this.#joined(chunk) : chunk);
+      case "head": {
+        const all = this.#joined(chunk);
+        this.#readHeads(all, 0, all.length);
+      }
     }
   }
 
@@ -157,33 +161,29 @@ export class ClientConnection implements Client, Reader {
   }
 
   /** Reads requests while they are there and can be answered at once. */
-  #readHeads(bytes: Buffer): void {
-    this.#pending = undefined;
-    let rest: Buffer | undefined = bytes;
+  #readHeads(bytes: Buffer, start: number, end: number): void {
     this.#isReading = true;
-    while (rest && rest.length > 0 && (this.#state === "idle" || this.#state === "head")) {
-      rest = this.#readHead(rest);
-      // An exchange that is answered already has left us idle; what it left unread is next.
-      if (!rest && this.#state === "idle") rest = this.#takePending();
+    this.#readHead(bytes, start, end);
+    // An exchange that is answered already has left us idle; what it left unread is next.
+    while (this.#state === "idle") {
+      const rest = this.#takePending();
+      if (!rest) break;
+      this.#readHead(rest, 0, rest.length);
     }
     this.#isReading = false;
     // Also when only a part of the next head is there: the rest of it must come in.
     if (this.#state === "idle" || this.#state === "head") this.resume();
   }
 
-  /** Returns undefined when the bytes are taken or kept. */
-  #readHead(bytes: Buffer): Buffer | undefined {
+  #readHead(bytes: Buffer, start: number, end: number): void {
     const { request } = this.#context.heads;
-    const at = request.parseRequest(bytes, 0, bytes.length);
+    const at = request.parseRequest(bytes, start, end);
     if (at === INCOMPLETE) {
       if (this.#state === "idle") this.#since = this.#context.now();
       this.#state = "head";
-      this.#pending = this.#kept(bytes);
-      return undefined;
-    }
-    if (at === REFUSED) this.#refuse(request);
-    else this.#accept(request, bytes, at);
-    return undefined;
+      this.#pending = this.#kept(bytes.subarray(start, end));
+    } else if (at === REFUSED) this.#refuse(request);
+    else this.#accept(request, bytes, at, end);
   }
 
   #refuse(head: Head): void {
@@ -196,14 +196,15 @@ export class ClientConnection implements Client, Reader {
     this.#linger();
   }
 
-  #accept(head: Head, bytes: Buffer, at: number): void {
+  /** bytes[at, end) came behind the head. */
+  #accept(head: Head, bytes: Buffer, at: number, end: number): void {
     this.#state = "busy";
     this.#takesBody = false;
     this.#minor = head.minor;
     this.#expectsContinue = head.expectsContinue;
     if (this.#isDraining) head.keepAlive = false; // the answer says so
     this.#mode = head.chunked ? "chunked" : head.contentLength > 0 ? "length" : "none";
-    const inline = this.#inline(head, bytes, at);
+    const inline = this.#inline(head, bytes, at, end);
     if (inline === REFUSED) {
       this.#refuse(head);
       return;
@@ -218,28 +219,24 @@ export class ClientConnection implements Client, Reader {
     }
     this.#left = head.contentLength;
     this.#chunks = head.chunked ? new ChunkedReader() : undefined;
-    if (at < bytes.length) this.#pending = this.#kept(bytes.subarray(at));
+    if (at < end) this.#pending = this.#kept(bytes.subarray(at, end));
     this.pause();
     this.exchange.begin(head, this.#mode, undefined);
   }
 
   /** The whole body, when it came with its head; what comes behind it is pending then. */
-  #inline(head: Head, bytes: Buffer, at: number): Buffer | typeof REFUSED | undefined {
-    let end = at;
+  #inline(head: Head, bytes: Buffer, at: number, end: number): Buffer | typeof REFUSED | undefined {
+    let next = at;
     let body: Buffer | undefined;
-    if (
-      this.#mode === "length" &&
-      head.contentLength <= INLINE_MAX &&
-      bytes.length - at >= head.contentLength
-    ) {
-      end = at + head.contentLength;
-      body = bytes.subarray(at, end);
+    if (this.#mode === "length" && head.contentLength <= INLINE_MAX && end - at >= head.contentLength) {
+      next = at + head.contentLength;
+      body = bytes.subarray(at, next);
       this.#mode = "none";
-    } else if (this.#mode === "chunked" && at < bytes.length) {
+    } else if (this.#mode === "chunked" && at < end) {
       const chunks = new ChunkedReader();
       const parts: Buffer[] = [];
-      end = chunks.read(bytes, at, bytes.length, parts);
-      if (end < 0) {
+      next = chunks.read(bytes, at, end, parts);
+      if (next < 0) {
         head.refusal = chunks.refusal!;
         return REFUSED;
       }
@@ -253,7 +250,7 @@ export class ClientConnection implements Client, Reader {
       if (body.length > INLINE_MAX) return undefined;
       this.#mode = "none";
     } else if (this.#mode !== "none") return undefined;
-    if (end < bytes.length) this.#pending = this.#kept(bytes.subarray(end));
+    if (next < end) this.#pending = this.#kept(bytes.subarray(next, end));
     return body && this.#kept(body);
   }
 
@@ -356,7 +353,7 @@ export class ClientConnection implements Client, Reader {
     this.#since = this.#context.tick;
     if (this.#isReading) return;
     const pending = this.#takePending();
-    if (pending) this.#readHeads(pending);
+    if (pending) this.#readHeads(pending, 0, pending.length);
     else if (this.#isPaused) this.resume();
   }
 

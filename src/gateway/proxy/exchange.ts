@@ -177,9 +177,10 @@ export class Exchange implements Reply, Asker, Subject, Told {
   #take(route: Route, head: Head, path: string): void {
     this.#outgoing.compose(head, route, path, this.#query, this.#peer, this.#trace);
     const verdict = route.guard?.check(this, this.#context);
-    if (!verdict) this.#decided();
+    const now = this.#trace.startedAt; // what is decided at once takes some microseconds
+    if (!verdict) this.#decided(now);
     else if (verdict instanceof Promise) this.#await(verdict);
-    else this.#judge(verdict);
+    else this.#judge(verdict, now);
   }
 
   #versionOf(route: Route, division: Division): Route {
@@ -196,7 +197,7 @@ export class Exchange implements Reply, Asker, Subject, Told {
     const turn = this.#turn;
     verdict.then(
       (known) => {
-        if (turn === this.#turn && this.state === "deciding") this.#judge(known);
+        if (turn === this.#turn && this.state === "deciding") this.#judge(known, this.#context.now());
       },
       () => {
         if (turn === this.#turn) this.#answer({ status: 500, code: "internal" }, "UA", true);
@@ -204,14 +205,14 @@ export class Exchange implements Reply, Asker, Subject, Told {
     );
   }
 
-  #judge(verdict: Verdict): void {
+  #judge(verdict: Verdict, now: number): void {
     if (isRefused(verdict)) {
       this.#refuse(verdict);
       return;
     }
     this.#admission = verdict;
     this.#outgoing.add(verdict.requestLines);
-    this.#decided();
+    this.#decided(now);
   }
 
   #refuse({ flag, answer, lines }: Refused): void {
@@ -219,9 +220,8 @@ export class Exchange implements Reply, Asker, Subject, Told {
     else this.#local(`HTTP/1.1 204 No Content\r\n${lines}`, 204, flag);
   }
 
-  #decided(): void {
+  #decided(now: number): void {
     const { settings, budget } = this.route!;
-    const now = this.#context.now();
     this.#trace.decidedAt = now;
     const { redirect } = settings;
     if (redirect) {
@@ -235,13 +235,12 @@ export class Exchange implements Reply, Asker, Subject, Told {
       mirror(this.#context, settings.mirror, this.#outgoing.head(host), this.#outgoing.bodyText(), isHead);
     }
     budget.request(now);
-    this.#attempt();
+    this.#attempt(now);
   }
 
   // Attempts
 
-  #attempt(): void {
-    const now = this.#context.now();
+  #attempt(now: number): void {
     const { balancer } = this.route!;
     this.#trace.choose(balancer.targets, now);
     const backend = balancer.choose(now, this, this.#tried);
@@ -499,7 +498,7 @@ export class Exchange implements Reply, Asker, Subject, Told {
     this.#upstream = undefined;
     this.state = "deciding";
     this.#context.after(backoffMs(this.route!.retry, this.#retries, this.#context.chance()), () => {
-      if (turn === this.#turn && this.state === "deciding") this.#attempt();
+      if (turn === this.#turn && this.state === "deciding") this.#attempt(this.#context.now());
     });
   }
 

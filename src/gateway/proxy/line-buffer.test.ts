@@ -43,6 +43,15 @@ test("numbers are as JavaScript writes them", () => {
   );
 });
 
+test("three digits have their zeros", () => {
+  for (const value of [0, 7, 42, 100, 999]) {
+    assert.equal(
+      written((buffer) => buffer.threeDigits(value)),
+      String(value).padStart(3, "0"),
+    );
+  }
+});
+
 test("what was taken stays when more is written", () => {
   const buffer = new LineBuffer(4);
   buffer.text("one\n");

@@ -42,6 +42,15 @@ export class LineBuffer {
     this.#at = at;
   }
 
+  /** What is the same in every line, made bytes once. */
+  bytes(part: Uint8Array): void {
+    this.#reserve(part.length);
+    const bytes = this.#bytes;
+    let at = this.#at;
+    for (let i = 0; i < part.length; i++) bytes[at++] = part[i]!;
+    this.#at = at;
+  }
+
   /** A string of JSON, of ASCII alone: everything else is escaped. */
   quoted(text: string): void {
     this.#reserve(ESCAPED_MAX * text.length + 2);
@@ -61,6 +70,18 @@ export class LineBuffer {
   integer(value: number): void {
     this.#reserve(NUMBER_MAX);
     this.#at = digits(this.#bytes, this.#at, value);
+  }
+
+  /** A whole number below 1,000, with its zeros. */
+  threeDigits(value: number): void {
+    this.#reserve(3);
+    const bytes = this.#bytes;
+    const hundreds = Math.floor(value / 100);
+    const rest = value - hundreds * 100;
+    const tens = Math.floor(rest / 10);
+    bytes[this.#at++] = ZERO + hundreds;
+    bytes[this.#at++] = ZERO + tens;
+    bytes[this.#at++] = ZERO + rest - tens * 10;
   }
 
   /** A number with three places after the point, less those that are 0. -1 and the like stay as they are. */
