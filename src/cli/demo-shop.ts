@@ -6,11 +6,10 @@ import { once } from "node:events";
 import { Agent, createServer, request, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { sleep, systemClock } from "../core/clock.ts";
-import { systemRandom } from "../core/random.ts";
 
 export interface ShopVersion {
   readonly name: string;
-  /** Of its answers, from 0 to 1. */
+  /** Of its answers, from 0 to 1, evenly: five failures in a row would open the breaker of the gateway. */
   readonly failing: number;
   readonly delayMs: number;
 }
@@ -25,9 +24,12 @@ export class Shop {
   }
 
   static async open({ name, failing, delayMs }: ShopVersion): Promise<Shop> {
+    let due = 0;
     const server = createServer((asked, response) => {
       asked.resume();
-      const isFailing = systemRandom.number() < failing;
+      due += failing;
+      const isFailing = due >= 1;
+      if (isFailing) due -= 1;
       systemClock.after(delayMs, () => {
         response.statusCode = isFailing ? 500 : 200;
         response.setHeader("content-type", "application/json");

@@ -23,6 +23,8 @@ before(async () => {
   client = connect({ url: server.url, token: ann.token });
   database = await testDatabase();
   pool = new pg.Pool({ connectionString: database.url, max: 4 });
+  // One that has said goodbye may still be told that its database goes.
+  pool.on("connect", (connection) => connection.on("error", () => {}));
   await pool.query("create table sums (total integer not null)");
   await pool.query("insert into sums values (0)");
   await pool.query(new Inbox(pool, { consumer: "adder" }).sql);

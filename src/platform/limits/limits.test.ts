@@ -205,7 +205,7 @@ test("two nodes on a real Redis share one limit, and go on when it is killed", {
   const clock = systemClock;
   const degraded = Promise.withResolvers<void>();
   const open = async () => {
-    const kv = await openKv({ url: server.url, clock, timeoutMs: 500 });
+    const kv = await openKv({ url: server.url, clock, timeoutMs: 10_000 });
     await kv.start();
     return { kv, limits: new Limits({ kv, clock, report: () => degraded.resolve() }) };
   };
