@@ -242,7 +242,7 @@ describe("llhttp as oracle", () => {
       }),
       { numRuns },
     );
-    assert.ok(accepted > numRuns / 10, `only ${accepted} messages were accepted: the test sees nothing`);
+    assert.ok(accepted > numRuns / 20, `only ${accepted} messages were accepted: the test sees nothing`);
   });
 
   test("responses that we accept", () => {
@@ -253,7 +253,7 @@ describe("llhttp as oracle", () => {
       }),
       { numRuns },
     );
-    assert.ok(accepted > numRuns / 10, `only ${accepted} messages were accepted: the test sees nothing`);
+    assert.ok(accepted > numRuns / 20, `only ${accepted} messages were accepted: the test sees nothing`);
   });
 
   test("what we write is what we read, without what is for one hop", () => {
