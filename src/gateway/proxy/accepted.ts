@@ -1,7 +1,7 @@
 /**
  * Lets an accepted connection be read as a dialled one can be, by `onread` into memory of ours. Node has that option
  * for sockets that it is asked to make, and none for those that a server accepts: each of their reads is an allocation
- * of 64 KB, and with bodies of some megabytes a garbage collection of the whole heap ten times a second.
+ * of 64 KB, and with large bodies V8 collects the whole heap again and again.
  *
  * So the connection is moved to a socket that was made with the option, by the same steps that a server takes. They are
  * no public part of Node; where they are not as expected, the accepted socket is read as it is (accepted.test.ts tells

@@ -1,6 +1,6 @@
 /**
- * The access log: one line per request, put together byte by byte and written in batches, so that it costs a request a
- * microsecond and never waits for the disk. When the disk cannot keep up, lines are dropped and counted.
+ * The access log: one line per request, put together byte by byte and written in batches, so that it costs a request
+ * some microseconds and never waits for the disk. When the disk cannot keep up, lines are dropped and counted.
  */
 import { createWriteStream } from "node:fs";
 import type { Writable } from "node:stream";

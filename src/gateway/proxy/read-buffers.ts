@@ -4,7 +4,7 @@
  * own, so that its bytes can be written from where they were read; when the other side does not take them at once, the
  * next bytes are read into another block, and this one comes back when it is written.
  *
- * Blocks are used again: new memory for each would be collected ten times a second, with all of the heap.
+ * Blocks are used again: new memory for each makes V8 collect all of the heap, again and again.
  */
 import type { OnReadOpts } from "node:net";
 
