@@ -5,7 +5,7 @@
 import { namesToRemove } from "./http1/grammar.ts";
 import type { Head } from "./http1/head.ts";
 import { fieldsOf, lastChunk } from "./http1/write.ts";
-import { chunkText, INLINE_MAX, type Source, wholeText } from "./passing.ts";
+import { chunkText, INLINE_MAX, type Source, wholeText } from "./outlet.ts";
 import type { Client } from "./peer.ts";
 import { TO_CLIENT } from "./route.ts";
 import type { Framing } from "./upstream.ts";

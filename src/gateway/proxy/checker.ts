@@ -103,9 +103,8 @@ function check(
     isSent: true,
     wantsUpgrade: false,
     onConnected: () =>
-      void upstream.socket.write(
+      upstream.out.write(
         `GET ${settings.path} HTTP/1.1\r\nHost: ${host}\r\nUser-Agent: hotswap-health\r\nConnection: close\r\n\r\n`,
-        "latin1",
       ),
     onInform: () => {},
     onSwitch: () => end("switched protocols"),

@@ -15,7 +15,7 @@ import { ChunkedReader } from "./http1/chunked.ts";
 import { type Head, INCOMPLETE, REFUSED } from "./http1/head.ts";
 import { REFUSALS } from "./http1/refusal.ts";
 import { fieldsOf } from "./http1/write.ts";
-import { flows, pass, passChunk, type Source } from "./passing.ts";
+import { Outlet, type Source } from "./outlet.ts";
 import type { Client } from "./peer.ts";
 import type { Memory, Reader } from "./read-buffers.ts";
 
@@ -53,6 +53,7 @@ export class ClientConnection implements Client, Reader {
   readonly exchange: Exchange;
   memory: Memory = "fresh";
   #socket!: Duplex;
+  #out!: Outlet;
   readonly #context: ProxyContext;
   readonly #limits: ClientLimits;
   readonly #isHttp2: boolean;
@@ -98,6 +99,7 @@ export class ClientConnection implements Client, Reader {
   /** Once, before anything is read; bytes come by `read`. */
   attach(socket: Duplex): void {
     this.#socket = socket;
+    this.#out = new Outlet(socket);
     socket.on("drain", () => this.exchange.onClientDrain());
     socket.on("end", () => this.#ended());
     socket.on("error", () => {}); // "close" follows
@@ -309,19 +311,19 @@ export class ClientConnection implements Client, Reader {
   }
 
   write(data: string): void {
-    if (this.#state !== "closed") this.#socket.write(data, "latin1");
+    if (this.#state !== "closed") this.#out.write(data);
   }
 
   pass(bytes: Buffer, from: Source): void {
-    if (this.#state !== "closed") pass(this.#socket, bytes, from);
+    if (this.#state !== "closed") this.#out.pass(bytes, from);
   }
 
   passChunk(bytes: Buffer, from: Source): void {
-    if (this.#state !== "closed") passChunk(this.#socket, bytes, from);
+    if (this.#state !== "closed") this.#out.passChunk(bytes, from);
   }
 
   get flows(): boolean {
-    return this.#state === "closed" || flows(this.#socket);
+    return this.#state === "closed" || this.#out.flows;
   }
 
   pause(): void {
@@ -360,7 +362,7 @@ export class ClientConnection implements Client, Reader {
   cut(): void {
     if (this.#state === "closed") return;
     this.#state = "lingering";
-    this.#socket.destroy();
+    this.#out.destroy();
   }
 
   // Closing at once would make the kernel throw away an answer that the client has not read yet.
@@ -370,7 +372,7 @@ export class ClientConnection implements Client, Reader {
     this.#pending = undefined;
     this.#takesBody = false;
     // A slow reader has time to take what is written; the clock of lingering starts when it has.
-    this.#socket.end(() => {
+    this.#out.end(() => {
       this.#since = this.#context.now();
     });
     this.#isPaused = false;
@@ -379,7 +381,7 @@ export class ClientConnection implements Client, Reader {
 
   #ended(): void {
     this.#hasEnded = true;
-    if (this.#state === "idle" || this.#state === "head") this.#socket.end();
+    if (this.#state === "idle" || this.#state === "head") this.#out.end();
     else if (this.#state === "tunnel" || (this.#state === "busy" && this.#mode !== "none"))
       this.exchange.abort("DC");
   }
@@ -428,6 +430,6 @@ export class ClientConnection implements Client, Reader {
   }
 
   destroy(): void {
-    this.#socket.destroy();
+    this.#out.destroy();
   }
 }

@@ -302,7 +302,7 @@ export class Exchange implements Reply, Asker, Subject, Told {
     if (done) this.isSent = true;
     if (!upstream || upstream.closed) return true;
     upstream.send(part, this.#peer, this.#outgoing.isChunked, done ? lastChunk(trailer) : "");
-    return upstream.flows;
+    return upstream.out.flows;
   }
 
   #noBackend(now: number): void {
@@ -418,7 +418,7 @@ export class Exchange implements Reply, Asker, Subject, Told {
     this.#activeAt = this.#context.tick;
     this.requestBytes += bytes.length;
     this.#upstream?.send(bytes, this.#peer, false, "");
-    return this.#upstream?.flows ?? true;
+    return this.#upstream?.out.flows ?? true;
   }
 
   #fromTunnel(bytes: Buffer, done: boolean): void {

@@ -30,7 +30,7 @@ export function mirror(
     timer.cancel();
     backend.leave(ok, context.now(), problem);
   };
-  const send = (to: Upstream) => void to.socket.write(head + body, "latin1");
+  const send = (to: Upstream) => to.out.write(head + body);
   const reply: Reply = {
     isHead,
     isSent: true,

@@ -6,7 +6,7 @@ import type { Backend } from "./backend.ts";
 import { F, namesToRemove } from "./http1/grammar.ts";
 import type { Head } from "./http1/head.ts";
 import { fieldsOf } from "./http1/write.ts";
-import { INLINE_MAX, wholeText } from "./passing.ts";
+import { INLINE_MAX, type Source, wholeText } from "./outlet.ts";
 import type { Client } from "./peer.ts";
 import type { Route } from "./route.ts";
 import type { Trace } from "./trace.ts";
@@ -14,6 +14,9 @@ import type { Upstream } from "./upstream.ts";
 
 /** How the request's body is framed. */
 export type RequestBody = "none" | "length" | "chunked";
+
+/** The body was copied to be kept. */
+const OWN: Source = { memory: "fresh" };
 
 export class Outgoing {
   /** The whole body, when it came with its head. */
@@ -69,13 +72,13 @@ export class Outgoing {
   /** The head, and the body when that is there. */
   send(upstream: Upstream, { endpoint }: Backend): void {
     const { inline } = this;
-    const { socket } = upstream;
+    const { out } = upstream;
     const head = this.head(endpoint.authority);
-    if (!inline || inline.length <= INLINE_MAX) socket.write(head + this.bodyText(), "latin1");
+    if (!inline || inline.length <= INLINE_MAX) out.write(head + this.bodyText());
     else {
-      socket.write(head, "latin1");
-      if (this.isChunked) socket.write(this.bodyText(), "latin1");
-      else socket.write(inline);
+      out.write(head);
+      if (this.isChunked) out.write(this.bodyText());
+      else out.pass(inline, OWN);
     }
   }
 }

@@ -1,5 +1,5 @@
 /** What an exchange needs of its client's connection. */
-import type { Source } from "./passing.ts";
+import type { Source } from "./outlet.ts";
 
 export interface Client extends Source {
   readonly address: string;

@@ -53,9 +53,8 @@ function ask(backend: Backend, probe: BackendProbe, clock: Clock): Promise<strin
     };
     const judge = () => end(status < 400 ? undefined : `answered ${status} to ${path}`);
     const send = (to: Upstream) =>
-      void to.socket.write(
+      to.out.write(
         `GET ${path} HTTP/1.1\r\nHost: ${host}\r\nUser-Agent: hotswap-probe\r\nAccept: */*\r\n\r\n`,
-        "latin1",
       );
     const reply: Reply = {
       isHead: false,

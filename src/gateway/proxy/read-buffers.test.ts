@@ -3,13 +3,14 @@ import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { test } from "node:test";
 import fc from "fast-check";
-import { flows, pass, passChunk } from "./passing.ts";
+import { Outlet } from "./outlet.ts";
 import { type Memory, ReadBuffers, type Reader } from "./read-buffers.ts";
 
 /** What comes from a server goes to `to`, as it does through the proxy. Returns the memories that it was in. */
 async function relay(from: Server, to: Socket, isChunked: boolean, size: number): Promise<Set<Memory>> {
   const used = new Set<Memory>();
   const buffers = new ReadBuffers();
+  const out = new Outlet(to);
   let left = size;
   const reader: Reader = {
     memory: "shared",
@@ -19,15 +20,16 @@ async function relay(from: Server, to: Socket, isChunked: boolean, size: number)
     read(bytes, start, end) {
       used.add(reader.memory);
       left -= end - start;
-      (isChunked ? passChunk : pass)(to, bytes.subarray(start, end), reader);
-      if (!flows(to)) inward.pause();
+      if (isChunked) out.passChunk(bytes.subarray(start, end), reader);
+      else out.pass(bytes.subarray(start, end), reader);
+      if (!out.flows) inward.pause();
     },
   };
   const { port } = from.address() as AddressInfo;
   const inward = connect({ port, host: "127.0.0.1", onread: buffers.of(reader) });
   to.on("drain", () => inward.resume());
   await once(inward, "end");
-  to.end();
+  out.end();
   return used;
 }
 

@@ -9,7 +9,7 @@ import type { Duplex } from "node:stream";
 import { ChunkedReader } from "./http1/chunked.ts";
 import { F } from "./http1/grammar.ts";
 import { type Head, INCOMPLETE, REFUSED } from "./http1/head.ts";
-import { flows, pass, passChunk, type Source } from "./passing.ts";
+import { Outlet, type Source } from "./outlet.ts";
 import type { Memory, Reader } from "./read-buffers.ts";
 import type { ResponseFlag } from "./records.ts";
 
@@ -50,6 +50,7 @@ export const EMPTY: Buffer = Buffer.alloc(0);
 export class Upstream implements Reader {
   readonly pool: Pool;
   socket!: Duplex;
+  out!: Outlet;
   reply: Reply | undefined;
   connected = false;
   closed = false;
@@ -76,6 +77,7 @@ export class Upstream implements Reader {
   /** Attached once, when the socket exists; bytes come by `read`. */
   attach(socket: Duplex): void {
     this.socket = socket;
+    this.out = new Outlet(socket);
     socket.on("drain", () => this.reply?.onDrain());
     socket.on("error", (error) => this.#lost(error.message));
     socket.on("end", () => this.#ended());
@@ -95,14 +97,10 @@ export class Upstream implements Reader {
 
   /** A part of the request's body. `last` is what ends the chunks. */
   send(part: Buffer, from: Source, isChunked: boolean, last: string): void {
-    const { socket } = this;
-    if (isChunked) passChunk(socket, part, from);
-    else if (part.length > 0) pass(socket, part, from);
-    if (isChunked && last !== "") socket.write(last, "latin1");
-  }
-
-  get flows(): boolean {
-    return flows(this.socket);
+    const { out } = this;
+    if (isChunked) out.passChunk(part, from);
+    else if (part.length > 0) out.pass(part, from);
+    if (isChunked && last !== "") out.write(last);
   }
 
   /** The head of an answer is there, and not yet its end. */
@@ -260,7 +258,7 @@ export class Upstream implements Reader {
     this.closed = true;
     this.reply = undefined;
     this.pool.forget(this, reason);
-    this.socket.destroy();
+    this.out.destroy();
   }
 }
 
