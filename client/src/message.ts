@@ -16,6 +16,10 @@ export interface NewMessage<Payload = Json> {
   idempotencyKey?: string | undefined;
   /** After this time it is not delivered any more. */
   ttlSeconds?: number | undefined;
+  /** Deliver it so much later. Not together with `deliverAt`. */
+  delayMs?: number | undefined;
+  /** Deliver it then (ISO 8601); a time that is past is now. */
+  deliverAt?: string | Date | undefined;
   /** Media type of the payload; JSON when there is none. */
   contentType?: string | undefined;
   /** The trace it belongs to, by W3C Trace Context; kept when sampled. */
@@ -27,8 +31,11 @@ export interface NewMessage<Payload = Json> {
 export interface PublishReceipt {
   messageId: string;
   topic: string;
-  partition: number;
-  offset: number;
+  /** Where it lies; absent while it waits for its time. */
+  partition?: number;
+  offset?: number;
+  /** When it is due, of a message for later. */
+  scheduledFor?: string;
   durability: Durability;
   /** The message was stored before, under the same idempotency key. */
   duplicate?: boolean;

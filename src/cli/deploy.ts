@@ -9,7 +9,7 @@ import { integer } from "../platform/settings/kind.ts";
 import { addConnectionOptions, type ConnectionFlags, useServer } from "./connection.ts";
 import { deploymentText } from "./deployment.ts";
 import { watch } from "./deployment-watch.ts";
-import { collect, read } from "./option-values.ts";
+import { collect, read, readTime } from "./option-values.ts";
 import { printJson } from "./print.ts";
 
 interface Flags extends ConnectionFlags {
@@ -45,7 +45,7 @@ export function addDeploy(program: Command): void {
         "any other field of the API, such as failureBudget=0.05; repeatable",
         collect,
       )
-      .option("--at <time>", "when it begins (ISO 8601)")
+      .option("--at <time>", "when it begins (ISO 8601)", readTime)
       .option("--group <name>", "end together, or roll back together, with others of this name")
       .option("--supersede", "roll back what is under way on the same target, instead of waiting for it")
       .option("--note <text>", "for people")
@@ -88,7 +88,7 @@ function fieldsOf(flags: Flags): Partial<NewDeployment> {
     ...(bake !== undefined && { bakeSeconds: bake }),
     ...(bakeMax !== undefined && { bakeMaxSeconds: bakeMax }),
     ...(manual && { manual }),
-    ...(at !== undefined && { startAt: new Date(at).toISOString() }),
+    ...(at !== undefined && { startAt: at }),
     ...(group !== undefined && { group }),
     ...(supersede && { onConflict: "supersede" as const }),
     ...(note !== undefined && { note }),

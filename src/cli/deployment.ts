@@ -7,7 +7,7 @@ import { statuses } from "../deployment/state.ts";
 import { integer } from "../platform/settings/kind.ts";
 import { addConnectionOptions, type ConnectionFlags, useServer } from "./connection.ts";
 import { watch } from "./deployment-watch.ts";
-import { read } from "./option-values.ts";
+import { read, readTime } from "./option-values.ts";
 import { printJson, printTable } from "./print.ts";
 
 type Flags = ConnectionFlags & { json?: boolean };
@@ -84,14 +84,14 @@ function addFreezes(group: Command, add: Add): void {
     .option("--kind <kind>", "only of this kind: config, route")
     .option("--environment <name>", "only of this environment")
     .option("--target <name>", "only of this thing")
-    .option("--from <time>", "when it begins (ISO 8601); default now")
+    .option("--from <time>", "when it begins (ISO 8601); default now", readTime)
     .action((flags: Flags & FreezeFlags) =>
       useServer(flags, async (client) => {
         const { for: seconds, reason, kind, environment, target, from } = flags;
         const begin = from === undefined ? systemClock.now() : Date.parse(from);
         const made = await client.deployments.freeze({
           ...{ reason, to: new Date(begin + seconds * 1_000).toISOString() },
-          ...(from !== undefined && { from: new Date(begin).toISOString() }),
+          ...(from !== undefined && { from }),
           ...(kind !== undefined && { kind }),
           ...(environment !== undefined && { environment }),
           ...(target !== undefined && { target }),

@@ -4,7 +4,7 @@ import type { DeadLetterFilter, DeadLetterList, NewReplay, Replay } from "../../
 import { systemClock } from "../core/clock.ts";
 import { integer } from "../platform/settings/kind.ts";
 import { addConnectionOptions, type ConnectionFlags, useServer } from "./connection.ts";
-import { read } from "./option-values.ts";
+import { read, readTime } from "./option-values.ts";
 import { grouped, printJson, printTable } from "./print.ts";
 
 type Flags = ConnectionFlags & DeadLetterFilter & { json?: boolean };
@@ -29,8 +29,8 @@ export function addDlq(program: Command): void {
     addConnectionOptions(group.command(signature).description(description))
       .option("--reason <text>", "only those whose last consumer said exactly this")
       .option("--subscription <name>", "only those of this subscription")
-      .option("--from <time>", "only those given up at this time (ISO 8601) or later")
-      .option("--to <time>", "only those given up before this time")
+      .option("--from <time>", "only those given up at this time (ISO 8601) or later", readTime)
+      .option("--to <time>", "only those given up before this time", readTime)
       .option("--json", "print JSON");
 
   add("list <topic>", "show what waits, grouped by why")

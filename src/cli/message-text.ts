@@ -12,12 +12,17 @@ export interface MessageFlags {
   keyRegexp?: RegExp;
   keyColumn?: number;
   separator?: string;
+  /** For later: at this time (ISO 8601), or in so many seconds. */
+  at?: string;
+  in?: number;
 }
 
 export interface TextMessage {
   /** JSON text. */
   payload: string;
   key: string | undefined;
+  deliverAt?: string;
+  delayMs?: number;
 }
 
 /** Undefined: the line is blank and stands for no message. */
@@ -25,11 +30,17 @@ export type MessageText = (line: string) => TextMessage | undefined;
 
 export function messageText({ json = false, ...flags }: MessageFlags): MessageText {
   const keyOf = keyReader(flags);
-  if (!json) return (line) => ({ payload: JSON.stringify(line), key: keyOf(line, undefined) });
+  const when = whenOf(flags);
+  if (!json) return (line) => ({ payload: JSON.stringify(line), key: keyOf(line, undefined), ...when });
   return (line) => {
     const trimmed = line.trim();
-    return trimmed === "" ? undefined : { payload: trimmed, key: keyOf(line, parse(trimmed)) };
+    return trimmed === "" ? undefined : { payload: trimmed, key: keyOf(line, parse(trimmed)), ...when };
   };
+}
+
+function whenOf({ at, in: seconds }: MessageFlags): Pick<TextMessage, "deliverAt" | "delayMs"> {
+  if (at !== undefined) return { deliverAt: at };
+  return seconds === undefined ? {} : { delayMs: seconds * 1_000 };
 }
 
 /**

@@ -11,6 +11,13 @@ export function read<Value>(kind: Kind<Value>): (raw: string) => Value {
   };
 }
 
+/** A time of ISO 8601, of this machine's zone where it names none, as the API takes it. */
+export function readTime(raw: string): string {
+  const time = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d/.test(raw) ? Date.parse(raw) : Number.NaN;
+  if (Number.isNaN(time)) throw new InvalidArgumentError("It must be a time such as 2026-12-24T08:00:00Z.");
+  return new Date(time).toISOString();
+}
+
 /** For an option that may be given several times. */
 export function collect(value: string, previous: string[] = []): string[] {
   return [...previous, value];

@@ -4,7 +4,7 @@ import type { StreamPublisher, Wire } from "../../client/src/node.ts";
 import { integer } from "../platform/settings/kind.ts";
 import { addConnectionOptions, type ConnectionFlags, useServer } from "./connection.ts";
 import { type MessageFlags, messageText, singleMessageText } from "./message-text.ts";
-import { read } from "./option-values.ts";
+import { read, readTime } from "./option-values.ts";
 import { Patience, patientRetry } from "./patience.ts";
 import { printJson } from "./print.ts";
 import { publishLines } from "./publish-lines.ts";
@@ -17,6 +17,9 @@ interface Flags extends ConnectionFlags, MessageFlags {
   retryFor: number;
 }
 
+/** As the API allows, in seconds. */
+const tenYears = 315_360_000;
+
 export function addPub(program: Command): void {
   const command = program
     .command("pub <topic> [message]")
@@ -25,7 +28,7 @@ export function addPub(program: Command): void {
     .option("--json", "lines are JSON documents; by default each line is a text")
     .addOption(new Option("--ndjson", "the same as --json").implies({ json: true }).hideHelp())
     .addOption(new Option("--text", "take [message] as text even when it is JSON").conflicts("json"));
-  for (const option of keyOptions()) command.addOption(option);
+  for (const option of [...keyOptions(), ...timeOptions()]) command.addOption(option);
   command
     .option("--separator <text>", "between columns (default: white space)")
     .option(
@@ -49,6 +52,7 @@ messages may be stored twice (at least once).
 Examples:
   hotswap pub orders '{"id":1}'
   hotswap pub words < /usr/share/dict/words
+  hotswap pub reminders '{"id":1}' --in 2h
   hotswap pub orders --json --key-field customer.id --file orders.ndjson
   tail -F access.log | hotswap pub access --key-column 1`;
 
@@ -68,6 +72,13 @@ function keyOptions(): Option[] {
   options[3].argParser(read(integer(1, 10_000)));
   const names = options.map((option) => option.attributeName());
   return options.map((option) => option.conflicts(names.filter((name) => name !== option.attributeName())));
+}
+
+/** For later; `hotswap message scheduled` and `cancel` find what waits. */
+function timeOptions(): Option[] {
+  const at = new Option("--at <time>", "deliver it then (ISO 8601), not now");
+  const later = new Option("--in <time>", "deliver it so much later, such as 90s, 10m or 7d");
+  return [at.argParser(readTime).conflicts("in"), later.argParser(read(integer(0, tenYears, "seconds")))];
 }
 
 function pattern(raw: string): RegExp {

@@ -96,9 +96,13 @@ export class Publication {
     if (!this.#options.onRefusal(line, error)) this.stopped = true;
   }
 
-  #note(line: number, { messageId, partition, offset }: PublishReceipt): void {
+  #note(line: number, { messageId, partition, offset, scheduledFor }: PublishReceipt): void {
     if (this.#receiptLines === "") setImmediate(() => this.#writeReceipts());
-    this.#receiptLines += `{"line":${line},"messageId":"${messageId}","partition":${partition},"offset":${offset}}\n`;
+    const place =
+      scheduledFor === undefined
+        ? `"partition":${partition},"offset":${offset}`
+        : `"scheduledFor":"${scheduledFor}"`;
+    this.#receiptLines += `{"line":${line},"messageId":"${messageId}",${place}}\n`;
   }
 
   /** At once and whole: what is in the file is stored, also when this process is killed. */

@@ -87,6 +87,16 @@ describe("topics in the console", options, () => {
         await row.getByRole("button", { name: "Cancel…" }).click();
         await page.getByRole("button", { name: "Take it back" }).click();
         await page.getByText("Nothing waits for its time").waitFor();
+
+        await page.getByRole("link", { name: "Publish" }).click();
+        await page.getByLabel("For later").fill("tomorrow");
+        await page.getByText("“tomorrow” is neither so much later nor a time.").waitFor();
+        await page.getByLabel("For later").fill("2h");
+        await stage.run((await page.locator(".twin .command").textContent())!);
+        await page.getByLabel("For later").fill("2125-12-24T08:00Z");
+        await page.getByRole("button", { name: "Publish" }).click();
+        await page.locator(".receipt").getByRole("link", { name: "2125-12-24T08:00:00.000Z" }).click();
+        await page.getByRole("row", { name: /in 1 h 59 min/ }).waitFor();
       })
       .then(() => stage.hotswap.topics.delete("reminders")));
 

@@ -24,7 +24,10 @@ import { isAsShown, Session } from "./session.ts";
 
 const pages = ["README.md", ...globSync("docs/tutorials/*.md", { cwd: root })].map(readPage);
 /** By the tutorial behind which they go on. */
-const further = new Map([["docs/tutorials/first-configuration.md", readPage("docs/how-to/deploy.md")]]);
+const further = new Map([
+  ["docs/tutorials/first-configuration.md", readPage("docs/how-to/deploy.md")],
+  ["docs/tutorials/first-messages.md", readPage("docs/how-to/publish-for-later.md")],
+]);
 
 /** The blocks to run, each with what it is shown to print. */
 function steps(blocks: Block[]): { block: Block; expected: string | undefined }[] {

@@ -3,8 +3,6 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { readFile, writeFile } from "node:fs/promises";
 import { after, before, suite, test } from "node:test";
-import type { Json } from "../../client/src/index.ts";
-import { connect } from "../../client/src/node.ts";
 import { startBackend } from "../gateway/backends.ts";
 import {
   type Folder,
@@ -155,24 +153,32 @@ suite("commands", { concurrency: 2 }, () => {
 
   test("message: get, scheduled, cancel", async () => {
     await json(["topic", "create", "later", "--json"]);
-    const client = connect({ url: new URL(server.facts.api).origin, token: server.facts.token });
-    const message = { payload: { id: 1 }, key: "k", delayMs: 3_600_000 };
-    const messages = [message, message, { payload: "now" }];
-    const receipts = await client.messages.publishBatch<Json>("later", messages);
-    client.close();
-    const [first, second, now] = receipts.map(({ messageId }) => messageId);
-    assert.equal((await json(["message", "get", now!])).payload, "now");
+    const words = ["pub", "later", '{"id":1}', "--key", "k", "--in", "1h"];
+    const { messageId: first, ...said } = await json(words);
+    assert.ok(Date.parse(said.scheduledFor) > Date.now() + 3_500_000, said.scheduledFor);
+    const receipts = `${folder.path}/later`;
+    const at = "2125-12-24T08:00:00.000Z";
+    await json(["pub", "later", "--at", at, "--receipts", receipts], "a line\n");
+    const { messageId: second, ...rest } = JSON.parse(await readFile(receipts, "utf8"));
+    assert.deepEqual(rest, { line: 1, scheduledFor: at });
+    const past = await json(["pub", "later", "now", "--at", "2001-01-01 00:00"]);
+    assert.equal(past.offset, 0);
+    const now = past.messageId;
+    const wrong = await run(["pub", "later", "never", "--at", "tomorrow"]);
+    assert.equal(wrong.code, 2);
+    assert.match(wrong.stderr, /It must be a time such as/);
+    assert.equal((await json(["message", "get", now])).payload, "now");
     const { stdout, stderr } = await run(["message", "scheduled", "later", "--limit", "1"]);
     assert.match(stdout, new RegExp(`^MESSAGE .*\\n${first} +\\d{4}-\\d\\d-\\d\\d .* k +\\{"id":1\\}\\n$`));
     assert.match(stderr, /^These are the first 1;/);
-    assert.match((await run(["message", "cancel", first!])).stderr, /^message \S+ of later will not/);
+    assert.match((await run(["message", "cancel", first])).stderr, /^message \S+ of later will not/);
     const left = await json(["message", "scheduled", "later", "--json"]);
     assert.deepEqual(
       left.map(({ messageId }: { messageId: string }) => messageId),
       [second],
     );
-    assert.match((await run(["message", "cancel", now!])).stderr, /^hotswap: message_not_found/);
-    assert.equal((await json(["message", "cancel", second!, "--json"])).messageId, second);
+    assert.match((await run(["message", "cancel", now])).stderr, /^hotswap: message_not_found/);
+    assert.equal((await json(["message", "cancel", second, "--json"])).messageId, second);
     assert.match((await run(["message", "scheduled", "later"])).stderr, /^Nothing waits/);
   });
 

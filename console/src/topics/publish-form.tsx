@@ -4,7 +4,7 @@ import type { Json, NewMessage, PublishReceipt, Topic } from "../../../client/sr
 import { useAction } from "../action.ts";
 import { Field } from "../parts/field.tsx";
 import { ProblemPanel } from "../parts/problem.tsx";
-import { curl, shellWord, type Twin, TwinPanel } from "../parts/twin.tsx";
+import { cliOptions, curl, shellWord, type Twin, TwinPanel } from "../parts/twin.tsx";
 import { href } from "../route.ts";
 import { hotswap } from "../session.ts";
 
@@ -15,10 +15,11 @@ export function PublishForm({ topic }: { topic: Topic }) {
   const payload = useSignal(sessionStorage.getItem(storage(topic.name)) ?? `{\n  "id": 1\n}`);
   const key = useSignal("");
   const headers = useSignal("");
+  const later = useSignal("");
   const receipts = useSignal<PublishReceipt[]>([]);
   const { error, run } = useAction();
 
-  const draft = read(payload.value, key.value, headers.value);
+  const draft = read(payload.value, key.value, headers.value, later.value.trim());
   const submit = (event?: Event) => {
     event?.preventDefault();
     if (typeof draft === "string") return;
@@ -74,6 +75,22 @@ export function PublishForm({ topic }: { topic: Topic }) {
             }}
           />
         </Field>
+        <Field
+          id="publish-later"
+          label="For later"
+          hint="Optional. In 90s, 10m, 2h or 7d, or at a time such as 2026-12-24T08:00."
+        >
+          <input
+            id="publish-later"
+            value={later.value}
+            autocomplete="off"
+            aria-describedby="publish-later-hint"
+            aria-invalid={typeof timeOf(later.value.trim()) === "string"}
+            onInput={(event) => {
+              later.value = event.currentTarget.value;
+            }}
+          />
+        </Field>
         <ProblemPanel error={error.value} />
         <footer>
           <button type="submit" class="button primary" disabled={typeof draft === "string"}>
@@ -95,9 +112,18 @@ function Receipts({ topic, receipts }: { topic: string; receipts: readonly Publi
       <h2>Receipts</h2>
       {receipts.length === 0 && <p class="muted">What the server answers to each message appears here.</p>}
       <ol>
-        {receipts.map(({ messageId, partition, offset, durability }) => (
+        {receipts.map(({ messageId, partition, offset, scheduledFor, durability }) => (
           <li key={messageId} class="receipt">
-            partition <b>{partition}</b>, offset <b>{offset}</b> <span class="chip">{durability}</span>
+            {scheduledFor === undefined ? (
+              <>
+                partition <b>{partition}</b>, offset <b>{offset}</b>
+              </>
+            ) : (
+              <>
+                waits until <a href={href("topics", topic, "scheduled")}>{scheduledFor}</a>
+              </>
+            )}{" "}
+            <span class="chip">{durability}</span>
           </li>
         ))}
       </ol>
@@ -111,7 +137,7 @@ function Receipts({ topic, receipts }: { topic: string; receipts: readonly Publi
 }
 
 /** The message that the form describes, or what is wrong with it. */
-function read(payload: string, key: string, headers: string): NewMessage | string {
+function read(payload: string, key: string, headers: string, later: string): NewMessage | string {
   let value: Json;
   try {
     value = JSON.parse(payload);
@@ -124,18 +150,38 @@ function read(payload: string, key: string, headers: string): NewMessage | strin
     if (colon < 1) return `The header “${line.trim()}” has no colon.`;
     pairs.push([line.slice(0, colon).trim(), line.slice(colon + 1).trim()]);
   }
+  const time = timeOf(later);
+  if (typeof time === "string") return time;
   return {
+    ...time,
     payload: value,
     ...(key !== "" && { key }),
     ...(pairs.length > 0 && { headers: Object.fromEntries(pairs) }),
   };
 }
 
-function twinOf(topic: string, message: NewMessage): Twin {
-  const key = message.key === undefined ? "" : ` --key ${shellWord(message.key)}`;
+const secondsOf: Record<string, number> = { s: 1, m: 60, h: 3_600, d: 86_400 };
+
+/** When it is to be delivered, as `hotswap pub` reads `--in` and `--at`; or what is wrong with it. */
+function timeOf(text: string): Pick<NewMessage, "delayMs" | "deliverAt"> | string {
+  if (text === "") return {};
+  const [, count, unit = "s"] = /^(\d{1,9}) ?([smhd]?)$/.exec(text) ?? [];
+  if (count !== undefined) return { delayMs: Number(count) * secondsOf[unit || "s"]! * 1_000 };
+  const time = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d/.test(text) ? Date.parse(text) : Number.NaN;
+  if (Number.isNaN(time)) return `“${text}” is neither so much later nor a time.`;
+  return { deliverAt: new Date(time).toISOString() };
+}
+
+function twinOf(topic: string, { headers, ...message }: NewMessage): Twin {
+  const { key, delayMs, deliverAt } = message;
+  const options = cliOptions([
+    ["key", key],
+    ["in", delayMs === undefined ? undefined : delayMs / 1_000],
+    ["at", deliverAt?.toString()],
+  ]);
   const payload = shellWord(JSON.stringify(message.payload));
   return {
-    cli: message.headers ? undefined : `hotswap pub ${shellWord(topic)} ${payload}${key}`,
-    curl: curl("POST", "/api/v1/messages/publish", { topic, ...message }),
+    cli: headers ? undefined : `hotswap pub ${shellWord(topic)} ${payload}${options}`,
+    curl: curl("POST", "/api/v1/messages/publish", { topic, ...message, headers }),
   };
 }

@@ -111,10 +111,11 @@ function Cancel({ message, onDone, onClose }: CancelProps) {
 
 function Nothing({ topic }: { topic: Topic }) {
   const body = { topic: topic.name, payload: { id: 1 }, delayMs: 3_600_000 };
+  const cli = `hotswap pub ${shellWord(topic.name)} '{"id":1}' --in 1h`;
   return (
     <Empty title="Nothing waits for its time">
       <p>A message can be published for later, and taken back until then:</p>
-      <TwinPanel twin={{ cli: undefined, curl: curl("POST", "/api/v1/messages/publish", body) }} />
+      <TwinPanel twin={{ cli, curl: curl("POST", "/api/v1/messages/publish", body) }} />
     </Empty>
   );
 }
