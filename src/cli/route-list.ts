@@ -44,7 +44,7 @@ export function serverRoutes(parts: RouteParts): Route[] {
     ...parts.messaging.routes,
     ...parts.gateway.routes,
     ...parts.configuration.routes,
-    ...parts.messaging.gather(parts.schemas.routes),
+    ...parts.schemas.routes,
     ...parts.deployment.routes,
     ...parts.deployment.narrowed({
       ...{ prefix: "/api/v1/gateway/deployments", id: "gateway.deployments", kind: "route" },

@@ -100,7 +100,7 @@ export class Messaging implements Service {
       openDeadLetters: async (of) => (await deadLetterTopics.open(of)).deadLetterQueue(),
       inspect: (spec, messages) => topicSchemas.inspect(spec, messages),
     });
-    topicSchemas.watch(this.#registry);
+    topicSchemas.watch(this.#registry, (caller, id) => this.#nodes.usesElsewhere(caller, id));
     const { sql, makeId } = parts;
     this.#nodes = new Nodes(
       {
@@ -176,11 +176,6 @@ export class Messaging implements Service {
     this.#retention.start();
     await this.#replays.start();
     await this.#pushes.start();
-  }
-
-  /** Routes of other rooms that list who consumes: what every node knows of it, not only this one. */
-  gather(routes: readonly Route[]): Route[] {
-    return this.#nodes.gather(routes);
   }
 
   /** Takes part among other nodes, which reach this one at `address`. */

@@ -7,7 +7,14 @@ import { LRUCache } from "lru-cache";
 import type { Clock } from "../core/clock.ts";
 import { type FieldError, HotSwapError } from "../core/errors.ts";
 import type { Metrics } from "../platform/telemetry/index.ts";
-import type { SchemaInForce, SchemaRegistry, SchemaUse, SchemaUser } from "../schemas/index.ts";
+import type {
+  Caller,
+  SchemaInForce,
+  SchemaRegistry,
+  SchemaUse,
+  SchemaUser,
+  Usage,
+} from "../schemas/index.ts";
 import type { Registry } from "./delivery/registry.ts";
 import type { TopicSchema, TopicSpec } from "./delivery/spec.ts";
 import { isJsonType, isOpaque, type NewMessage, payloadStart, publishedAtOf } from "./message.ts";
@@ -21,6 +28,8 @@ export interface TopicSchemaParts {
   metrics: Metrics;
   onError: (error: unknown) => void;
 }
+
+type UsesElsewhere = NonNullable<SchemaUser["usesElsewhere"]>;
 
 interface Snapshot {
   inForce: SchemaInForce | undefined;
@@ -36,15 +45,17 @@ export class TopicSchemas implements SchemaUser {
   readonly #parts: TopicSchemaParts;
   readonly #snapshots = new LRUCache<string, Snapshot>({ max: snapshotsMax });
   #registry: Registry | undefined;
+  #elsewhere: UsesElsewhere | undefined;
 
   constructor(parts: TopicSchemaParts) {
     this.#parts = parts;
     parts.schemas.addUser(this);
   }
 
-  /** The live topics, which are made with this. */
-  watch(registry: Registry): void {
+  /** The live topics, which are made with this, and what other nodes know of theirs. */
+  watch(registry: Registry, elsewhere: UsesElsewhere): void {
     this.#registry = registry;
+    this.#elsewhere = elsewhere;
   }
 
   /** Throws `validation_failed` unless the schema is there to be named. */
@@ -93,6 +104,10 @@ export class TopicSchemas implements SchemaUser {
       }
     }
     return uses;
+  }
+
+  async usesElsewhere(caller: Caller, id: string): Promise<Usage> {
+    return (await this.#elsewhere?.(caller, id)) ?? { uses: [], total: 0, missing: [] };
   }
 
   changed(tenant: string, subject: string): void {

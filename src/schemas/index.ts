@@ -14,7 +14,7 @@ import type { SchemaUser } from "./users.ts";
 import { Validators } from "./validators.ts";
 
 export type { Validator } from "./compile/validator.ts";
-export type { SchemaUse, SchemaUser } from "./users.ts";
+export type { Caller, SchemaUse, SchemaUser, Usage } from "./users.ts";
 
 export interface SchemaSettings {
   autoApprove: boolean;

@@ -1,11 +1,11 @@
 /** /api/v1/schemas: versions of schemas and their life. */
-import { Type } from "typebox";
+import { type Static, Type } from "typebox";
 import { HotSwapError } from "../core/errors.ts";
 import type { Json } from "../core/json.ts";
 import { authorize } from "../platform/access/access.ts";
 import { actorOf, dryRunQuery } from "../platform/http/change.ts";
 import { decodeCursor, pageOf, pageQuery, toPage } from "../platform/http/page.ts";
-import { Reply, type Route, route } from "../platform/http/route.ts";
+import { type Context, Reply, type Route, route } from "../platform/http/route.ts";
 import type { Checker } from "./checker.ts";
 import { diffSchemas } from "./diff.ts";
 import { schemaStates } from "./lifecycle.ts";
@@ -87,10 +87,13 @@ function readRoutes(schemas: Schemas): Route[] {
       query: Type.Object({ kind: Type.Optional(shapes.userKind) }, strict),
       response: shapes.usage,
       errors: ["schema_not_found"],
-      handler: async ({ principal, params, query: { kind } }) => {
-        const all = await schemas.usage(await schemas.get(principal.tenant, params.id));
-        const uses = kind === undefined ? all : all.filter((use) => use.kind === kind);
-        return { items: uses.slice(0, usesMax), total: uses.length, missing: [] };
+      handler: async (caller) => {
+        const { kind } = caller.query;
+        const row = await schemas.get(caller.principal.tenant, caller.params.id);
+        const isElsewhere = kind === undefined || kind === "consumer"; // the rest is in SQL, the same for all nodes
+        const { uses, total, missing } = await schemas.usage(row, isElsewhere ? { caller } : {});
+        const items = kind === undefined ? uses : uses.filter((use) => use.kind === kind);
+        return { items: items.slice(0, usesMax), total: total - (uses.length - items.length), missing };
       },
     }),
   ];
@@ -195,13 +198,13 @@ function endRoutes(schemas: Schemas): Route[] {
       id: "schemas.deprecate",
       path: "/api/v1/schemas/{id}/deprecate",
       summary: "Tell everybody to move to another version",
-      description: "It stays in force. Refused while something uses it, unless `force`.",
+      description: "It stays in force. Refused while something uses it, on any node, unless `force`.",
       permission: "schemas.write",
       audit: { action: "schema.deprecate" },
       body: shapes.endBody,
       errors: ["schema_not_found", "schema_state_refused", "schema_in_use"],
       handler: async (context) =>
-        toVersion(await schemas.end(actorOf(context), context.params.id, "deprecate", context.body)),
+        toVersion(await schemas.end(actorOf(context), context.params.id, "deprecate", endOf(context))),
     }),
     route({
       ...shared,
@@ -214,10 +217,15 @@ function endRoutes(schemas: Schemas): Route[] {
       body: shapes.endBody,
       errors: ["schema_not_found", "schema_state_refused", "schema_in_use"],
       handler: async (context) =>
-        toVersion(await schemas.end(actorOf(context), context.params.id, "retire", context.body)),
+        toVersion(await schemas.end(actorOf(context), context.params.id, "retire", endOf(context))),
     }),
   ];
 }
+
+const endOf = (context: Context<unknown, unknown, Static<typeof shapes.endBody>>) => ({
+  ...context.body,
+  caller: context,
+});
 
 function validateRoute(schemas: Schemas, checker: Checker): Route {
   return route({

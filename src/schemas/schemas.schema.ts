@@ -137,7 +137,7 @@ export const usage = Type.Object({
       ),
       version: orNull(Type.Integer({ description: "As it is named there; null is the latest." })),
     }),
-    { description: "The first 1,000 of a node." },
+    { description: "The first 1,000." },
   ),
   total: count,
   missing: Type.Array(Type.String(), {

@@ -18,7 +18,7 @@ import { isInForce, nextState, type SchemaState, type Step } from "./lifecycle.t
 import { defaultMode, type Mode, type Verdict, verdictText } from "./modes.ts";
 import * as rows from "./schemas.sql.ts";
 import type { SchemaTx, Source, SubjectRow, VersionRow } from "./tables.ts";
-import type { SchemaUse, SchemaUser } from "./users.ts";
+import type { Caller, SchemaUse, SchemaUser, Usage } from "./users.ts";
 
 export interface SchemaParts {
   sql: Sql;
@@ -50,15 +50,21 @@ export interface Registered {
   approval: Approval | undefined;
 }
 
-export interface EndOptions {
+export interface UsageOptions {
+  /** The subject that goes as a whole: its versions may refer to each other. */
+  going?: string | undefined;
+  /** Asks other nodes too, on behalf of this request. */
+  caller?: Caller | undefined;
+}
+
+export interface EndOptions extends UsageOptions {
   /** Also when something uses it. */
   force?: boolean | undefined;
   reason?: string | undefined;
-  /** The subject that goes as a whole: its versions may refer to each other. */
-  going?: string | undefined;
 }
 
 const attempts = 5;
+const unused: Usage = { uses: [], total: 0, missing: [] };
 /** Users of a version that a refusal carries, and that its text names. */
 const usageTold = 100;
 const usageNamed = 3;
@@ -250,21 +256,21 @@ export class Schemas {
     actor: Actor,
     id: string,
     step: "deprecate" | "retire" | "withdraw",
-    { force = false, reason, going }: EndOptions,
+    { force = false, reason, ...options }: EndOptions,
   ): Promise<VersionRow> {
     const { principal } = actor;
     const { sql, clock } = this.#parts;
     const { tenant } = principal;
     const row = await this.get(tenant, id);
-    const usage = isInForce(row.state) ? await this.usage(row, going) : [];
-    if (usage.length > 0 && !force) throw inUse(row, usage);
+    const usage = isInForce(row.state) ? await this.usage(row, options) : unused;
+    if (usage.total > 0 && !force) throw inUse(row, usage);
     const work = async (tx: SchemaTx) => {
       const locked = found(await rows.lockVersion(tx, tenant, id), id);
       const now = new Date(clock.now());
       const state = nextState(locked.state, step);
       await rows.updateSubject(tx, tenant, row.subject, {}, now);
       const ended = await rows.updateVersion(tx, tenant, id, { state }, now);
-      const detail = { ...(reason !== undefined && { reason }), force, uses: usage.length };
+      const detail = { ...(reason !== undefined && { reason }), force, uses: usage.total };
       await this.#record(tx, actor, `schema.${step}`, ended, detail);
       return ended;
     };
@@ -296,17 +302,24 @@ export class Schemas {
 
   /**
    * What uses this version: by its number, or as the latest of its subject when it is that; and schemas that refer to
-   * it, but for those of the subject `going`, which goes with it.
+   * it, but for those of the subject `going`, which goes with it. With a `caller`, on all nodes.
    */
-  async usage(row: VersionRow, going?: string): Promise<SchemaUse[]> {
+  async usage(row: VersionRow, { going, caller }: UsageOptions = {}): Promise<Usage> {
     const { tenant_id: tenant, subject, version } = row;
+    const asked = caller ? this.#users.map((user) => user.usesElsewhere?.(caller, row.id) ?? unused) : [];
+    const elsewhere = await Promise.all(asked);
     const latest = await this.inForce(tenant, subject);
     const uses = (await Promise.all(this.#users.map((user) => user.usesOf(tenant, subject)))).flat();
     const referring = await this.referring(tenant, row);
-    return [
+    const here = [
       ...uses.filter((use) => (use.version ?? latest?.version) === version),
       ...referring.filter((other) => other.subject !== going).map((other) => schemaUse(other, version)),
     ];
+    return {
+      uses: [...here, ...elsewhere.flatMap((other) => other.uses)],
+      total: elsewhere.reduce((sum, { total }) => sum + total, here.length),
+      missing: elsewhere.flatMap(({ missing }) => missing),
+    };
   }
 
   /** The newest payloads of a topic. Throws `topic_not_found`. */
@@ -454,11 +467,11 @@ const schemaUse = ({ subject, version: of }: VersionRow, version: number): Schem
   version,
 });
 
-export function inUse({ subject, version }: VersionRow, usage: readonly SchemaUse[]): HotSwapError {
-  const named = usage.slice(0, usageNamed).map(({ kind, name }) => `${kind} ${name}`);
-  const more = usage.length > usageNamed ? ` and ${usage.length - usageNamed} more` : "";
+export function inUse({ subject, version }: VersionRow, { uses, total, missing }: Usage): HotSwapError {
+  const named = uses.slice(0, usageNamed).map(({ kind, name }) => `${kind} ${name}`);
+  const more = total > usageNamed ? ` and ${total - usageNamed} more` : "";
   const detail = `${subject} version ${version} is used by ${named.join(", ")}${more}.`;
-  return new HotSwapError("schema_in_use", detail, { data: { usage: usage.slice(0, usageTold) } });
+  return new HotSwapError("schema_in_use", detail, { data: { usage: uses.slice(0, usageTold), missing } });
 }
 
 function changedMeanwhile(): HotSwapError {

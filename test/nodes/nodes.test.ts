@@ -125,9 +125,21 @@ suite("several nodes", { skip: redisServerMissing() }, () => {
       const found = (kind: string) => items.filter((item: { kind: string }) => item.kind === kind);
       const readers = found("consumer").map(({ of, name }: { of: string; name: string }) => `${of} ${name}`);
       const alone = (await usageOf(node, "?kind=consumer")).total;
-      return JSON.stringify([readers.sort(), alone, found("topic").length, items.length, total, missing]);
+      const counts = [alone, found("topic").length, items.length, total];
+      return JSON.stringify([readers.sort(), counts, missing, ...(await refusalsBy(node))]);
     };
-    const wanted = JSON.stringify([consumers, 8, 8, 24, 24, []]);
+    const refusalsBy = async (node: (typeof farm.nodes)[0]) => {
+      const { status, json } = await farm.call(node, "POST", `/schemas/${id}/deprecate`, {});
+      const { usage, missing } = json.data;
+      const readers = usage.filter(({ kind }: { kind: string }) => kind === "consumer");
+      // The surface of the Confluent registry lies at the root.
+      const whole = await farm.call(node, "DELETE", "/../../subjects/read");
+      const version = await farm.call(node, "DELETE", "/../../subjects/read/versions/1");
+      const [, more] = /^read version 1 is used by topic .* and (\d+) more\.$/.exec(whole.json.message)!;
+      assert.equal(version.json.error_code, 42_206);
+      return [status, readers.length, usage.length, missing, Number(more)];
+    };
+    const wanted = JSON.stringify([consumers, [8, 8, 24, 24], [], 409, 8, 24, [], 21]);
     // A topic may move between the nodes meanwhile, and who consumed is heard of again with what it asks next.
     const consume = (name: string, i: number) =>
       farm.ok(i % 2 ? a : b, "GET", `/messages/consume/${name}?consumer=reader%20of%20${name}`);

@@ -1,12 +1,12 @@
 /**
- * Lists of what each node knows for itself. Who consumes is known where a topic is served, so the node that is asked
- * for the users of a schema asks the others for the consumers that they have heard of, and puts it all together. One
- * that does not answer in time is named in the answer rather than waited for.
+ * What each node knows for itself, put together. Who consumes is known where a topic is served, so the node that is
+ * asked for the users of a schema asks the others for the consumers that they have heard of; the rest is in SQL, the
+ * same for all. One that does not answer in time is named rather than waited for.
  */
 import type { Clock } from "../../core/clock.ts";
-import type { Context, Route } from "../../platform/http/route.ts";
+import type { Caller, SchemaUse, Usage } from "../../schemas/index.ts";
 import type { Cluster } from "./cluster.ts";
-import { type Forwarder, isPassedOn, notThere, wholeBody } from "./forward.ts";
+import { type Forwarder, notThere, wholeBody } from "./forward.ts";
 import { type BrokerNode, statusOf } from "./node.ts";
 
 export interface GatherParts {
@@ -15,39 +15,24 @@ export interface GatherParts {
   clock: Clock;
 }
 
-interface List {
-  items: { kind: string }[];
+/** As the route `schemas.usage` answers. */
+interface Answer {
+  items: SchemaUse[];
   total: number;
-  missing: string[];
 }
-
-/** Of what they list, each node knows its own share of this kind; the rest is in SQL, the same for all. */
-const gathered = new Map([["schemas.usage", "consumer"]]);
 
 /** For others to answer. */
 const patienceMs = 2_000;
 
-export function gather(routes: readonly Route[], parts: GatherParts): Route[] {
-  return routes.map((route) => {
-    const kind = gathered.get(route.id);
-    if (kind === undefined) return route;
-    return { ...route, handler: (context: Context) => gatherList(route, kind, context, parts) };
-  });
-}
-
-async function gatherList(route: Route, kind: string, context: Context, parts: GatherParts): Promise<List> {
-  const own = (await route.handler(context)) as List;
-  const asked = (context.query as { kind?: string }).kind ?? kind;
-  if (isPassedOn(context.headers) || asked !== kind) return own;
-  const { cluster } = parts;
+/** Consumers of this schema version at all other nodes, asked with the caller's own token. */
+export async function gatherUses(caller: Caller, id: string, parts: GatherParts): Promise<Usage> {
+  const { cluster, clock } = parts;
   const others = cluster.nodes.filter((node) => node.id !== cluster.id && isThere(node));
-  const answers = await Promise.all(
-    others.map((node) => inTime(ask(node, kind, context, parts), parts.clock)),
-  );
-  const lists = answers.filter((answer) => answer !== undefined);
+  const answers = await Promise.all(others.map((node) => inTime(ask(node, id, caller, parts), clock)));
+  const known = answers.filter((answer) => answer !== undefined);
   return {
-    items: [...own.items, ...lists.flatMap(({ items }) => items)],
-    total: lists.reduce((sum, { total }) => sum + total, own.total),
+    uses: known.flatMap(({ items }) => items),
+    total: known.reduce((sum, { total }) => sum + total, 0),
     missing: others.filter((_, i) => !answers[i]).map(({ name }) => name),
   };
 }
@@ -57,16 +42,16 @@ const isThere = (node: BrokerNode) => !["dead", "stopped"].includes(statusOf(nod
 /** Undefined when the node does not say. */
 async function ask(
   node: BrokerNode,
-  kind: string,
-  context: Context,
+  id: string,
+  caller: Caller,
   { forwarder }: GatherParts,
-): Promise<List | undefined> {
-  const path = `${context.request.url!.split("?", 1)[0]}?kind=${kind}`;
+): Promise<Answer | undefined> {
+  const path = `/api/v1/schemas/${encodeURIComponent(id)}/usage?kind=consumer`;
   const outgoing = { method: "GET", path, body: Buffer.alloc(0), isRepeatable: true };
-  const answer = await forwarder.exchange(context, node, outgoing);
+  const answer = await forwarder.exchange(caller, node, outgoing);
   if (answer === notThere) return undefined;
   const bytes = await wholeBody(answer);
-  return answer.statusCode === 200 ? (JSON.parse(bytes.toString()) as List) : undefined;
+  return answer.statusCode === 200 ? (JSON.parse(bytes.toString()) as Answer) : undefined;
 }
 
 /** Undefined when it takes too long, or fails. */

@@ -3,6 +3,7 @@ import type { Clock } from "../../core/clock.ts";
 import type { MakeId } from "../../core/ids.ts";
 import type { Route } from "../../platform/http/route.ts";
 import type { Metrics, Usage } from "../../platform/telemetry/index.ts";
+import type { Caller, Usage as SchemaUsage } from "../../schemas/index.ts";
 import type { Kv } from "../../stores/kv/port.ts";
 import type { LogStore } from "../../stores/log/port.ts";
 import type { Sql } from "../../stores/sql/port.ts";
@@ -12,8 +13,8 @@ import type { Serving } from "../delivery/topic.ts";
 import type { Messages } from "../messages.ts";
 import type { Whereabouts } from "../stream/remotes.ts";
 import { Cluster, type NodeSettings } from "./cluster.ts";
-import { Forwarder } from "./forward.ts";
-import { gather } from "./gather.ts";
+import { Forwarder, isPassedOn } from "./forward.ts";
+import { gatherUses } from "./gather.ts";
 import { HealthMeter } from "./health.ts";
 import { Monitor } from "./monitor.ts";
 import type { HealthLimits } from "./node.ts";
@@ -98,11 +99,11 @@ export class Nodes {
     return [...spread(routes, { cluster, registry, forwarder, places }), ...own];
   }
 
-  /** Routes of other rooms, with the shares of all nodes in what they list. */
-  gather(routes: readonly Route[]): Route[] {
+  /** Consumers of the schema version that other nodes have heard of. */
+  async usesElsewhere(caller: Caller, id: string): Promise<SchemaUsage> {
     const cluster = this.#cluster;
-    if (!cluster) return [...routes];
-    return gather(routes, { cluster, forwarder: this.#forwarder, clock: this.#parts.clock });
+    if (!cluster || isPassedOn(caller.headers)) return { uses: [], total: 0, missing: [] };
+    return gatherUses(caller, id, { cluster, forwarder: this.#forwarder, clock: this.#parts.clock });
   }
 
   /** Takes part from now on; `address` is where other nodes reach this one. */

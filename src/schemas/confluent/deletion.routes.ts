@@ -3,10 +3,11 @@
  * with `permanent`, it is gone. Neither while a topic, a configuration or another schema uses it: they would break.
  */
 import { Type } from "typebox";
+import type { Actor } from "../../platform/http/change.ts";
 import { type Route, route } from "../../platform/http/route.ts";
 import { isInForce } from "../lifecycle.ts";
 import { subjectName } from "../schemas.schema.ts";
-import { inUse, type Schemas } from "../schemas.ts";
+import { inUse, type Schemas, type UsageOptions } from "../schemas.ts";
 import type { VersionRow } from "../tables.ts";
 import { one, visible } from "./visible.ts";
 import * as wire from "./wire.ts";
@@ -30,15 +31,20 @@ export function deletionRoutes(schemas: Schemas): Route[] {
       audit: { action: "schema.withdraw" },
       params: Type.Object({ subject: subjectName }),
       response: Type.Array(Type.Integer()),
-      handler: async ({ principal, requestId, params: { subject }, query: { permanent = false } }) => {
+      handler: async (context) => {
+        const { principal, requestId, params, query } = context;
+        const { subject } = params;
+        const { permanent = false } = query;
         const { tenant } = principal;
         const rows = await visible(schemas, tenant, subject, permanent ? everything : {});
         if (permanent && rows.some(({ state }) => isInForce(state))) {
           const detail = `Subject '${subject}' was not deleted first before being permanently deleted.`;
           throw wire.failure("schema_not_found", wire.subjectNotSoftDeleted, detail);
         }
-        if (!permanent) for (const row of rows) await refuseUsed(schemas, row, subject);
-        for (const row of rows) await end(schemas, { principal, requestId }, row, permanent, subject);
+        if (!permanent)
+          for (const row of rows) await refuseUsed(schemas, row, { going: subject, caller: context });
+        for (const row of rows)
+          await end(schemas, { principal, requestId }, row, permanent, { going: subject });
         return wire.reply(rows.map(({ version }) => version));
       },
     }),
@@ -50,7 +56,9 @@ export function deletionRoutes(schemas: Schemas): Route[] {
       audit: { action: "schema.withdraw" },
       params: Type.Object({ subject: subjectName, version: wire.version }),
       response: Type.Integer(),
-      handler: async ({ principal, requestId, params: { subject, version }, query }) => {
+      handler: async (context) => {
+        const { principal, requestId, params, query } = context;
+        const { subject, version } = params;
         const { permanent = false } = query;
         const row = await one(schemas, principal.tenant, subject, version, everything);
         const isDeleted = row.state === "retired";
@@ -61,7 +69,7 @@ export function deletionRoutes(schemas: Schemas): Route[] {
           const detail = `Subject '${subject}' Version ${row.version} ${said}`;
           throw wire.failure("schema_not_found", code, detail);
         }
-        await end(schemas, { principal, requestId }, row, permanent);
+        await end(schemas, { principal, requestId }, row, permanent, { caller: context });
         return wire.reply(row.version);
       },
     }),
@@ -69,20 +77,18 @@ export function deletionRoutes(schemas: Schemas): Route[] {
 }
 
 /** Throws `schema_in_use`. Schemas of a subject that goes as a whole may refer to each other. */
-async function refuseUsed(schemas: Schemas, row: VersionRow, going: string): Promise<void> {
-  const usage = await schemas.usage(row, going);
-  if (usage.length > 0) throw inUse(row, usage);
+async function refuseUsed(schemas: Schemas, row: VersionRow, options: UsageOptions): Promise<void> {
+  const usage = await schemas.usage(row, options);
+  if (usage.total > 0) throw inUse(row, usage);
 }
-
-type Actor = Parameters<Schemas["delete"]>[0];
 
 async function end(
   schemas: Schemas,
   actor: Actor,
   row: VersionRow,
   permanent: boolean,
-  going?: string,
+  options: UsageOptions,
 ): Promise<void> {
   if (permanent) await schemas.delete(actor, row.id);
-  else await schemas.end(actor, row.id, "withdraw", { going });
+  else await schemas.end(actor, row.id, "withdraw", options);
 }
