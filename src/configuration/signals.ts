@@ -1,6 +1,7 @@
 /** What instances counted, from totals that only grow to what came in since the last look. Pure. */
+import { groupOf, UNIT_GROUPS } from "../core/cohort.ts";
 import { hash32 } from "../core/hash.ts";
-import { type Counts, type Sample, UNIT_GROUPS } from "../deployment/target.ts";
+import type { Counts, Sample } from "../deployment/target.ts";
 import type { Cohort } from "./delivery.tables.ts";
 
 type Totals = Readonly<Record<string, number>>;
@@ -20,7 +21,7 @@ export function unitCounts(
   instance: string,
   { requests, errors }: Pick<Counts, "requests" | "errors">,
 ): [metric: string, by: number][] {
-  const group = hash32(instance) % UNIT_GROUPS;
+  const group = groupOf(hash32(instance));
   return [
     [unitMetric(group, "requests"), requests],
     [unitMetric(group, "errors"), errors],

@@ -11,6 +11,12 @@ export function positionOf(seed: string, unit: string): number {
   return hash32(unit, hash32(seed));
 }
 
+/** What many units count is kept in so many groups of them, by a hash, so that one of them shows as one. */
+export const UNIT_GROUPS = 32;
+
+/** The same on every node and after every restart. Low bits of a position say nothing of who is exposed. */
+export const groupOf = (hash: number): number => hash % UNIT_GROUPS;
+
 export function isExposed(seed: string, unit: string, bound: number): boolean {
   return positionOf(seed, unit) < bound;
 }

@@ -70,11 +70,12 @@ export interface Counts {
    * Requests and errors of each unit, or of units that a hash puts together, in the same order in every sample; at most
    * `UNIT_GROUPS`. A judge that knows them does not take one bad unit for a bad version.
    */
-  readonly units?: readonly (readonly [requests: number, errors: number])[];
+  readonly units?: readonly GroupCounts[];
+  /** The same by what answered, where units are those who ask: one bad server is no bad version either. */
+  readonly servers?: readonly GroupCounts[];
 }
 
-/** Of a cohort; of more units than these the judge sees groups. */
-export const UNIT_GROUPS = 32;
+export type GroupCounts = readonly [requests: number, errors: number];
 
 /** Both cohorts in the same interval. */
 export interface Sample {

@@ -9,6 +9,7 @@
  * is silent for longer is not waited for.
  */
 import type { Clock, Timer } from "../core/clock.ts";
+import { UNIT_GROUPS } from "../core/cohort.ts";
 import type { Service } from "../core/lifecycle.ts";
 import type { Kv } from "../stores/kv/index.ts";
 import type { Sql } from "../stores/sql/port.ts";
@@ -38,22 +39,31 @@ interface Served {
 }
 
 const fields = 3 + latencyBoundsSeconds.length + 1;
-const none = (): number[] => new Array(2 * fields).fill(0);
+const grouped = 2 * UNIT_GROUPS;
+const none = (): number[] => new Array(2 * fields + 4 * grouped).fill(0);
 
-/** Canary, then control; of each: requests, errors, refused, and the latencies. */
+/**
+ * Canary, then control; of each: requests, errors, refused, and the latencies. Behind them, where a node of an older
+ * version says nothing, again canary, then control: of each the groups of callers, then those of backends.
+ */
 export function flat(canary: CohortNumbers, control: CohortNumbers): number[] {
-  return [canary, control].flatMap(({ requests, errors, refused, latency }) => [
+  const cohorts = [canary, control];
+  const sums = cohorts.flatMap(({ requests, errors, refused, latency }) => [
     ...[requests, errors, refused],
     ...latency,
   ]);
+  return [...sums, ...cohorts.flatMap(({ callers, backends }) => [...callers, ...backends])];
 }
 
 export function unflat(numbers: readonly number[]): { canary: CohortNumbers; control: CohortNumbers } {
-  const at = (from: number): CohortNumbers => {
-    const [requests = 0, errors = 0, refused = 0, ...latency] = numbers.slice(from, from + fields);
-    return { requests, errors, refused, latency };
+  const at = (cohort: 0 | 1): CohortNumbers => {
+    const slice = (from: number, length: number) => numbers.slice(from, from + length);
+    const [requests = 0, errors = 0, refused = 0, ...latency] = slice(cohort * fields, fields);
+    const groups = 2 * fields + cohort * 2 * grouped;
+    const [callers, backends] = [slice(groups, grouped), slice(groups + grouped, grouped)];
+    return { requests, errors, refused, latency, callers, backends };
   };
-  return { canary: at(0), control: at(fields) };
+  return { canary: at(0), control: at(1) };
 }
 
 /** How long a node may be silent. */

@@ -13,6 +13,8 @@ import { boundOfShare } from "../core/cohort.ts";
 import { HotSwapError } from "../core/errors.ts";
 import type {
   Assignment,
+  Counts,
+  GroupCounts,
   Observation,
   Resolved,
   Sample,
@@ -369,13 +371,20 @@ function placesOf(before: object, after: object): string {
 /** All nodes together; undefined when there was nothing. */
 function sampleOf(at: number, grown: readonly number[][]): Sample | undefined {
   if (grown.length === 0) return undefined;
-  const sums = grown.reduce((sum, one) => sum.map((value, index) => value + one[index]!));
+  const longest = Math.max(...grown.map(({ length }) => length));
+  const sums = Array.from({ length: longest }, (_, at) =>
+    grown.reduce((sum, one) => sum + (one[at] ?? 0), 0),
+  );
   const { canary, control } = unflat(sums.map((value) => Math.max(0, value)));
   if (canary.requests + control.requests === 0) return undefined;
   return { at, canary: countsOf(canary), control: countsOf(control), latencyBoundsMs };
 }
 
-const countsOf = ({ requests, errors, refused, latency }: CohortNumbers) => ({
+const countsOf = ({ requests, errors, refused, latency, callers, backends }: CohortNumbers): Counts => ({
   ...{ requests, errors, latency },
   custom: { clientErrors: refused },
+  ...{ units: pairs(callers), servers: pairs(backends) },
 });
+
+const pairs = (groups: readonly number[]): GroupCounts[] =>
+  Array.from({ length: groups.length / 2 }, (_, group) => [groups[2 * group]!, groups[2 * group + 1]!]);

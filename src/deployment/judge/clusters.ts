@@ -9,10 +9,11 @@
  * exposure are enough, whatever the length of a cluster: of clusters of m errors, totals have m times the variance.
  */
 
-import { UNIT_GROUPS } from "../target.ts";
+import { UNIT_GROUPS } from "../../core/cohort.ts";
+import type { GroupCounts } from "../target.ts";
 
 /** Requests and errors of each unit, in an order that does not change. JSON. */
-export type UnitTotals = readonly (readonly [requests: number, errors: number])[];
+export type UnitTotals = readonly GroupCounts[];
 
 /** JSON. */
 export interface Units {
@@ -27,7 +28,16 @@ const PRIOR_UNITS = 4;
 
 const count = (value: number | undefined) => (Number.isFinite(value) && value! > 0 ? value! : 0);
 
-export function withUnits(before: UnitTotals, now: UnitTotals | undefined): UnitTotals {
+export const withCounts = (
+  before: Units,
+  canary: UnitTotals | undefined,
+  control: UnitTotals | undefined,
+): Units => ({
+  canary: withUnits(before.canary, canary),
+  control: withUnits(before.control, control),
+});
+
+function withUnits(before: UnitTotals, now: UnitTotals | undefined): UnitTotals {
   if (!now || now.length === 0) return before;
   const length = Math.min(UNIT_GROUPS, Math.max(before.length, now.length));
   return Array.from({ length }, (_, index) => {
@@ -54,11 +64,20 @@ function scatterOf(units: UnitTotals): { squares: number; freedom: number; varia
 }
 
 /**
- * By how much evidence of errors is to be divided, at least 1. The canary has this share of the requests: the smaller
- * it is, the more its own scatter matters. Of a canary of few units the control's speaks. One standard deviation of
- * what chance makes of independent requests is not taken for scatter.
+ * By how much evidence of errors is to be divided, at least 1. Requests that cluster in two ways, by who asks and by
+ * what answers, scatter by both: variances of multiway clusters add up (Cameron, Gelbach & Miller, "Robust Inference
+ * With Multiway Clustering", 2011), and what independent requests have is in each of them.
  */
-export function inflationOf({ canary, control }: Units, share: number): number {
+export function inflationOf(ways: readonly Units[], share: number): number {
+  return ways.reduce((sum, units) => sum + inflationBy(units, share) - 1, 1);
+}
+
+/**
+ * The canary has this share of the requests: the smaller it is, the more its own scatter matters. Of a canary of few
+ * units the control's speaks. One standard deviation of what chance makes of independent requests is not taken for
+ * scatter.
+ */
+function inflationBy({ canary, control }: Units, share: number): number {
   const [own, other] = [scatterOf(canary), scatterOf(control)];
   const ofControl =
     other.freedom > 0 ? Math.max(1, (other.squares - Math.sqrt(other.variance)) / other.freedom) : 1;

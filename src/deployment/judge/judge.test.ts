@@ -238,6 +238,26 @@ describe("units", () => {
     assert.equal(replay(policy, sums).outcome, "fail", "sums alone cannot tell");
   });
 
+  test("neither is one bad server, whoever asked; and both ways of clusters count", () => {
+    const one = badFrom20([0, 0, 0, 30, 0, 0, 0, 0, 0, 0]);
+    const even = (errors: number) => Array.from({ length: 10 }, () => [100, errors / 10] as const);
+    const served = ({ units, ...rest }: Counts): Counts => ({
+      ...rest,
+      units: even(rest.errors),
+      servers: units!,
+    });
+    const samples = one.map((sample) => ({
+      ...sample,
+      canary: served(sample.canary),
+      control: served(sample.control),
+    }));
+    assert.notEqual(replay(policy, samples).outcome, "fail");
+    const scattered = { canary: one.at(-1)!.canary.units!, control: one.at(-1)!.control.units! };
+    const once = inflationOf([scattered], 0.1);
+    assert.equal(inflationOf([scattered, scattered], 0.1), 2 * once - 1);
+    assert.equal(inflationOf([scattered, { canary: even(30), control: even(10) }], 0.1), once);
+  });
+
   test("two bad units of ten are not over the limit of five points, ten that are as bad together are", () => {
     const two = badFrom20([40, 0, 0, 0, 0, 40, 0, 0, 0, 0]);
     assert.notEqual(replay(policyOf({ falseRollbackRate: 1e-6, tolerance: 1 }), two).outcome, "fail");
@@ -252,11 +272,15 @@ describe("units", () => {
     const cohort = (units: number, requests: number) =>
       Array.from({ length: units }, () => [requests, errorsAmong(random, requests, 0.01)] as const);
     const inflations = Array.from({ length: 200 }, () =>
-      inflationOf({ canary: cohort(10, 300), control: cohort(20, 1000) }, 0.13),
+      inflationOf([{ canary: cohort(10, 300), control: cohort(20, 1000) }], 0.13),
     );
     assert.ok(inflations.every((one) => one >= 1 && one < 2));
     assert.ok(inflations.reduce((sum, one) => sum + one, 0) / inflations.length < 1.1);
-    assert.equal(inflationOf({ canary: [[300, 30]], control: cohort(1, 1000) }, 0.1), 1, "one says nothing");
+    assert.equal(
+      inflationOf([{ canary: [[300, 30]], control: cohort(1, 1000) }], 0.1),
+      1,
+      "one says nothing",
+    );
   });
 });
 

@@ -8,7 +8,7 @@
  */
 import type { Sample } from "../target.ts";
 import { boundOf, type Compared, nobody } from "./bounds.ts";
-import { inflationOf, noUnits, type Units, withUnits } from "./clusters.ts";
+import { inflationOf, noUnits, type Units, withCounts } from "./clusters.ts";
 import { added, type Baseline, baselineOf, total } from "./latency.ts";
 import { hold, type Limits, noLimits, percent } from "./limits.ts";
 import {
@@ -38,6 +38,7 @@ export interface JudgeState {
   readonly metrics: Readonly<Record<string, Compared>>;
   /** What each unit counted, where the target says so. Not there in one that an older version began. */
   readonly units?: Units;
+  readonly servers?: Units;
   readonly limits: Limits;
   /** Whether the last look had requests of the control. */
   readonly hasControl: boolean;
@@ -90,7 +91,7 @@ export function begin(policy: AnalysisPolicy, split?: number): JudgeState {
   const metrics = Object.fromEntries(metricsOf(policy, "none").map(({ name }) => [name, nobody]));
   return {
     ...{ looks: 0, startedAt: null, latencySource: "none", warmUp: [], metrics, limits: noLimits },
-    ...{ units: noUnits, hasControl: false, sampleRatio: noEvidence, failed: [] },
+    ...{ units: noUnits, servers: noUnits, hasControl: false, sampleRatio: noEvidence, failed: [] },
     ...(split !== undefined && { split }),
   };
 }
@@ -101,11 +102,8 @@ export function look(state: JudgeState, policy: AnalysisPolicy, sample: Sample):
   const isWarm = startedAt !== null && sample.at - startedAt >= policy.warmUpSeconds * 1000;
   const source = state.latencySource === "none" ? sourceOf(sample) : state.latencySource;
   const metrics: Record<string, Compared> = { ...state.metrics };
-  const { units: before = noUnits } = state;
-  const units = {
-    canary: withUnits(before.canary, canary.units),
-    control: withUnits(before.control, control.units),
-  };
+  const units = withCounts(state.units ?? noUnits, canary.units, control.units);
+  const servers = withCounts(state.servers ?? noUnits, canary.servers, control.servers);
   for (const metric of metricsOf(policy, source)) {
     if (metric.isLatency && !isWarm) continue;
     metrics[metric.name] = compare(metrics[metric.name] ?? nobody, metric, sample, state.baseline, policy);
@@ -114,10 +112,10 @@ export function look(state: JudgeState, policy: AnalysisPolicy, sample: Sample):
     ...state,
     ...{ looks: state.looks + 1, startedAt, latencySource: source, metrics },
     ...learned(state, policy, sample, isWarm),
-    units,
+    ...{ units, servers },
     limits: hold(state.limits, sample, policy, {
       isWarm,
-      inflation: clustered("errors", { units, metrics }),
+      inflation: clustered("errors", { units, servers, metrics }),
     }),
     hasControl: whole(control.requests) > 0,
     ...(state.split !== undefined && {
@@ -188,11 +186,11 @@ function logOf(metric: Metric, state: JudgeState, policy: AnalysisPolicy, side: 
 /** Of errors alone: what else is counted is not told by unit. */
 function clustered(
   name: string,
-  { units = noUnits, metrics }: Pick<JudgeState, "units" | "metrics">,
+  { units = noUnits, servers = noUnits, metrics }: Pick<JudgeState, "units" | "servers" | "metrics">,
 ): number {
   const { canary, control } = metrics[name] ?? nobody;
   const requests = canary.requests + control.requests;
-  return name === "errors" && requests > 0 ? inflationOf(units, canary.requests / requests) : 1;
+  return name === "errors" && requests > 0 ? inflationOf([units, servers], canary.requests / requests) : 1;
 }
 
 const rateOf = ({ events, requests }: Tally) => (requests > 0 ? events / requests : 0);

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { request } from "node:http";
 import { describe, it } from "node:test";
-import { boundOfShare, isExposed, SPAN } from "../../core/cohort.ts";
+import { boundOfShare, groupOf, isExposed, positionOf, SPAN } from "../../core/cohort.ts";
+import { hash32 } from "../../core/hash.ts";
 import {
   answering,
   ok,
@@ -203,6 +204,36 @@ describe("the counts of a split", () => {
     await assert.rejects(ask(set.running));
     const { canary } = await set.counted((sum) => sum.canary.requests > 0);
     assert.equal(canary.errors, 1);
+  });
+
+  it("say in which groups of callers and of backends requests and errors are", async () => {
+    await using set = await blueAndGreen();
+    await using failing = await startBackend(
+      "failing",
+      answering(() => "HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n"),
+    );
+    set.running.publish({ backends: [failing.settings()] });
+    const to = { targets: [{ backend: "green" }, { backend: "failing" }] };
+    publish(set.running, { split: splitTo("green", { bound: SPAN, to }) });
+    const users = ["ann", "bob", "ann", "ann"];
+    const statuses: (number | undefined)[] = [];
+    for (const user of users) statuses.push((await ask(set.running, { "x-user": user })).status);
+    await set.counted(({ canary }) => canary.requests === users.length);
+    const sums = (of: "callers" | "backends") => {
+      const wanted = new Array(64).fill(0);
+      users.forEach((user, n) => {
+        const isError = statuses[n] === 500;
+        const hash = of === "callers" ? positionOf(seed, user) : hash32(isError ? "failing" : "green");
+        wanted[2 * groupOf(hash)]++;
+        if (isError) wanted[2 * groupOf(hash) + 1]++;
+      });
+      return wanted;
+    };
+    const told = (of: "callers" | "backends") =>
+      set.reports.map(({ canary }) => canary[of]).reduce((a, b) => a.map((count, at) => count + b[at]!));
+    assert.deepEqual(told("callers"), sums("callers"));
+    assert.deepEqual(told("backends"), sums("backends"));
+    assert.equal(statuses.filter((status) => status === 500).length, 2, "round robin over both");
   });
 
   it("count a tunnel when it is there, not when it ends", async () => {

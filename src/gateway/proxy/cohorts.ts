@@ -6,6 +6,7 @@
  * A request counts for the deployment under which it began. Who is in a version for another reason than the chance of
  * the hash, such as a tester, is not counted: a comparison is only worth something between callers drawn alike.
  */
+import { groupOf, UNIT_GROUPS } from "../../core/cohort.ts";
 import { BUCKETS, bucketOf } from "./counters.ts";
 import type { CohortNumbers, CohortReport } from "./stats.ts";
 
@@ -13,25 +14,47 @@ export class CohortCounts {
   requests = 0;
   errors = 0;
   refused = 0;
-  #latency = new Float64Array(BUCKETS);
+  readonly #latency = new Float64Array(BUCKETS);
+  /** Errors come in clusters: of one caller, or of one backend. So they are counted by both. */
+  readonly #callers = new Float64Array(2 * UNIT_GROUPS);
+  readonly #backends = new Float64Array(2 * UNIT_GROUPS);
 
-  /** `status` is what the caller got; `isCut`, that it did not get all of it. */
-  add(status: number, isCut: boolean, ms: number): void {
+  /**
+   * `status` is what the caller got; `isCut`, that it did not get all of it. Caller and backend are hashes; the latter
+   * is undefined of what was answered without one.
+   */
+  add(status: number, isCut: boolean, ms: number, caller: number, backend: number | undefined): void {
+    const isError = status >= 500 || isCut;
     this.requests++;
-    if (status >= 500 || isCut) this.errors++;
+    if (isError) this.errors++;
     else if (status >= 400) this.refused++;
     this.#latency[bucketOf(ms)]! += 1;
+    count(this.#callers, caller, isError);
+    if (backend !== undefined) count(this.#backends, backend, isError);
   }
 
   take(): CohortNumbers {
     const { requests, errors, refused } = this;
-    const latency = [...this.#latency];
     this.requests = 0;
     this.errors = 0;
     this.refused = 0;
-    this.#latency.fill(0);
-    return { requests, errors, refused, latency };
+    return {
+      ...{ requests, errors, refused, latency: taken(this.#latency) },
+      ...{ callers: taken(this.#callers), backends: taken(this.#backends) },
+    };
   }
+}
+
+function count(groups: Float64Array, hash: number, isError: boolean): void {
+  const at = 2 * groupOf(hash);
+  groups[at]! += 1;
+  if (isError) groups[at + 1]! += 1;
+}
+
+function taken(counts: Float64Array): number[] {
+  const all = [...counts];
+  counts.fill(0);
+  return all;
 }
 
 /** Ticks between two reports while nothing fails. */

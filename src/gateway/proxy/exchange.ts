@@ -9,7 +9,7 @@
  * Nothing of an answer is sent before its head is there and accepted; from then on a failure can only cut the
  * connection, so that the client never takes a part for the whole.
  */
-import { isExposed } from "../../core/cohort.ts";
+import { positionOf } from "../../core/cohort.ts";
 import { type Answer, answerText } from "./answer.ts";
 import { AnswerWriter } from "./answer-writer.ts";
 import type { Backend } from "./backend.ts";
@@ -71,6 +71,8 @@ export class Exchange implements Reply, Asker, Subject, Told {
   #bodyBegun = false;
   /** Where it counts, when its route is under deployment. */
   #cohort: CohortCounts | undefined;
+  /** A hash of who asks, then. */
+  #caller = 0;
   /** The backend did not bring its answer to an end. */
   #isCut = false;
   #admission: Admission | undefined;
@@ -188,7 +190,8 @@ export class Exchange implements Reply, Asker, Subject, Told {
     if (tester && this.header(tester.name) === tester.value) return exposed;
     const name =
       unit.kind === "header" ? this.header(unit.name) : unit.kind === "cookie" ? this.cookie(unit.name) : "";
-    const isCanary = isExposed(seed, name || this.client, bound);
+    this.#caller = positionOf(seed, name || this.client);
+    const isCanary = this.#caller < bound;
     this.#cohort = isCanary ? cohorts.canary : cohorts.control;
     return isCanary ? exposed : route;
   }
@@ -400,7 +403,7 @@ export class Exchange implements Reply, Asker, Subject, Told {
     this.status = 101;
     this.backend!.leave(true, now);
     // How long people stay says nothing of the version.
-    this.#cohort?.add(101, false, now - this.#trace.startedAt);
+    this.#cohort?.add(101, false, now - this.#trace.startedAt, this.#caller, this.backend!.hash);
     this.#cohort = undefined;
     this.#context.tunnels++;
     const upgrade = head.upgrade < 0 ? "websocket" : head.value(head.upgrade);
@@ -619,7 +622,7 @@ export class Exchange implements Reply, Asker, Subject, Told {
       counters.responseBytes += this.responseBytes;
       const ms = now - this.#trace.startedAt;
       if (this.status !== 101) counters.duration.add(ms);
-      this.#cohort?.add(this.status, this.#isCut, ms);
+      this.#cohort?.add(this.status, this.#isCut, ms, this.#caller, this.backend?.hash);
     }
     if (this.flags.length > 0) context.countFlags(this.flags);
     this.#trace.tell(this, now);

@@ -37,6 +37,10 @@ export interface CohortNumbers {
   readonly refused: number;
   /** Not cumulative: by upper bound of `latencyBoundsSeconds`; the last is what is above all. */
   readonly latency: readonly number[];
+  /** Requests and errors by group (core/cohort.ts) of who asked, one after the other. */
+  readonly callers: readonly number[];
+  /** The same by group of the backend that answered; of requests that came to one. */
+  readonly backends: readonly number[];
 }
 
 /** What a worker counted of a route under deployment. */
