@@ -50,11 +50,12 @@ async function install() {
   if (existsSync(program)) return;
   rmSync(folder, { recursive: true, force: true }); // what an earlier attempt has left
   const python = join(folder, "bin", "python");
-  const quietly = ["--quiet", "--disable-pip-version-check", "--no-input", "--retries", "1", "--no-compile"];
+  const quietly = ["--quiet", "--disable-pip-version-check", "--no-input", "--no-compile"];
+  const patience = ["--retries", "1", "--timeout", "10"];
   // The machine's own pip: one of its own in the folder would take as long as all the rest.
   const commands = [
     ["-m", "venv", "--without-pip", folder],
-    ["-m", "pip", "--python", python, "install", ...quietly, release],
+    ["-m", "pip", "--python", python, "install", ...quietly, ...patience, release],
   ];
   for (const command of commands) {
     const { code, output } = await run("python3", command);

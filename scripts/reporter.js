@@ -12,6 +12,7 @@ const context = JSON.parse(process.env.HOTSWAP_TEST_RUN ?? "{}");
 export default async function* report(events) {
   const failures = [];
   const skipped = new Map();
+  for (const why of context.notRun ?? []) count(skipped, why);
   const printed = new Map();
   const remarks = [];
   const closing = []; // what the runner itself says at the end belongs to no file

@@ -1,8 +1,8 @@
 /**
  * Everything that says whether the tree is good: format and lint, types, then every test, on the real
- * servers. `--quick` leaves out the tests but those that read the source. Other arguments: flags go to the
- * test runner, words choose the files whose path contains them. The runner's own summary is the last thing
- * printed.
+ * servers. `--quick` leaves out the tests but those that read the source; `--fuzz` adds a minute of schemathesis
+ * (fuzz-api.js). Other arguments: flags go to the test runner, words choose the files whose path contains them. The
+ * runner's own summary is the last thing printed.
  */
 import { spawn } from "node:child_process";
 import { existsSync, globSync } from "node:fs";
@@ -12,6 +12,8 @@ import { findServers } from "./servers.js";
 import { root, run, step } from "./steps.js";
 
 const TEST_FILES = "{src,test,scripts,client,console,bench,examples}/**/*.test.ts";
+const FUZZ_SECONDS = 60; // and about as long to get it, the first time
+const UNAVAILABLE = 69; // of fuzz-api.js
 const TEST_TIMEOUT_MS = 120_000; // a test that hangs ends with its name; a file: see deadline.js
 
 /**
@@ -35,11 +37,14 @@ const compileCache = { NODE_COMPILE_CACHE: join(root, ".cache", "compile") };
 
 const startedAt = Date.now();
 const args = process.argv.slice(2);
+const own = ["--quick", "--fuzz"];
 const quick = args.includes("--quick");
-const flags = args.filter((arg) => arg.startsWith("-") && arg !== "--quick");
+const flags = args.filter((arg) => arg.startsWith("-") && !own.includes(arg));
 const words = quick ? ["test/tidy"] : args.filter((arg) => !arg.startsWith("-"));
 
 const notes = [...(await lint()), ...(await types())];
+const notRun = [];
+if (args.includes("--fuzz")) notes.push(...(await fuzz()));
 const failed = notes.length > 0;
 const servers = quick ? { env: {}, notes: [] } : await findServers();
 notes.push(...servers.notes);
@@ -50,7 +55,7 @@ const child = spawn(process.execPath, testArguments(), {
     ...compileCache,
     ...process.env,
     ...servers.env,
-    HOTSWAP_TEST_RUN: JSON.stringify({ startedAt, notes }),
+    HOTSWAP_TEST_RUN: JSON.stringify({ startedAt, notes, notRun }),
   },
 });
 for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => child.kill(signal));
@@ -101,6 +106,20 @@ function lint() {
     "--colors=off",
     ".",
   );
+}
+
+/** Its seed and what it sent are printed, all it said only when an answer was not as declared. */
+async function fuzz() {
+  const label = "a server against openapi.json (schemathesis)";
+  const words = [join(root, "scripts", "fuzz-api.js"), "--seconds", String(FUZZ_SECONDS)];
+  const { code, output } = await step(label, () => run(process.execPath, words));
+  for (const line of output.match(/^(seed .*| +Tested: .*| +[\d,]+ generated, .*)$/gm) ?? [])
+    console.error(`  ${line.trim()}`);
+  if (code === 0) return [];
+  console.error(output.trimEnd());
+  if (code !== UNAVAILABLE) return [`${label}: FAILED, see above`];
+  notRun.push("no schemathesis: Python, pip or PyPI is not there, see above");
+  return [];
 }
 
 async function types() {
