@@ -7,7 +7,7 @@
  * real neighbours cost; a bound on the comparisons holds for sets made to be slow.
  */
 import { compileMatch } from "./compile.ts";
-import { covers, type Matched, meets, prepare } from "./overlap.ts";
+import { beginningOf, covers, type Matched, meets, prepare } from "./overlap.ts";
 import { compareRanks, type Rank, rankOf } from "./proxy/order.ts";
 import type { Finding, RouteSpec } from "./routes.schema.ts";
 
@@ -33,11 +33,11 @@ export interface SetAnalysis {
 
 export function analyse(routes: readonly AnalysedRoute[]): SetAnalysis {
   const entries = routes.filter(isEnabled).map(toEntry);
-  const byBeginning = Map.groupBy(entries, ({ matched }) => beginningOf(matched).join("/"));
+  const byBeginning = Map.groupBy(entries, ({ matched }) => beginningOf(matched.path).join("/"));
   const findings: Finding[] = [];
   let comparisons = 0;
   for (const entry of entries) {
-    const beginning = beginningOf(entry.matched);
+    const beginning = beginningOf(entry.matched.path);
     for (let length = 0; length <= beginning.length; length++) {
       for (const other of byBeginning.get(beginning.slice(0, length).join("/")) ?? []) {
         // Two with the same beginning would be seen from both sides.
@@ -81,12 +81,6 @@ function preparedOf(spec: RouteSpec): Prepared {
   const prepared = { matched: prepare(spec), rank };
   known.set(spec, prepared);
   return prepared;
-}
-
-/** Literal segments before the first placeholder. Two whose beginnings differ have no request in common. */
-function beginningOf({ path: { segments } }: Matched): string[] {
-  const end = segments.indexOf(undefined);
-  return (end < 0 ? segments : segments.slice(0, end)) as string[];
 }
 
 function between(a: Entry, b: Entry): Finding | undefined {

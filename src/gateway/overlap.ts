@@ -37,7 +37,8 @@ export function prepare({ match }: Pick<RouteSpec, "match">): Matched {
   };
 }
 
-function pathPattern(path: RouteSpec["match"]["path"]): PathPattern {
+/** Undefined is any path. */
+export function pathPattern(path: RouteSpec["match"]["path"]): PathPattern {
   if (path?.exact !== undefined) {
     return { kind: "exact", segments: path.exact.slice(1).split("/"), rest: "none", text: path.exact };
   }
@@ -54,6 +55,12 @@ function pathPattern(path: RouteSpec["match"]["path"]): PathPattern {
   const bare = text.replace(/\/$/, "");
   const segments = bare === "" ? [] : bare.slice(1).split("/");
   return { kind: path === undefined ? "any" : "prefix", segments, rest: "any", text };
+}
+
+/** Literal segments before the first placeholder. Two whose beginnings part have no request in common. */
+export function beginningOf({ segments }: PathPattern): readonly string[] {
+  const end = segments.indexOf(undefined);
+  return (end < 0 ? segments : segments.slice(0, end)) as readonly string[];
 }
 
 /** Every request that fits `b` fits `a`. */

@@ -80,10 +80,10 @@ export class Requests {
 
   /** Routes that fit host and path, in the order in which the data plane looks at them. */
   #considered({ host, path, method, route }: RequestRecord, tenant: string): Considered[] {
-    const place = { match: { path: { exact: path } } };
-    const wanted = prepare(place);
+    const place = { path: { exact: path } };
+    const wanted = prepare({ match: place });
     const name = nameOf(host);
-    const fitting = [...this.#parts.served.hosts.meeting(tenant, name)]
+    const fitting = [...this.#parts.served.hosts.meeting(tenant, { host: name, ...place })]
       .filter(({ spec }) => spec.enabled !== false && coversHost(spec.match.host, name))
       .filter(({ spec: { match } }) =>
         covers(prepare({ match: match.path ? { path: match.path } : {} }), wanted),

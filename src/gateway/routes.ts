@@ -320,7 +320,7 @@ export class Routes {
 
   #warnings(tenant: string, { id, name, spec }: RouteRow): Finding[] {
     const { served } = this.#parts;
-    const others = served.hosts.meeting(tenant, spec.match.host);
+    const others = served.hosts.meeting(tenant, spec.match);
     const differing = served
       .settingsDiffer(tenant, id)
       .filter(({ route, other }) => route === name || other === name);
