@@ -193,7 +193,7 @@ export class ConfigTarget implements Target {
     const provingMs = provingHeartbeats * heartbeatMs;
     const silentBefore = reports.soundMs > provingMs ? clock.now() - provingMs : Number.NEGATIVE_INFINITY;
     const free = pins.length === 0 ? units : units.filter(({ labels }) => !pinOf({ pins }, labels));
-    const counted = free.map((row) => ({ row, isLive: row.seen_at.getTime() >= silentBefore }));
+    const counted = free.map((row) => ({ row, isLive: row.seenAt >= silentBefore }));
     const msOf = (at: Date | null | undefined) => at?.getTime() ?? Number.POSITIVE_INFINITY;
     const beganAt = msOf(assignment?.began_at);
     const exposedAt = msOf(assignment?.exposed_at ?? assignment?.began_at);
@@ -239,7 +239,7 @@ function tallyOf(
     }
     if (row.running === after) {
       tally.applied++;
-      if (row.applied_at) keepTaken(taken, { unit: row.id, at: row.applied_at.getTime() });
+      if (row.appliedAt !== null) keepTaken(taken, { unit: row.id, at: row.appliedAt });
     }
     if (!isProven(row, after, times)) tally.unproven++;
   }
@@ -254,16 +254,16 @@ function failureOf(
 ): string | undefined {
   if (row.refused === version) return row.reason ? `rejected: ${row.reason}` : "rejected";
   if (row.crashed === version) return "started anew just after it had applied the version";
-  const seenAt = row.seen_at.getTime();
+  const { seenAt, startedAt, appliedAt } = row;
   if (row.running !== version) {
-    const isRestarted = row.started_at !== null && row.started_at.getTime() >= exposedAt;
+    const isRestarted = startedAt !== null && startedAt >= exposedAt;
     if (isRestarted) return "started anew after it was told of the version, and before it had applied it";
     // One that was silent for as long before it was told has not ended by that.
     const ended = !isLive && seenAt >= exposedAt - provingMs;
     return ended ? "went silent after it was told of the version, and before it had applied it" : undefined;
   }
-  if (isLive || !row.applied_at || row.applied_at.getTime() < beganAt) return undefined;
-  if (seenAt - row.applied_at.getTime() > provingMs) return undefined;
+  if (isLive || appliedAt === null || appliedAt < beganAt) return undefined;
+  if (seenAt - appliedAt > provingMs) return undefined;
   return "went silent just after it had applied the version";
 }
 
@@ -271,10 +271,10 @@ function failureOf(
  * It was heard of since it said that it runs the version. Or since it was told of it, and does not run it: by the
  * second heartbeat, as the first may be the one whose answer told it.
  */
-function isProven({ running, applied_at, seen_at }: UnitRow, version: number, times: Times): boolean {
-  if (running !== version) return seen_at.getTime() > times.exposedAt + times.provingMs / 2;
-  if (!applied_at || applied_at.getTime() < times.beganAt) return true;
-  return seen_at > applied_at;
+function isProven({ running, appliedAt, seenAt }: UnitRow, version: number, times: Times): boolean {
+  if (running !== version) return seenAt > times.exposedAt + times.provingMs / 2;
+  if (appliedAt === null || appliedAt < times.beganAt) return true;
+  return seenAt > appliedAt;
 }
 
 /** An error about the thing itself, with the place of the body that named it. */

@@ -106,7 +106,7 @@ export class Trials {
     const { tenant, service, environment } = scope;
     const silentBefore = this.#parts.clock.now() - heartbeatsToAnswer * this.#parts.heartbeatMs;
     const units = await selectUnits(tx, tenant, { config, service, environment });
-    const live = units.filter(({ seen_at }) => seen_at.getTime() >= silentBefore).map(({ id }) => id);
+    const live = units.filter(({ seenAt }) => seenAt >= silentBefore).map(({ id }) => id);
     if (live.length === 0) {
       const detail = `No instance of ${service} in ${environment} is there.`;
       throw new HotSwapError("config_trial_nobody", detail);
