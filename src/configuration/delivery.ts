@@ -10,7 +10,6 @@ import type { Audit } from "../platform/audit/index.ts";
 import type { Route } from "../platform/http/route.ts";
 import type { Metrics } from "../platform/telemetry/index.ts";
 import type { Kv } from "../stores/kv/index.ts";
-import type { SecretStore } from "../stores/secrets/port.ts";
 import type { Sql } from "../stores/sql/port.ts";
 import type { DeliveryTx } from "./delivery.tables.ts";
 import type { Documents } from "./documents.ts";
@@ -48,7 +47,6 @@ export interface DeliveryOptions {
   sql: Sql;
   kv: Kv;
   audit: Pick<Audit, "record">;
-  secrets: Pick<SecretStore, "get" | "set">;
   clock: Clock;
   makeId: MakeId;
   random: Random;
@@ -81,7 +79,7 @@ export class Delivery implements Service {
 
   constructor(options: DeliveryOptions) {
     this.#options = options;
-    const { sql, kv, audit, secrets, clock, makeId, random, settings, documents, onError } = options;
+    const { sql, kv, audit, clock, makeId, random, settings, documents, onError } = options;
     const { heartbeatMs, instancesMax, connectsPerSecond, streamsMax, pendingBytesMax } = settings;
     const metrics = new DeliveryMetrics(options.metrics, clock);
     metrics.watch(sql);
@@ -103,7 +101,7 @@ export class Delivery implements Service {
       ...{ sql, audit, clock, hub, payloads, reports, metrics, heartbeatMs, onGone },
     });
     const shared = { sql, audit, clock, hub, heartbeatMs, makeId, reports };
-    this.flagTickets = new FlagTickets(secrets, clock);
+    this.flagTickets = new FlagTickets(sql, clock);
     this.#flagStreams = new FlagStreams({ hub, clock, random, streamsMax, pendingBytesMax });
     this.target = new ConfigTarget({ ...shared, documents });
     documents.addUser(this.target);

@@ -1,5 +1,6 @@
 /** What deployments and delivery lean on: which version is in force, what may go, documents with their secrets in. */
 import assert from "node:assert/strict";
+import type { IncomingMessage } from "node:http";
 import { after, before, test } from "node:test";
 import { sql } from "kysely";
 import type { ErrorCode } from "../core/catalogue.ts";
@@ -17,6 +18,7 @@ import { loadMigrations } from "../stores/sql/migrations.ts";
 import type { AnyTx } from "../stores/sql/port.ts";
 import { testDatabase } from "../stores/sql/testing.ts";
 import { Documents } from "./documents.ts";
+import { FlagTickets } from "./flag-tickets.ts";
 import { migrations } from "./index.ts";
 
 type Database = Awaited<ReturnType<typeof testDatabase>>;
@@ -189,4 +191,20 @@ test("a document is handed out with its secrets in, at their newest, and of its 
     (await secrets.list()).filter((name) => name.startsWith("configuration/")),
     [],
   );
+});
+
+test("a ticket for changes of flags is known to every node, and ends with the token for which it was given", async () => {
+  const clock = new ManualClock();
+  const nodes = Array.from({ length: 4 }, () => new FlagTickets(database.sql, clock));
+  const holder = { subject: "ann", tenant: "acme", roles: [], attributes: {} };
+  const principal = { ...holder, expiresAt: clock.now() / 1_000 + 60 };
+  // None of them has a key yet.
+  const tickets = await Promise.all(nodes.map((node) => node.issue(principal, "flags")));
+  const requests = tickets.map((ticket) => {
+    return { url: `/ofrep/v1/events?ticket=${ticket}`, headers: {} } as IncomingMessage;
+  });
+  for (const node of nodes)
+    for (const request of requests) assert.equal((await node.holderAt(request))?.tenant, "acme");
+  clock.advance(60_000);
+  await assert.rejects(nodes[0]!.holderAt(requests[1]!)!, { code: "token_expired" });
 });

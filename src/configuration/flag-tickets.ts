@@ -8,7 +8,7 @@ import type { IncomingMessage } from "node:http";
 import type { Clock } from "../core/clock.ts";
 import { HotSwapError } from "../core/errors.ts";
 import type { Principal } from "../platform/auth/principal.ts";
-import type { SecretStore } from "../stores/secrets/port.ts";
+import type { Sql, Tx } from "../stores/sql/port.ts";
 
 /** Who may hear of what. */
 export interface Ticket {
@@ -23,16 +23,17 @@ export interface Ticket {
 export const flagEventsPath = "/ofrep/v1/events";
 /** It may evaluate flags, which is what the ticket was given for. */
 const holdersRole = "consumer";
-const secretName = "configuration/flag-tickets";
 const keyBytes = 32;
 
+type KeyTx = Tx<{ config_flag_ticket_key: { is_only: boolean; key: string } }>;
+
 export class FlagTickets {
-  readonly #secrets: Pick<SecretStore, "get" | "set">;
+  readonly #sql: Pick<Sql, "system">;
   readonly #clock: Clock;
   #key: Promise<Buffer> | undefined;
 
-  constructor(secrets: Pick<SecretStore, "get" | "set">, clock: Clock) {
-    this.#secrets = secrets;
+  constructor(sql: Pick<Sql, "system">, clock: Clock) {
+    this.#sql = sql;
     this.#clock = clock;
   }
 
@@ -67,7 +68,7 @@ export class FlagTickets {
 
   async #sign(text: string): Promise<string> {
     this.#key ??= this.#openKey().catch((error) => {
-      this.#key = undefined; // the store may be away for a moment
+      this.#key = undefined; // SQL may be away for a moment
       throw error;
     });
     return createHmac("sha256", await this.#key)
@@ -75,11 +76,19 @@ export class FlagTickets {
       .digest("base64url");
   }
 
-  /** Made at first use. */
+  /** Made at first use; of nodes that make one at once the first counts for all. */
   async #openKey(): Promise<Buffer> {
-    const kept = await this.#secrets.get(secretName);
-    if (kept === undefined) await this.#secrets.set(secretName, randomBytes(keyBytes).toString("base64url"));
-    // What is stored counts, should another node have been faster.
-    return Buffer.from(kept ?? (await this.#secrets.get(secretName)) ?? "", "base64url");
+    const key = randomBytes(keyBytes).toString("base64url");
+    const kept = await this.#sql.system(async (tx: KeyTx) => {
+      const table = "config_flag_ticket_key";
+      await tx
+        .insertInto(table)
+        .values({ is_only: true, key })
+        .onConflict((conflict) => conflict.doNothing())
+        .execute();
+      // A statement of its own sees what another has committed while the insert waited for it.
+      return tx.selectFrom(table).select("key").executeTakeFirstOrThrow();
+    });
+    return Buffer.from(kept.key, "base64url");
   }
 }

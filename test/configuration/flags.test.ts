@@ -1,6 +1,5 @@
 /** Feature flags as users have them: OFREP of a real server, and our provider inside of the real OpenFeature SDK. */
 import assert from "node:assert/strict";
-import type { IncomingMessage } from "node:http";
 import { after, before, test } from "node:test";
 import { OFREPWebProvider } from "@openfeature/ofrep-web-provider";
 import { OpenFeature, ProviderEvents } from "@openfeature/server-sdk";
@@ -12,8 +11,6 @@ import {
 import { EventSource } from "undici";
 import { connect } from "../../client/src/node.ts";
 import { checkFlags, HotSwapProvider } from "../../client/src/openfeature.ts";
-import { FlagTickets } from "../../src/configuration/flag-tickets.ts";
-import { ManualClock } from "../../src/core/clock.ts";
 import { assertRefused } from "../messaging/calls.ts";
 import { type Caller, TestServer } from "../server.ts";
 import { EventReader } from "./stream.ts";
@@ -205,17 +202,4 @@ test("an event stream of OFREP goes on behind what was heard, for whoever has it
   assert.deepEqual(await at(`/api/v1/configs?ticket=${ticket}`), [401, "token_missing"]);
   const elsewhere = await server.as({ tenant: "elsewhere" });
   assertRefused(await elsewhere.get(`/${endpoint.requestUri}`), 401, "token_invalid");
-});
-
-test("a ticket ends with the token for which it was given", async () => {
-  const clock = new ManualClock();
-  const kept = new Map<string, string>();
-  const get = async (name: string) => kept.get(name);
-  const tickets = new FlagTickets({ get, set: async (name, value) => void kept.set(name, value) }, clock);
-  const holder = { subject: "ann", tenant: "acme", roles: [], attributes: {} };
-  const ticket = await tickets.issue({ ...holder, expiresAt: clock.now() / 1_000 + 60 }, "flags");
-  const request = { url: `/ofrep/v1/events?ticket=${ticket}`, headers: {} } as IncomingMessage;
-  assert.deepEqual((await tickets.holderAt(request))?.tenant, "acme");
-  clock.advance(60_000);
-  await assert.rejects(tickets.holderAt(request)!, { code: "token_expired" });
 });
