@@ -52,6 +52,8 @@ export interface DeploymentSummary {
   id: string;
   kind: string;
   target: string;
+  /** As people know it: of a route, the name that it had. */
+  targetName: string;
   environment: string | null;
   strategy: DeploymentStrategy;
   summary: string;

@@ -126,9 +126,9 @@ interface FreezeFlags {
 }
 
 function show({ items }: { items: DeploymentSummary[] }, isJson: boolean | undefined): void {
-  const rows = items.map(({ id, kind, target, version, strategy, status, share, holdReasons }) => {
+  const rows = items.map(({ id, kind, targetName, version, strategy, status, share, holdReasons }) => {
     const held = holdReasons.length > 0 ? `${status} (${holdReasons.join(", ")})` : status;
-    return [id, `${kind} ${target}`, version.id, strategy, held, `${share} %`];
+    return [id, `${kind} ${targetName}`, version.id, strategy, held, `${share} %`];
   });
   if (isJson) printJson(items);
   else printTable(["ID", "TARGET", "VERSION", "STRATEGY", "STATUS", "SHARE"], rows);

@@ -212,6 +212,8 @@ export function checkThing(body: DeploymentBody): void {
 export interface DeploymentSpec {
   /** For people. */
   readonly summary: string;
+  /** Where the target is an id; not there in one that an older version began. */
+  readonly targetName?: string;
   readonly inventory: Resolved["inventory"];
   readonly seed: string;
   readonly strategy: StrategySpec;
@@ -227,9 +229,10 @@ export interface DeploymentSpec {
 /** The body with its defaults. Throws `validation_failed` for what does not fit together. */
 export function specOf(body: DeploymentBody, resolved: Resolved, seed: string): DeploymentSpec {
   refuseUnfitting(body);
-  const { summary, inventory, needsApproval } = resolved;
+  const { summary, targetName, inventory, needsApproval } = resolved;
   return {
     ...{ summary, inventory, needsApproval },
+    ...(targetName !== undefined && { targetName }),
     seed: body.seed ?? seed,
     strategy: strategyOf(body, resolved),
     analysis: policyOf(body.analysis),

@@ -52,6 +52,7 @@ export async function lockDeployment(tx: DeploymentTx, tenant: string, id: strin
 
 export interface DeploymentFilter {
   kind?: Kind | undefined;
+  /** As it is known to the system, or to people. */
   target?: string | undefined;
   status?: Status | "active" | undefined;
   environment?: string | undefined;
@@ -68,7 +69,10 @@ export async function selectDeployments(
 ): Promise<DeploymentRow[]> {
   let query = tx.selectFrom("deployments").selectAll().where("tenant_id", "=", tenant);
   if (kind !== undefined) query = query.where("kind", "=", kind);
-  if (target !== undefined) query = query.where("target", "=", target);
+  if (target !== undefined)
+    query = query.where((or) =>
+      or.or([or("target", "=", target), or(sql`spec ->> 'targetName'`, "=", target)]),
+    );
   if (environment !== undefined) query = query.where("environment", "=", environment);
   if (group !== undefined) query = query.where("group_name", "=", group);
   if (status === "active") query = query.where("ended_at", "is", null);

@@ -42,6 +42,8 @@ export interface Assignment {
 /** What a request to deploy comes to, checked and with its version made. */
 export interface Resolved {
   readonly ref: TargetRef;
+  /** As people know it, where the reference has an id. */
+  readonly targetName?: string;
   readonly from: Version | undefined;
   readonly to: Version;
   /** For freezes, approvals and restricted tokens; undefined is none. */

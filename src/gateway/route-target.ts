@@ -141,6 +141,7 @@ export class RouteTarget implements Target {
     await splits.keepVersion(tx, tenant, row.id, { hash: to.hash, spec, unit, tester: testHeader }, now);
     return {
       ref: { tenant, kind: "route", name: row.id },
+      targetName: row.name,
       from: versionOf(specHash(row.spec)),
       to,
       environment: labels?.environment,

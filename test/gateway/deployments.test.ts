@@ -58,6 +58,12 @@ describe("a canary of a route", () => {
       response.writeHead(isBad ? 500 : 200, { "x-from": "green" }).end();
     });
     const { id } = await deploy(route, { unit: { header: "x-user" }, phases: [30, 100], bakeSeconds: 300 });
+    const named = await ann.ok(ann.get(`${deployments}?target=bad`));
+    assert.deepEqual(
+      named.items.map((one: Shown) => [one.id, one.target, one.targetName]),
+      [[id, route, "bad"]],
+      "a route is known by its name as by its id",
+    );
     const failed: (string | null)[] = [];
     let isOver = false;
     const callers = Array.from({ length: 8 }, async (_, caller) => {
