@@ -25,6 +25,8 @@ export const noUnits: Units = { canary: [], control: [] };
 
 /** What the control's scatter counts for in the canary's, in units. */
 const PRIOR_UNITS = 4;
+/** In standard deviations. */
+const SURE = 3;
 
 const count = (value: number | undefined) => (Number.isFinite(value) && value! > 0 ? value! : 0);
 
@@ -74,14 +76,16 @@ export function inflationOf(ways: readonly Units[], share: number): number {
 
 /**
  * The canary has this share of the requests: the smaller it is, the more its own scatter matters. Of a canary of few
- * units the control's speaks. One standard deviation of what chance makes of independent requests is not taken for
- * scatter.
+ * units the control's speaks, until its own are surely apart: one bad unit of three is. One standard deviation of what
+ * chance makes of independent requests is not taken for scatter.
  */
 function inflationBy({ canary, control }: Units, share: number): number {
   const [own, other] = [scatterOf(canary), scatterOf(control)];
   const ofControl =
     other.freedom > 0 ? Math.max(1, (other.squares - Math.sqrt(other.variance)) / other.freedom) : 1;
   const weight = PRIOR_UNITS + own.freedom;
-  const ofCanary = (PRIOR_UNITS * ofControl + own.squares - Math.sqrt(own.variance)) / weight;
+  const usual = (PRIOR_UNITS * ofControl + own.squares - Math.sqrt(own.variance)) / weight;
+  const sure = own.freedom > 0 ? (own.squares - SURE * Math.sqrt(own.variance)) / own.freedom : 1;
+  const ofCanary = Math.max(usual, sure);
   return Math.max(1, (1 - share) * Math.max(1, ofCanary) + share * ofControl);
 }

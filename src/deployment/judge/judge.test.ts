@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import fc from "fast-check";
 import { type Random, seededRandom } from "../../core/random.ts";
 import type { Counts, Sample } from "../target.ts";
-import { inflationOf } from "./clusters.ts";
+import { inflationOf, type UnitTotals } from "./clusters.ts";
 import { begin, type JudgeState, look, replay, verdictOf } from "./judge.ts";
 import { type Analysis, type AnalysisPolicy, policyOf } from "./policy.ts";
 
@@ -281,6 +281,13 @@ describe("units", () => {
       1,
       "one says nothing",
     );
+    const three: UnitTotals = [
+      [33, 30],
+      [33, 0],
+      [33, 0],
+    ];
+    const ofThree = inflationOf([{ canary: three, control: cohort(9, 1000) }], 0.1);
+    assert.ok(ofThree > 15, `one bad unit of three is an event or two, not ${30 / ofThree}`);
   });
 });
 
