@@ -62,10 +62,12 @@ function foundCell({ rolledBack, medianMinutes, p95Minutes }: RuleResult, runs: 
   return `${percent(rolledBack, runs)} · ${medianMinutes} / ${p95Minutes}`;
 }
 
-const CLUSTERS = `Each version has ten units. In the first scenarios they go bad by themselves, one in 200 minutes, and answer with errors
-for a while; in the last each of them is, by a chance of one in ten, worse than the others for good. Requests are not
-independent then, and no judge that sees sums alone can know whether the version or the unit is to blame. HotSwap does
-where the target says what each unit counted, as that of configurations does.`;
+const CLUSTERS = `Each version has ten units, or what the scenario says. They go bad by themselves, one of
+ten in 20 minutes, and answer with errors for a while; or all requests of one caller fail for a while, whatever version
+answers; in the last scenario each unit is, by a chance of one in ten, worse than the others for good. Requests are not
+independent then, and no judge that sees sums alone can know whether the version or the unit is to blame. HotSwap does,
+as its targets say what each unit counted: of configurations each instance, of routes groups of callers, and backends.
+With three backends it comes to its end: the worst three of nine are the canary's once in 84 times, by chance.`;
 
 export function markdown({ seed, runs, rows }: Results): string {
   const of = (group: Row["group"]) => rows.filter((row) => row.group === group);

@@ -34,8 +34,8 @@ const hotswap: Rule = {
   ...{ name: "HotSwap", source, begin: judged((sample) => sample) },
   text: "All defaults of `analysis`: at most 1 % false rollbacks, limits of + 5 points and twice the p95.",
 };
-const sumsAlone = ({ units: _, ...counts }: Counts): Counts => counts;
-/** As it judges targets that do not say what each unit counted, such as routes. */
+const sumsAlone = ({ units: _, servers: __, ...counts }: Counts): Counts => counts;
+/** As it would judge targets that do not say what each unit counted. */
 const hotswapBySums: Rule = {
   ...{ name: "HotSwap, by sums", source },
   text: "The same where the target does not say what each unit counted.",

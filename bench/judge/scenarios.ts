@@ -28,10 +28,15 @@ export interface Scenario {
   readonly drift?: (look: number) => number;
   readonly traffic?: (look: number) => number;
   /**
-   * Of the canary, of its baseline and of the rest of the control; each serves an equal part of the requests. Then the
-   * target says what each of them counted, as that of configurations does.
+   * Instances of the canary, of its baseline and of the rest of the control; each serves an equal part of the requests.
+   * Then the target says what each of them counted, as that of configurations does.
    */
   readonly units?: number;
+  /**
+   * The target is a route: it says what groups of callers counted, and what backends did. Its units are the backends of
+   * each version; or, if it says how many, those that call both versions together, each as often.
+   */
+  readonly route?: { readonly callers?: number };
   readonly bursts?: Bursts;
   /** Each unit, of either version, has by this chance errors so many times as often as the others, always. */
   readonly uneven?: { readonly chance: number; readonly timesErrors: number };
@@ -82,11 +87,20 @@ export const scenarios: readonly Scenario[] = [
     "same, errors of both × 3 half-way, traffic ± 90 %",
   ),
   same({ requests: 1000, errorRate: 0.01, units: 10 }, "same, counted by unit"),
+  same({ requests: 1000, errorRate: 0.01, units: 3, route: {} }, "same, of a route with 3 backends"),
   triple({ requests: 100, errorRate: 0.01 }),
   triple({ requests: 100, errorRate: 0.01, share: phases, isRequired: true }),
   triple({ requests: 1000, errorRate: 0.01, isRequired: true }),
   triple({ requests: 10_000, errorRate: 0.01, isRequired: true }),
   triple({ requests: 1000, errorRate: 0.01, units: 10, isRequired: true }, "3 × errors, counted by unit"),
+  triple(
+    { requests: 1000, errorRate: 0.01, units: 3, route: {}, isRequired: true },
+    "3 × errors, of a route with 3 backends",
+  ),
+  triple(
+    { requests: 1000, errorRate: 0.01, route: { callers: 200 }, isRequired: true },
+    "3 × errors, of a route with 200 callers",
+  ),
   triple({ requests: 1000, errorRate: 0.001 }),
   triple({ requests: 1000, errorRate: 0.001, share: phases, isRequired: true }),
   triple({ requests: 10_000, errorRate: 0.001, isRequired: true }),
@@ -97,6 +111,22 @@ export const scenarios: readonly Scenario[] = [
   clustered("1 of 10 units 30 % bad for 1 min", { chance: 0.005, looks: 1, rate: 0.3 }),
   clustered("1 of 10 units 30 % bad for 3 min", { chance: 0.005, looks: 3, rate: 0.3 }),
   clustered("1 of 10 units 30 % bad for 3 min", { chance: 0.005, looks: 3, rate: 0.3 }, phases),
+  scenario("clustered", "a route, 1 of 10 backends 30 % bad for 3 min", {
+    ...{ requests: 1000, errorRate: 0.001, units: 10, route: {} },
+    bursts: { chance: 0.005, looks: 3, rate: 0.3 },
+  }),
+  scenario("clustered", "a route, 1 of 3 backends 30 % bad for 3 min", {
+    ...{ requests: 1000, errorRate: 0.001, units: 3, route: {} },
+    bursts: { chance: 0.005, looks: 3, rate: 0.3 },
+  }),
+  scenario("clustered", "a route, 1 of 200 callers fails always for 3 min", {
+    ...{ requests: 1000, errorRate: 0.001, route: { callers: 200 } },
+    bursts: { chance: 0.0005, looks: 3, rate: 1 },
+  }),
+  scenario("clustered", "a route, 1 of 1,000 callers fails always for 30 min", {
+    ...{ requests: 10_000, errorRate: 0.001, route: { callers: 1000 } },
+    bursts: { chance: 0.0005, looks: 30, rate: 1 },
+  }),
   scenario("clustered", "1 of 10 units with 20 × the errors", {
     ...{
       requests: 1000,

@@ -3,8 +3,10 @@
  * gateway's own bounds. Every request is independent of the others, but in the scenarios that say otherwise. Seeded:
  * the same seed is the same stream for every judge.
  */
+import { groupOf, UNIT_GROUPS } from "../../src/core/cohort.ts";
+import { mix } from "../../src/core/hash.ts";
 import type { Random } from "../../src/core/random.ts";
-import type { Counts, Sample } from "../../src/deployment/target.ts";
+import type { Counts, GroupCounts, Sample } from "../../src/deployment/target.ts";
 import { latencyBoundsSeconds } from "../../src/gateway/proxy/stats.ts";
 import { binomial, normalBelow, poisson } from "./draw.ts";
 import type { Bursts, Scenario } from "./scenarios.ts";
@@ -31,6 +33,9 @@ function bucketChances(p50Ms: number, p99Ms: number): number[] {
   });
 }
 
+/** Of a version that is called by many, and of which the scenario does not say how many backends it has. */
+const BACKENDS = 3;
+
 class Cohort {
   readonly #random: Random;
   readonly #scenario: Scenario;
@@ -41,12 +46,14 @@ class Cohort {
   /** Times the error rate, of each unit. */
   readonly #uneven: readonly number[];
 
-  constructor(random: Random, scenario: Scenario, times: { errors: number; p99: number }) {
+  /** `part`: which share of all callers it has, if the scenario counts these. */
+  constructor(random: Random, scenario: Scenario, times: { errors: number; p99: number }, part: number) {
     this.#random = random;
     this.#scenario = scenario;
     this.#chances = bucketChances(scenario.p50Ms, scenario.p99Ms * times.p99);
     this.#times = times.errors;
-    const { units = 0, uneven } = scenario;
+    const { uneven, route } = scenario;
+    const units = route?.callers === undefined ? (scenario.units ?? 0) : Math.round(route.callers * part);
     this.#bad = new Array(units).fill(0);
     const timesOf = () => (uneven && random.number() < uneven.chance ? uneven.timesErrors : 1);
     this.#uneven = Array.from({ length: units }, timesOf);
@@ -63,10 +70,11 @@ class Cohort {
     return { requests, ...this.#errors(requests, look), latency: [...latency, left] };
   }
 
-  #errors(requests: number, look: number): Pick<Counts, "errors" | "units"> {
-    const { errorRate, drift, units, bursts } = this.#scenario;
+  #errors(requests: number, look: number): Pick<Counts, "errors" | "units" | "servers"> {
+    const { errorRate, drift, bursts, route } = this.#scenario;
+    const units = this.#bad.length;
     const rate = errorRate * this.#times * (drift?.(look) ?? 1);
-    if (units === undefined) return { errors: binomial(this.#random, requests, Math.min(1, rate)) };
+    if (units === 0) return { errors: binomial(this.#random, requests, Math.min(1, rate)) };
     let left = requests;
     const counted = Array.from({ length: units }, (_, unit) => {
       const own = binomial(this.#random, left, 1 / (units - unit));
@@ -75,7 +83,23 @@ class Cohort {
       const usual = Math.min(1, rate * this.#uneven[unit]!);
       return [own, binomial(this.#random, own, isBad ? bursts.rate : usual)] as const;
     });
-    return { errors: counted.reduce((sum, [, errors]) => sum + errors, 0), units: counted };
+    const errors = counted.reduce((sum, [, errors]) => sum + errors, 0);
+    if (!route) return { errors, units: counted };
+    return route.callers === undefined
+      ? { errors, units: this.#spread(requests, errors, UNIT_GROUPS), servers: counted }
+      : { errors, units: grouped(counted), servers: this.#spread(requests, errors, BACKENDS) };
+  }
+
+  /** Over so many that have nothing to do with it. */
+  #spread(requests: number, errors: number, groups: number): GroupCounts[] {
+    let [wellLeft, errorsLeft] = [requests - errors, errors];
+    return Array.from({ length: groups }, (_, group) => {
+      const well = binomial(this.#random, wellLeft, 1 / (groups - group));
+      const bad = binomial(this.#random, errorsLeft, 1 / (groups - group));
+      wellLeft -= well;
+      errorsLeft -= bad;
+      return [well + bad, bad] as const;
+    });
   }
 
   #isBad(unit: number, { chance, looks }: Bursts): boolean {
@@ -85,17 +109,40 @@ class Cohort {
   }
 }
 
-const sum = (a: Counts, b: Counts): Counts => ({
-  requests: a.requests + b.requests,
-  errors: a.errors + b.errors,
-  latency: a.latency!.map((count, bucket) => count + b.latency![bucket]!),
-  ...(a.units && b.units && { units: [...a.units, ...b.units] }),
-});
+/** As the gateway keeps them. */
+function grouped(callers: readonly GroupCounts[]): GroupCounts[] {
+  const groups: [number, number][] = Array.from({ length: UNIT_GROUPS }, () => [0, 0]);
+  for (const [index, [requests, errors]] of callers.entries()) {
+    const group = groups[groupOf(mix(index))]!;
+    group[0] += requests;
+    group[1] += errors;
+  }
+  return groups;
+}
+
+/** Of groups, those of the same hash are one; instances and backends are each their own. */
+function sum(a: Counts, b: Counts, { route }: Scenario): Counts {
+  const all = (of: "units" | "servers") => [...(a[of] ?? []), ...(b[of] ?? [])];
+  const merged = a.units?.map(([requests, errors], at): GroupCounts => {
+    const [more = 0, worse = 0] = b.units?.[at] ?? [];
+    return [requests + more, errors + worse];
+  });
+  return {
+    requests: a.requests + b.requests,
+    errors: a.errors + b.errors,
+    latency: a.latency!.map((count, bucket) => count + b.latency![bucket]!),
+    ...(a.units && { units: route ? merged! : all("units") }),
+    ...(a.servers && { servers: all("servers") }),
+  };
+}
 
 export function* stream(random: Random, scenario: Scenario): Generator<Observed> {
   const same = { errors: 1, p99: 1 };
-  const canary = new Cohort(random, scenario, { errors: scenario.timesErrors, p99: scenario.timesP99 });
-  const [baseline, rest] = [new Cohort(random, scenario, same), new Cohort(random, scenario, same)];
+  const part = scenario.share(0);
+  const worse = { errors: scenario.timesErrors, p99: scenario.timesP99 };
+  const canary = new Cohort(random, scenario, worse, part);
+  const baseline = new Cohort(random, scenario, same, part);
+  const rest = new Cohort(random, scenario, same, 1 - 2 * part);
   for (let look = 0; look < scenario.looks; look++) {
     const share = scenario.share(look);
     const requests = scenario.requests * (scenario.traffic?.(look) ?? 1);
@@ -104,7 +151,7 @@ export function* stream(random: Random, scenario: Scenario): Generator<Observed>
     yield {
       at: (look + 1) * lookMs,
       canary: canary.draw(requests * share, look),
-      control: sum(like, others),
+      control: sum(like, others, scenario),
       baseline: like,
       latencyBoundsMs: boundsMs,
     };
