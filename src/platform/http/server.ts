@@ -23,7 +23,7 @@ import { RequestContext } from "./context.ts";
 import { allowOrigins } from "./cors.ts";
 import type { RequestObserver } from "./observer.ts";
 import { asHotSwapError } from "./problem.ts";
-import { type Context, handled, type Method, Reply, type Route } from "./route.ts";
+import { type Context, handled, Reply, type Route } from "./route.ts";
 import type { StaticFiles } from "./static.ts";
 import { Upgrades } from "./upgrade.ts";
 import { queryReader, refuseUnkeepable, validator } from "./validation.ts";
@@ -130,7 +130,6 @@ export class HttpServer implements Service {
     this.#app.server.on("checkExpectation", (...parts) => this.#app.server.emit("request", ...parts));
     allowOrigins(this.#app, options.corsOrigins ?? []);
     for (const route of options.routes) this.#mount(route);
-    this.#mountOtherMethods();
     this.#goDirectly();
     this.#upgrades = this.#mountUpgrades();
   }
@@ -312,29 +311,6 @@ export class HttpServer implements Service {
     answerProblem(request.raw, reply.raw, error, request.id);
   }
 
-  /** A path that exists under another method answers 405 with Allow, not 404. */
-  #mountOtherMethods(): void {
-    const allowed = new Map<string, Method[]>();
-    for (const { path, method } of this.#options.routes) {
-      const pattern = toPattern(path);
-      allowed.set(pattern, [...(allowed.get(pattern) ?? []), method]);
-    }
-    for (const [url, methods] of allowed) {
-      const others = this.#app.supportedMethods.filter(
-        (method) => !(methods as readonly string[]).includes(method),
-      );
-      this.#app.route({
-        method: others,
-        url,
-        handler: (request, reply) => {
-          reply.raw.setHeader("allow", methods.join(", "));
-          const detail = `${url} has ${methods.join(", ")}, not ${request.method}.`;
-          this.#refuse(request, reply, new HotSwapError("method_not_allowed", detail));
-        },
-      });
-    }
-  }
-
   #mountUpgrades(): Upgrades {
     const { routes, clock, corsOrigins = [], observe } = this.#options;
     const upgrades = new Upgrades({
@@ -351,8 +327,19 @@ export class HttpServer implements Service {
     return upgrades;
   }
 
+  /** A path that exists under another method answers 405 with Allow, not 404. */
   #notFound(request: FastifyRequest, reply: FastifyReply): void {
     const path = request.url.split("?", 1)[0]!;
+    const methods = this.#options.routes
+      .filter((route) => fits(route.path, path))
+      .map(({ method }) => method);
+    if (methods.length > 0) {
+      const allow = [...new Set(methods)].join(", ");
+      reply.raw.setHeader("allow", allow);
+      const detail = `${path} has ${allow}, not ${request.method}.`;
+      this.#refuse(request, reply, new HotSwapError("method_not_allowed", detail));
+      return;
+    }
     const accept = request.headers.accept ?? "";
     const file = request.method === "GET" ? this.#options.files?.find(path, accept) : undefined;
     if (!file) {
@@ -389,6 +376,14 @@ function setHeaders(response: ServerResponse, headers: Record<string, string>): 
 /** Without parameters, and with a body whose type the route judges itself. */
 function isDirect({ path, body }: Route): boolean {
   return !path.includes("{") && body !== undefined && body !== "bytes";
+}
+
+/** Whether the router would find the path under this pattern. */
+function fits(pattern: string, path: string): boolean {
+  const given = path.split("/");
+  const parts = pattern.split("/");
+  const isAt = (part: string, i: number) => (part.startsWith("{") ? given[i] !== "" : part === given[i]);
+  return parts.length === given.length && parts.every(isAt);
 }
 
 /** OpenAPI's `{name}` is the router's `:name`. */
