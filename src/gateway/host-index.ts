@@ -1,7 +1,7 @@
 /**
  * Routes of all tenants by the hosts that they match, and those of a host by their paths, so that what is asked about
- * one place costs what the routes there cost. A host is a name, `*.` and a name for all names below it, or undefined for
- * any. Two routes have a request in common only if the host of one covers that of the other (overlap.ts).
+ * one place costs what the routes there cost. A host is a name, `*.` and a name for all names below it, or undefined
+ * for any. Two routes have a request in common only if the host of one covers that of the other (overlap.ts).
  */
 import type { AnalysedRoute } from "./analysis.ts";
 import { beginningOf, coversHost, pathPattern } from "./overlap.ts";

@@ -21,20 +21,20 @@ import { dropping } from "./http1/write.ts";
 import { Ids } from "./ids.ts";
 import { RateLimits } from "./limits.ts";
 import { Listeners } from "./listeners.ts";
-import { Matcher } from "./matcher.ts";
+import type { Matcher } from "./matcher.ts";
 import { probeBackend } from "./probe.ts";
+import { Recorder } from "./recorder.ts";
 import type { RequestRecord, ResponseFlag } from "./records.ts";
-import { Route, RouteMemory } from "./route.ts";
+import type { Route } from "./route.ts";
+import { RouteTable } from "./route-table.ts";
 import { BackendCells, type SharedMemory, TIME } from "./shared.ts";
 import type { Backend as BackendSettings } from "./snapshot.backend.ts";
-import type { Route as RouteSettings } from "./snapshot.route.ts";
 import type { SnapshotChange, SnapshotProblem } from "./snapshot.ts";
 import type { BackendEvent, CohortReport, ProxyStats } from "./stats.ts";
 import { Tokens } from "./tokens.ts";
 import type { Upstream } from "./upstream.ts";
 
 const TICK_MS = 100;
-const DETAILS_PER_TICK = 20;
 
 export interface EngineOptions {
   readonly worker: number;
@@ -80,12 +80,9 @@ const TRAILER_DROP = dropping(
   F.location,
 );
 
-const targetsOf = ({ targets, split }: RouteSettings) => [...targets, ...(split?.to.targets ?? [])];
-const versionsOf = (route: Route) => (route.division ? [route, route.division.exposed] : [route]);
-
 export class Engine implements ProxyContext {
   readonly worker: number;
-  readonly matcher = new Matcher<Route>();
+  readonly matcher: Matcher<Route>;
   readonly heads: { readonly request: Head; readonly answer: Head; readonly trailer: Head };
   readonly trailerDrop = TRAILER_DROP;
   readonly ids: Ids;
@@ -104,20 +101,12 @@ export class Engine implements ProxyContext {
   /** In one worker for all. */
   readonly #checker: Checker | undefined;
   readonly #backends = new Map<string, Backend>();
-  readonly #memories = new Map<string, RouteMemory>();
-  /** Which routes a backend is a target of. */
-  readonly #routesOf = new Map<string, Set<string>>();
-  /** Routes under deployment. */
-  readonly #counting = new Set<string>();
+  readonly #routes: RouteTable;
+  readonly #recorder: Recorder;
   readonly #trusted: BlockList | undefined;
   readonly #flagCounts: Record<string, number> = {};
   readonly #retryCounts: Record<string, number> = {};
   readonly #refusedCounts: Record<string, number> = {};
-  readonly #records: RequestRecord[] = [];
-  readonly #recordsMax: number;
-  #recordAt = 0;
-  #outbox: RequestRecord[] = [];
-  #details = DETAILS_PER_TICK;
   #ticks = 0;
   #timer: Timer | undefined;
   #wallOffset = 0;
@@ -143,7 +132,12 @@ export class Engine implements ProxyContext {
     this.limits = new RateLimits(memory.limits);
     this.tokens = new Tokens(() => options.clock.now(), this.#askFor);
     this.#trusted = proxy.trustedHops?.length ? addressList(proxy.trustedHops) : undefined;
-    this.#recordsMax = proxy.recordsKept ?? 2048;
+    this.#recorder = new Recorder(proxy.recordsKept ?? 2048);
+    this.#routes = new RouteTable(
+      (id) => this.#backends.get(id),
+      () => this.chance(),
+    );
+    this.matcher = this.#routes.matcher;
     this.#listeners = new Listeners(this, proxy.listen);
     this.#checker = options.worker === 0 ? new Checker(options.clock, () => this.chance()) : undefined;
     this.#beat();
@@ -210,13 +204,12 @@ export class Engine implements ProxyContext {
     const routes = new Map((change.routes ?? []).map((route) => [route.id, route]));
     // A backend with another address is another object; routes that use it are compiled anew.
     for (const id of replaced) {
-      for (const routeId of this.#routesOf.get(id) ?? []) {
-        const known = this.matcher.get(routeId);
-        if (known && !routes.has(routeId)) routes.set(routeId, known.settings);
+      for (const { settings } of this.#routes.usersOf(id)) {
+        if (!routes.has(settings.id)) routes.set(settings.id, settings);
       }
     }
-    for (const route of routes.values()) attempt("route", route.id, () => this.#putRoute(route));
-    for (const id of change.removedRoutes ?? []) this.#removeRoute(id);
+    for (const route of routes.values()) attempt("route", route.id, () => this.#routes.put(route));
+    for (const id of change.removedRoutes ?? []) this.#routes.remove(id);
     for (const id of change.removedBackends ?? []) {
       this.#backends.get(id)?.retire();
       this.#backends.delete(id);
@@ -241,7 +234,7 @@ export class Engine implements ProxyContext {
       now: () => this.now(),
       dial: (upstream: Upstream) => this.#dialler.dial(upstream, this.#backends.get(settings.id) ?? backend),
       onEvent: (id: string, what: BackendEvent["what"], reason?: string) => this.#tell(id, what, reason),
-      mayEject: (one: Backend) => this.#mayEject(one),
+      mayEject: (one: Backend) => this.#routes.mayEject(one, this.now()),
     };
     const backend: Backend = new Backend(settings, slot, cells, context);
     known?.retire();
@@ -249,57 +242,6 @@ export class Engine implements ProxyContext {
     cells.setTime(TIME.usableSince, this.now());
     this.#checker?.watch(backend);
     return known !== undefined;
-  }
-
-  #putRoute(settings: RouteSettings): void {
-    const memory = this.#memories.get(settings.id) ?? new RouteMemory();
-    const route = new Route(
-      settings,
-      memory,
-      (id) => this.#backends.get(id),
-      () => this.chance(),
-    );
-    this.#forgetTargets(settings.id);
-    this.#memories.set(settings.id, memory);
-    this.matcher.put(route);
-    if (memory.count(settings.split?.deployment)) this.#counting.add(settings.id);
-    else this.#counting.delete(settings.id);
-    for (const { backend } of targetsOf(settings)) {
-      const users = this.#routesOf.get(backend) ?? new Set();
-      this.#routesOf.set(backend, users.add(settings.id));
-    }
-  }
-
-  #removeRoute(id: string): void {
-    this.#forgetTargets(id);
-    this.matcher.remove(id);
-    this.#memories.delete(id);
-    this.#counting.delete(id);
-  }
-
-  #forgetTargets(id: string): void {
-    const known = this.matcher.get(id)?.settings;
-    for (const { backend } of known ? targetsOf(known) : []) {
-      const users = this.#routesOf.get(backend);
-      users?.delete(id);
-      if (users?.size === 0) this.#routesOf.delete(backend);
-    }
-  }
-
-  #mayEject(backend: Backend): boolean {
-    const now = this.now();
-    for (const id of this.#routesOf.get(backend.id) ?? []) {
-      const route = this.matcher.get(id);
-      for (const version of route ? versionsOf(route) : []) {
-        const { targets } = version.balancer;
-        const others = targets.filter((target) => target.backend !== backend);
-        if (others.length === targets.length) continue;
-        const out = others.filter((target) => !target.backend.isFit(now)).length + 1;
-        if (out >= targets.length || out > Math.max(1, targets.length * backend.outlier.ejectShareMax))
-          return false;
-      }
-    }
-    return true;
   }
 
   // ProxyContext
@@ -337,7 +279,7 @@ export class Engine implements ProxyContext {
   }
 
   takeDetail(): boolean {
-    return this.#details-- > 0;
+    return this.#recorder.takeDetail();
   }
 
   takeSample(): boolean {
@@ -346,12 +288,7 @@ export class Engine implements ProxyContext {
   }
 
   keep(record: RequestRecord, isSampled: boolean): void {
-    if (this.#records.length < this.#recordsMax) this.#records.push(record);
-    else {
-      this.#records[this.#recordAt] = record;
-      this.#recordAt = (this.#recordAt + 1) % this.#recordsMax;
-    }
-    if (isSampled && this.#outbox.length < 10_000) this.#outbox.push(record);
+    this.#recorder.keep(record, isSampled);
   }
 
   count(reason: string): void {
@@ -378,10 +315,10 @@ export class Engine implements ProxyContext {
   #beat(): void {
     const now = this.now();
     this.tick = now;
-    this.#details = DETAILS_PER_TICK;
+    this.#recorder.tick();
     this.#wallOffset = this.#options.clock.now() - now;
     for (const client of this.clients) client.checkDeadlines(now);
-    if (this.#counting.size > 0) this.#reportCohorts();
+    this.#reportCohorts();
     if (++this.#ticks % 10 !== 0) return;
     for (const backend of this.#backends.values()) backend.sweep(now);
     this.log?.flush();
@@ -396,14 +333,13 @@ export class Engine implements ProxyContext {
   };
 
   #reportCohorts(): void {
-    const reports = [...this.#counting].flatMap((id) => this.#memories.get(id)?.cohorts?.report(id) ?? []);
+    const reports = this.#routes.cohortReports();
     if (reports.length > 0) this.#options.onCohorts?.(reports);
   }
 
   #sendRecords(): void {
-    if (this.#outbox.length === 0) return;
-    this.#options.onRecords?.(this.#outbox);
-    this.#outbox = [];
+    const sampled = this.#recorder.takeSampled();
+    if (sampled.length > 0) this.#options.onRecords?.(sampled);
   }
 
   #tell(backend: string, what: BackendEvent["what"], reason?: string): void {
@@ -414,11 +350,6 @@ export class Engine implements ProxyContext {
   // Questions
 
   stats(): ProxyStats {
-    const routes = [...this.#memories].flatMap(([id, memory]) =>
-      [...memory.variants]
-        .filter(([, { counters }]) => counters.duration.read().count > 0 || counters.active > 0)
-        .map(([variant, { counters }]) => counters.read(id, variant)),
-    );
     return {
       revision: this.revision,
       workers: 1,
@@ -426,18 +357,18 @@ export class Engine implements ProxyContext {
       tunnels: this.tunnels,
       retries: { ...this.#retryCounts },
       flags: { ...this.#flagCounts },
-      routes,
+      routes: this.#routes.stats(),
       backends: [...this.#backends.values()].map((backend) => backend.state(this.now())),
       refused: { ...this.#refusedCounts },
     };
   }
 
   explain(requestId: string): RequestRecord | undefined {
-    return this.#records.findLast(({ id }) => id === requestId);
+    return this.#recorder.find(requestId);
   }
 
   async probe({ route, ...probe }: Probe): Promise<ProbeFailure[] | undefined> {
-    const exposed = this.matcher.get(route)?.division?.exposed;
+    const exposed = this.#routes.get(route)?.division?.exposed;
     if (!exposed) return undefined;
     const backends = exposed.balancer.targets.map(({ backend }) => backend);
     if (backends.length === 0 && !exposed.settings.redirect) {
@@ -452,6 +383,6 @@ export class Engine implements ProxyContext {
   }
 
   recent(limit: number): RequestRecord[] {
-    return [...this.#records].sort((a, b) => b.at - a.at).slice(0, limit);
+    return this.#recorder.recent(limit);
   }
 }
