@@ -72,6 +72,8 @@ export class Hub implements Service {
   #timer: Timer | undefined;
   #unsubscribe: (() => Promise<void>) | undefined;
   #stopped = false;
+  /** Of how many at once listeners are being told something. */
+  #telling = 0;
 
   constructor(options: HubOptions) {
     this.#options = options;
@@ -96,6 +98,11 @@ export class Hub implements Service {
     this.#timer?.cancel();
     await this.#unsubscribe?.().catch(() => {}); // the store may be away
     await Promise.allSettled([...this.#scopes.values()].map(({ running }) => running));
+  }
+
+  /** Whether listeners are being told something just now, and not all of them have been. */
+  get isTelling(): boolean {
+    return this.#telling > 0;
   }
 
   /** What is known of the scope already. */
@@ -236,13 +243,18 @@ export class Hub implements Service {
     event: Notice,
     note: (listener: Listener) => void,
   ): Promise<void> {
-    for (let start = 0; start < listeners.length; start += sliceSize) {
-      if (start > 0) await new Promise<void>((resolve) => void setImmediate(resolve));
-      for (const listener of listeners.slice(start, start + sliceSize)) {
-        if (!listener.isOpen) continue;
-        note(listener);
-        listener.send(event);
+    this.#telling++;
+    try {
+      for (let start = 0; start < listeners.length; start += sliceSize) {
+        if (start > 0) await new Promise<void>((resolve) => void setImmediate(resolve));
+        for (const listener of listeners.slice(start, start + sliceSize)) {
+          if (!listener.isOpen) continue;
+          note(listener);
+          listener.send(event);
+        }
       }
+    } finally {
+      this.#telling--;
     }
   }
 

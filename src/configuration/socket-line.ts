@@ -13,6 +13,7 @@ import { asHotSwapError, statusOfKind, toProblem } from "../platform/http/proble
 import type { Upgraded } from "../platform/http/route.ts";
 import type { Answer } from "./answers.ts";
 import type { Notice } from "./events.ts";
+import type { Hearing } from "./hearing.ts";
 import {
   answerFrame,
   errorFrame,
@@ -33,6 +34,7 @@ export interface SocketLineOptions {
   heartbeatMs: number;
   pendingBytesMax: number;
   hear: Hear;
+  hearing: Hearing;
   onError(error: unknown): void;
 }
 
@@ -85,7 +87,19 @@ export class SocketLine implements Line {
     if (!this.isOpen) return;
     try {
       this.#admit();
-      const said = readSaid(data as Buffer, isBinary);
+      const bytes = data as Buffer;
+      const said = readSaid(bytes, isBinary);
+      const { hearing } = this.#options;
+      if (hearing.isOpen) this.#take(said);
+      else hearing.wait(bytes.length, () => this.#take(said));
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #take(said: Said): void {
+    if (!this.isOpen) return;
+    try {
       const { hear } = this.#options;
       const answer = this.#working ? this.#working.then(() => hear(said.beat)) : hear(said.beat);
       if (answer instanceof Promise) this.#answerLater(said, answer);

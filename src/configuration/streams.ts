@@ -12,6 +12,7 @@ import type { Service } from "../core/lifecycle.ts";
 import type { Random } from "../core/random.ts";
 import type { Upgraded } from "../platform/http/route.ts";
 import type { Notice } from "./events.ts";
+import { Hearing } from "./hearing.ts";
 import type { Hub, Listener } from "./hub.ts";
 import type { Known } from "./instances.ts";
 import { EventLine, type Line } from "./lines.ts";
@@ -69,6 +70,7 @@ class Stream implements Listener {
 export class Streams implements Service {
   readonly name = "configuration streams";
   readonly #options: StreamsOptions;
+  readonly #hearing: Hearing;
   /** By tenant and instance; one each. */
   readonly #open = new Map<string, Stream>();
   readonly #wheel = Array.from({ length: ticks }, () => new Set<Stream>());
@@ -81,6 +83,7 @@ export class Streams implements Service {
 
   constructor(options: StreamsOptions) {
     this.#options = options;
+    this.#hearing = new Hearing(() => options.hub.isTelling);
   }
 
   async start(): Promise<void> {
@@ -125,7 +128,8 @@ export class Streams implements Service {
   openSocket(known: Known, upgraded: Upgraded, since: number, hear: Hear): void {
     const { clock, heartbeatMs, pendingBytesMax, onError } = this.#options;
     const line = new SocketLine(upgraded, {
-      ...{ clock, retryMs: this.#retryMs(), heartbeatMs, pendingBytesMax, hear, onError },
+      ...{ clock, retryMs: this.#retryMs(), heartbeatMs, pendingBytesMax, onError },
+      ...{ hear, hearing: this.#hearing },
     });
     this.#add(known, line, since, upgraded.principal.expiresAt);
   }
