@@ -5,6 +5,7 @@
  * A lost event is never a lost change: each heartbeat's answer names what should run, and whatever differs is fetched.
  * When the server is away the instance goes on, and comes back with a delay of its own.
  */
+import { ConfigurationCounts } from "./configuration-counts.ts";
 import { ConfigurationLine } from "./configuration-line.ts";
 import {
   type ConfigDocument,
@@ -12,6 +13,7 @@ import {
   type Refusal,
   type SavedState,
 } from "./configuration-state.ts";
+import { ConfigurationTrials } from "./configuration-trials.ts";
 import type {
   AppliedReport,
   Desired,
@@ -73,10 +75,9 @@ export class ConfigurationWatcher {
   readonly #wanted = new Map<string, Wanted>();
   /** What the server has to be told: that a configuration was removed. */
   readonly #removed = new Set<string>();
-  readonly #trials = new Map<string, { ok: boolean; reason?: string }>();
-  readonly #tried = new Set<string>();
+  readonly #trials: ConfigurationTrials;
   readonly #listeners = new Set<(config: string) => void>();
-  #counts: Required<InstanceCounts> = { requests: 0, errors: 0, slow: 0, custom: {} };
+  readonly #counts = new ConfigurationCounts();
   #working: Promise<void> = Promise.resolve();
   #loops: Promise<unknown> = Promise.resolve();
   #heartbeatMs = 10_000;
@@ -90,6 +91,11 @@ export class ConfigurationWatcher {
     this.#line = new ConfigurationLine({
       ...{ transport, instances, instanceId, signal: this.#ending.signal },
       onEvent: (event, data) => this.#hear(event, data),
+    });
+    this.#trials = new ConfigurationTrials({
+      ...{ instances, instanceId, validate: options.validate?.bind(options), reasonOf },
+      onAnswer: () => this.#wake(),
+      onError: (error) => this.#report(error),
     });
     this.#options = options;
     const process = options.process ?? randomName();
@@ -146,12 +152,8 @@ export class ConfigurationWatcher {
   }
 
   /** Counts what a deployment is judged by; sent with the next heartbeat. */
-  count({ requests, errors, slow = 0, custom = {} }: InstanceCounts): void {
-    const counts = this.#counts;
-    counts.requests += requests;
-    counts.errors += errors;
-    counts.slow += slow;
-    for (const [name, by] of Object.entries(custom)) counts.custom[name] = (counts.custom[name] ?? 0) + by;
+  count(counts: InstanceCounts): void {
+    this.#counts.add(counts);
   }
 
   /** Says goodbye, so that its silence is not taken for an end by a version. `deregister: false` only stops. */
@@ -289,22 +291,21 @@ export class ConfigurationWatcher {
 
   async #sendBeat(): Promise<void> {
     this.#isDue = false;
-    const counts = this.#counts;
-    this.#counts = { requests: 0, errors: 0, slow: 0, custom: {} };
-    const trials = [...this.#trials];
+    const metrics = this.#counts.take();
+    const trials = this.#trials.answers;
     const beat: InstanceHeartbeat = {
       applied: this.#applied(),
-      ...(counts.requests > 0 && { metrics: countsOf(counts) }),
-      ...(trials.length > 0 && { trials: trials.map(([id, answer]) => ({ id, ...answer })) }),
+      ...(metrics && { metrics }),
+      ...(trials.length > 0 && { trials }),
     };
     // A node that does not answer is given up before the silence is taken for the end of this instance.
     const timeoutMs = this.#heartbeatMs;
     try {
       const answer = await this.#line.heartbeat(beat, timeoutMs);
-      for (const [id] of trials) this.#trials.delete(id);
+      this.#trials.said(trials);
       this.#heed(answer);
     } catch (error) {
-      this.count(counts);
+      if (metrics) this.#counts.add(metrics);
       throw error;
     }
   }
@@ -324,7 +325,7 @@ export class ConfigurationWatcher {
   #heed({ configs, trials, heartbeatSeconds }: InstanceAnswer): void {
     this.#heartbeatMs = heartbeatSeconds * 1_000;
     for (const wanted of configs) this.#want(wanted);
-    for (const trial of trials) this.#try(trial);
+    for (const trial of trials) this.#trials.try(trial);
   }
 
   /** The answer to a report: there is something to know, or to say sooner than the next heartbeat. */
@@ -378,29 +379,6 @@ export class ConfigurationWatcher {
     }
   }
 
-  #try(trial: TrialRequest & { value?: unknown }): void {
-    const { validate } = this.#options;
-    if (!validate || this.#tried.has(trial.id)) return;
-    this.#tried.add(trial.id);
-    const { instanceId } = this.#instance;
-    const { id } = trial;
-    const check = async () => {
-      const fetched = "value" in trial ? undefined : await this.#instances.tried(instanceId, trial);
-      const document = fetched ?? { format: "", revision: 0, ...trial, value: trial.value };
-      try {
-        await validate(document);
-        this.#trials.set(id, { ok: true });
-      } catch (error) {
-        this.#trials.set(id, { ok: false, reason: reasonOf(error) });
-      }
-      this.#wake();
-    };
-    check().catch((error) => {
-      this.#tried.delete(id); // a heartbeat's answer names it again
-      this.#report(error);
-    });
-  }
-
   // What is heard
 
   async #listen(registered: Promise<void>): Promise<void> {
@@ -425,17 +403,13 @@ export class ConfigurationWatcher {
 
   #hear(event: string, data: unknown): void {
     if (event === "config") this.#want(data as Wanted);
-    if (event === "trial") this.#try(data as TrialRequest);
+    if (event === "trial") this.#trials.try(data as TrialRequest);
     if (event === "answer") this.#heedReport(data as InstanceAnswer);
   }
 
   #report(error: unknown): void {
     if (!this.#ending.signal.aborted) this.#options.onError?.(error);
   }
-}
-
-function countsOf({ requests, errors, slow, custom }: Required<InstanceCounts>): InstanceCounts {
-  return { requests, errors, ...(slow > 0 && { slow }), ...(Object.keys(custom).length > 0 && { custom }) };
 }
 
 /** As long as a report may be. */

@@ -95,6 +95,8 @@ export type { ConsumeOptions, Consumer, Delivery, PullOptions } from "./consumer
 export type * from "./dead-letters.ts";
 export type * from "./deployments.ts";
 export type * from "./gateway.ts";
+export type * from "./gateway-routes.ts";
+export type * from "./gateway-traffic.ts";
 export {
   type Handleable,
   Inbox,
