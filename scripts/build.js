@@ -1,7 +1,8 @@
 /**
- * Builds what a package holds: src/ and the client as JavaScript under dist/, emitted once by tsc, and beside
- * them every file that the server reads at run time. dist/ mirrors the checkout (dist/src, dist/client,
- * dist/console/dist, dist/package.json), so `new URL("../../x", import.meta.url)` finds x in both.
+ * Builds what a package holds: src/ and the client as JavaScript under dist/, and beside them every file that the
+ * server reads at run time. dist/ mirrors the checkout (dist/src, dist/client, dist/console/dist, dist/package.json),
+ * so `new URL("../../x", import.meta.url)` finds x in both. tsc only takes the types away here: `npm test` checks
+ * them, and to check them again would take ten times as long.
  */
 import { cpSync, existsSync, globSync, rmSync } from "node:fs";
 import { join } from "node:path";

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { readFile, writeFile } from "node:fs/promises";
 import { after, before, suite, test } from "node:test";
+import { connect } from "../../client/src/node.ts";
 import { startBackend } from "../gateway/backends.ts";
 import {
   type Folder,
@@ -505,9 +506,10 @@ suite("commands", { concurrency: 2 }, () => {
 
     const held = await json([...deploy, "2", "--strategy", "blue-green", "--manual", "--json"]);
     const promoted = run(["deployment", "watch", held.id]);
-    const isWaiting = async () =>
-      (await json(["deployment", "get", held.id, "--json"])).holdReasons.length > 0;
-    while (!(await isWaiting())) await new Promise((resolve) => setTimeout(resolve, 50));
+    const client = connect({ url: server.facts.api, token: server.facts.token });
+    const waits = async () => (await client.deployments.get(held.id)).holdReasons.length > 0;
+    while (!(await waits())) await new Promise((resolve) => setTimeout(resolve, 50));
+    client.close();
     await json(["deployment", "promote", held.id, "--full", "--reason", "looked at", "--json"]);
     const told = await promoted;
     assert.equal(told.code, 0, told.stderr);
