@@ -21,7 +21,9 @@ import { type TestDatabase, testDatabase } from "../stores/sql/testing.ts";
 import { HostIndex } from "./host-index.ts";
 import { Gateway, GatewayProxy, Listener, migrations } from "./index.ts";
 import { answering, ok, startBackend } from "./proxy/engine.testing.ts";
+import type { GatewayTx } from "./revisions.sql.ts";
 import { Routes } from "./routes.ts";
+import { upsertSplitNodes } from "./splits.sql.ts";
 
 const actor = {
   principal: {
@@ -240,6 +242,25 @@ describe("a route under deployment", () => {
       (now) => now.canary.requests + now.control.requests === 80,
     );
     assert.deepEqual([canary.requests, control.requests, canary.errors], [...seen, 0]);
+    const grouped = (groups: Counts["units"]) => groups!.reduce((sum, [requests]) => sum + requests, 0);
+    const whole = (await target.observe(plan.ref, first, undefined)).samples[0]!;
+    for (const [cohort, requests] of [[whole.canary, seen[0]] as const, [whole.control, seen[1]] as const]) {
+      assert.deepEqual([grouped(cohort.units), grouped(cohort.servers)], [requests, requests]);
+      assert.equal(cohort.servers!.filter(([count]) => count > 0).length, 1, "each has one backend");
+      assert.ok(cohort.units!.filter(([count]) => count > 0).length > 5, "and many callers");
+    }
+
+    // A node of before, which does not say who asked.
+    const sums = [7, 1, ...new Array(34).fill(0)];
+    const older = { tenant_id: "acme", route: id, node: "older", deployment: "d-whole", generation: 1 };
+    await database.sql.system((tx: GatewayTx) =>
+      upsertSplitNodes(tx, [{ ...older, totals: JSON.stringify(sums), problem: null }]),
+    );
+    const mixed = (await target.observe(plan.ref, first, undefined)).samples[0]!.canary;
+    assert.deepEqual(
+      [mixed.requests, mixed.errors, grouped(mixed.units), grouped(mixed.servers)],
+      [seen[0]! + 7, 1, seen[0], seen[0]],
+    );
 
     const { row } = await database.sql.tenant("acme", async () => ({ row: await routes.get("acme", id) }));
     assert.equal(row.version, version);
