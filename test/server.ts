@@ -95,6 +95,8 @@ export class Caller {
     this.token = token;
   }
 
+  /** Somebody else on the same server. */
+  as = (request: Partial<TokenRequest>) => this.#server.as(request);
   get = (path: string, options?: CallOptions) => this.call("GET", path, options);
   delete = (path: string, options?: CallOptions) => this.call("DELETE", path, options);
   post = (path: string, body?: unknown, options?: CallOptions) =>
