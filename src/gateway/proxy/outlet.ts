@@ -1,7 +1,7 @@
 /**
  * What is written to one side's socket. Texts wait until the event loop has read from every connection that had
  * something, and go out together then: a peer that waits on another core is woken once for all of them and not for
- * each, and reading, deciding and writing each find their code and data still in the caches.
+ * each, and reading, deciding and writing each find their code and data still in the caches (ADR 0026).
  *
  * Bytes that come from the other side's socket go on from where they were read when their reader can spare them; else a
  * small part as text, which is the cheapest copy, and a large one as a copy of its own.
@@ -21,8 +21,18 @@ export const INLINE_MAX = 16_384;
 /** Bytes that may wait to be written to one side before more are read from the other. */
 const WAITING_MAX = 65_536;
 
+/** So many connections wait for one another at most: with thousands at work the first would wait for long. */
+const TURN_MAX = 128;
+
 /** Those of this thread that have a text waiting. */
 let waiting: Outlet[] = [];
+
+function wait(outlet: Outlet): void {
+  const count = waiting.push(outlet);
+  if (count === 1)
+    setImmediate(flushAll); // runs when all that was ready has been read
+  else if (count === TURN_MAX) flushAll();
+}
 
 function flushAll(): void {
   const outlets = waiting;
@@ -40,11 +50,10 @@ export class Outlet {
 
   /** Characters up to U+00FF, a byte each. */
   write(text: string): void {
-    if (this.#text === "") {
-      // Immediates run when all that was ready has been read.
-      if (waiting.push(this) === 1) setImmediate(flushAll);
-    } else if (this.#text.length > INLINE_MAX) this.flush();
-    this.#text += text;
+    const before = this.#text;
+    this.#text = before + text;
+    if (before === "") wait(this);
+    else if (this.#text.length > INLINE_MAX) this.flush();
   }
 
   pass(bytes: Buffer, { memory }: Source): void {
