@@ -371,10 +371,10 @@ describe("without a control", () => {
 describe("A/B", () => {
   const orders = policyOf({ custom: { orders: { higherIs: "better" } } });
   const random = seededRandom(11);
-  const run = (canaryRate: number, controlRate: number, split = 0.5, real = 0.5) =>
+  const run = (canaryRate: number, controlRate: number, split = 0.5, real = 0.5, looks = 60) =>
     replay(
       orders,
-      samplesOf(60, () => {
+      samplesOf(looks, () => {
         const canary = errorsAmong(random, 1000, real);
         const of = (requests: number, rate: number) =>
           counts(requests, 0, { custom: { orders: errorsAmong(random, requests, rate) } });
@@ -394,5 +394,10 @@ describe("A/B", () => {
     const { outcome, winner, reasons } = run(0.06, 0.04, 0.5, 0.4);
     assert.deepEqual([outcome, winner], ["inconclusive", undefined]);
     assert.match(reasons[0]!, /shares of requests/);
+  });
+
+  test("names no winner at any look when they did not, however much better one is", () => {
+    for (let looks = 1; looks <= 60; looks++)
+      assert.equal(run(0.5, 0.2, 0.5, 0.75, looks).winner, undefined, `after ${looks} looks`);
   });
 });

@@ -82,7 +82,10 @@ const URGENT_EVENTS = 10;
 /** From here on a metric looks worse, though not surely; it comes by chance once in so many times. */
 const SUSPICIOUS = 10;
 
-/** A sample ratio that the split makes this unlikely ends an A/B comparison; each side has half of it. */
+/**
+ * A sample ratio that the split makes this unlikely ends an A/B comparison; each side has half of it. A suspicious one
+ * holds the winner back: a goal needs less evidence than that, and would be reached before the split is found wrong.
+ */
 const SAMPLE_RATIO_ALPHA = 0.001;
 const SAMPLE_RATIO_TOLERANCE = 0.1;
 
@@ -315,10 +318,13 @@ function unsureOf(
 ): string[] {
   const unsure: string[] = [];
   if (state.limits.over > 0) unsure.push(...state.limits.reasons);
-  if (sampleRatioLog(state) >= Math.log(2 / SAMPLE_RATIO_ALPHA))
+  const ratio = sampleRatioLog(state);
+  if (ratio >= Math.log(2 / SAMPLE_RATIO_ALPHA))
     unsure.push(
       "the versions did not get the shares of requests that the split gives them, so nothing is compared",
     );
+  else if (ratio >= Math.log(SUSPICIOUS))
+    unsure.push("the shares of requests do not look like those that the split gives, though not surely");
   for (const { name, bound, allowed, eValue } of all) {
     if (eValue >= SUSPICIOUS) unsure.push(`${name} looks worse, though not surely`);
     // Without a control "worse than" has no meaning; the absolute limit takes its place.
