@@ -140,9 +140,7 @@ export function toDeployment(
     verdicts: row.verdicts.map((one) => ({ ...one, at: iso(one.at) })),
     progress: seen && toProgress(seen),
     plan,
-    rollback: state.rollback
-      ? { ...state.rollback, by: state.rollback.by ?? null, at: iso(state.rollback.at) }
-      : null,
+    rollback: state.rollback ? toRollback(state.rollback) : null,
     detail: state.detail ?? null,
     hint: hintOf(row) ?? null,
     trouble: trouble && { ...trouble, since: iso(trouble.since) },
@@ -153,6 +151,10 @@ export function toDeployment(
     generation: state.generation,
   };
 }
+
+const toRollback = ({ cause, reason, by, at }: NonNullable<DeploymentRow["state"]["rollback"]>) => ({
+  ...{ cause, reason, by: by ?? null, at: iso(at) },
+});
 
 export function toProgress({ at, crashed, ...seen }: NonNullable<DeploymentRow["progress"]>) {
   const { units, exposed, applied, restored, failed, failures } = seen;

@@ -59,6 +59,7 @@ export function recordEnds(tracer: Tracer, row: DeploymentRow, events: readonly 
     ...(isLeft && events.some(({ type }) => type === "step" || type === "rollback" || type === "ended")
       ? [stepSpan(row, trace, after), ...unitSpans(row, trace, after)]
       : []),
+    ...(isEnded(after.state) && isLeftByPeople(before) ? [stepSpan(row, trace, after)] : []),
     ...(isEnded(after.state) ? endSpans(row, trace, after) : []),
   ];
   if (spans.length > 0) tracer.record(spans);
@@ -73,13 +74,18 @@ const attributesOf = ({ id, kind, target, strategy }: DeploymentRow): Attributes
 
 function stepSpan(row: DeploymentRow, trace: DeploymentTrace, { state: after, now }: After): FinishedSpan {
   const { id, state } = row;
+  const { step, plan, rollback } = state;
   return {
-    ...{ traceId: trace.traceId, spanId: spanIdOf(id, partOf(state)), parentSpanId: trace.spanId },
-    ...{ name: `deployment step ${state.plan[state.step]?.kind ?? "none"}`, kind: "internal" },
-    ...{ startMs: state.stepAt, endMs: now, failed: after.rollback?.cause },
-    attributes: { ...attributesOf(row), "hotswap.deployment.step": state.step },
+    ...{ traceId: trace.traceId, spanId: spanIdOf(id, `step ${step}`), parentSpanId: trace.spanId },
+    ...{ name: `deployment step ${plan[step]?.kind ?? "none"}`, kind: "internal" },
+    ...{ startMs: rollback?.stepAt ?? state.stepAt, endMs: rollback?.at ?? now },
+    failed: after.rollback?.cause,
+    attributes: { ...attributesOf(row), "hotswap.deployment.step": step },
   };
 }
+
+/** What people ended by a rollback they wrote themselves, and no look has seen: the step is sent with the end. */
+const isLeftByPeople = ({ step, rollback }: State) => step >= 0 && rollback?.by !== undefined;
 
 /** Of some of the units that took the version in this step, or did not: a trace of ten thousand could not be read. */
 function unitSpans(row: DeploymentRow, trace: DeploymentTrace, { observed, now }: After): FinishedSpan[] {

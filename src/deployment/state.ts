@@ -89,7 +89,8 @@ export interface State {
   /** It is to leave its step, whatever the step waits for. */
   readonly promotion: "next" | "full" | undefined;
   readonly smoked: readonly UnitFailure[] | undefined;
-  readonly rollback: (Rollback & { readonly at: number }) | undefined;
+  /** `stepAt` is when the step began that it ended. */
+  readonly rollback: (Rollback & { readonly at: number; readonly stepAt: number }) | undefined;
   readonly settling: "from" | "to" | undefined;
   readonly detail: string | undefined;
   readonly startedAt: number | undefined;
@@ -157,7 +158,7 @@ export function fold(state: State, event: Event, at: number): State {
     case "rollback": {
       const { cause, reason, by } = event;
       if (state.rollback) return state;
-      const rollback = { cause, reason, at, ...(by !== undefined && { by }) };
+      const rollback = { cause, reason, at, stepAt: state.stepAt, ...(by !== undefined && { by }) };
       return { ...state, status: "rolling_back", rollback, holds: [], stepAt: at };
     }
     case "settling":

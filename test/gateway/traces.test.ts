@@ -54,12 +54,19 @@ test("a deployment is one trace: its steps, their units and the judge, and the w
   const place = { service: "traced", environment: "test" };
   await ann.ok(ann.post("/configs", { name: "traced", ...place, format: "json" }), 201);
   await ann.ok(ann.post("/instances", { instanceId: "traced-1", ...place }));
-  /** Deploys the next version in a trace of its own; the instance takes it, or not. Resolves to the spans, by name. */
-  async function deploy(version: number, status: "applied" | "rejected") {
+  /** Deploys the next version in a trace of its own. Resolves to the spans, by name. */
+  async function deploy(version: number, end: "applied" | "rejected" | "taken back by hand") {
+    const isByHand = end === "taken back by hand";
     await ann.ok(ann.post("/configs/traced/versions", { text: JSON.stringify({ version }) }), 201);
     const traceId = String(version).repeat(32);
     const headers = { traceparent: `00-${traceId}-${parent}-01` };
-    const body = { kind: "config", config: "traced", version, strategy: "direct", probeSeconds: 0.5 };
+    const body = {
+      kind: "config",
+      config: "traced",
+      version,
+      strategy: "direct",
+      probeSeconds: isByHand ? 60 : 0.5,
+    };
     const { id } = await ann.ok(ann.post("/deployments", body, { headers }), 201);
     let applied: object[] = [];
     const beat = async () => {
@@ -68,10 +75,14 @@ test("a deployment is one trace: its steps, their units and the judge, and the w
       );
       applied = answer.configs.map(({ config, version: wanted }: { config: string; version: number }) => ({
         ...{ config, version: wanted },
-        ...(wanted === version && status === "rejected" ? { status, reason: "no" } : { status: "applied" }),
+        ...(wanted === version && end === "rejected" ? { status: end, reason: "no" } : { status: "applied" }),
       }));
       return ann.ok(ann.get(`/deployments/${id}`));
     };
+    if (isByHand) {
+      await eventually(beat, ({ step }) => step?.kind === "bake");
+      await ann.ok(ann.post(`/deployments/${id}/rollback`, { reason: "enough" }));
+    }
     await eventually(beat, ({ endedAt }) => endedAt !== null);
     const own = async () => otlp.spans.filter((span) => span.traceId === traceId);
     const spans = await eventually(own, (found) => found.some(({ name }) => name === "deploy config traced"));
@@ -109,4 +120,10 @@ test("a deployment is one trace: its steps, their units and the judge, and the w
   const [back] = bad("deployment rollback");
   assert.equal(back!.parentSpanId, bad("deploy config traced")[0]!.spanId);
   assert.equal(plain(back!.attributes)["hotswap.deployment.cause"], "failures");
+
+  const taken = await deploy(3, "taken back by hand");
+  const [left] = taken("deployment step bake");
+  assert.equal(left!.parentSpanId, taken("deploy config traced")[0]!.spanId);
+  assert.equal(left!.endTimeUnixNano, taken("deployment rollback")[0]!.startTimeUnixNano);
+  assert.ok(BigInt(left!.startTimeUnixNano) < BigInt(left!.endTimeUnixNano));
 });
