@@ -146,14 +146,13 @@ describe("every strategy", () => {
       }),
     ));
 
-  test("lets one unit at most end that a version ends, whatever the budget, but blue-green", () =>
+  test("lets one unit at most end that a version ends, whatever the budget", () =>
     fc.assert(
       fc.property(
         automatic,
         fc.integer({ min: 1, max: 40 }),
         fc.double({ min: 0, max: 1, noNaN: true }),
         (spec, units, failureBudget) => {
-          if (spec.strategy === "blue-green") return;
           const model = new Model({
             spec,
             units,
@@ -169,14 +168,14 @@ describe("every strategy", () => {
   test("lets another unit try when the first one is gone before its time is over", () =>
     fc.assert(
       fc.property(automatic, fc.integer({ min: 2, max: 20 }), (spec, units) => {
-        if (spec.strategy === "blue-green") return;
         const model = new Model({ spec, units, verdict: pass }).runTo(stepOf("bake"));
         const [first] = model.exposed;
         model.leave(first!);
         model.runTo(({ step }) => step === 2);
         const [second, ...others] = model.exposed;
         assert.ok(second !== undefined && second !== first && others.length === 0);
-        assert.ok(model.state.stepAt - model.state.appliedAt! >= spec.probeSeconds * 1_000);
+        const watched = spec.strategy === "blue-green" ? spec.verifySeconds : spec.probeSeconds;
+        assert.ok(model.state.stepAt - model.state.appliedAt! >= watched * 1_000);
         assert.equal(model.run().state.status, "succeeded");
       }),
     ));
@@ -316,16 +315,25 @@ test("blue-green exposes nobody before its switch, and asks the new version firs
     smoke: { path: "/", requests: 1 },
     isManual: true,
   };
-  const model = new Model({ spec, units: 10, verdict: pass });
+  const model = new Model({ spec, units: 0, verdict: pass });
   model.runTo(({ status }) => status === "held");
-  assert.deepEqual(model.exposed, []);
-  assert.deepEqual(model.effects, ["expose", "smoke"]);
+  assert.deepEqual([model.state.bound, model.effects], [0, ["expose", "smoke"]]);
   assert.equal(
     model.state.step,
     model.state.plan.findIndex(({ kind }) => kind === "gate"),
   );
   for (let look = 0; look < 20; look++) model.look();
-  assert.deepEqual(model.exposed, []);
+  assert.equal(model.state.bound, 0);
+  model.tell({ type: "promoted", by: "somebody", full: false });
+  assert.equal(model.run().state.status, "succeeded");
+});
+
+test("of counted units blue-green brings the version to one, and to nobody else before its switch", () => {
+  const spec = { ...base, strategy: "blue-green" as const, isManual: true };
+  const model = new Model({ spec, units: 10, verdict: pass });
+  model.runTo(({ status }) => status === "held");
+  for (let look = 0; look < 20; look++) model.look();
+  assert.equal(model.exposed.length, 1);
   model.tell({ type: "promoted", by: "somebody", full: false });
   assert.equal(model.run().state.status, "succeeded");
 });

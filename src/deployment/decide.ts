@@ -206,7 +206,8 @@ const isUnproven = ({ unproven = 0 }: Observation): boolean => unproven > 0;
 
 /** How many units the step is to expose; a probe stands for the step that it opens. */
 function goalOf(state: State, { units, exposed }: Observation): number {
-  const opened = state.plan.slice(state.step).find((step) => step.kind === "expose" && !step.count);
+  const isForMore = (step: Step) => step.kind === "switch" || (step.kind === "expose" && !step.count);
+  const opened = state.plan.slice(state.step).find(isForMore);
   const step = isProbing(state) ? opened : state.plan[state.step];
   if (step?.kind === "switch") return Math.max(exposed, units);
   return step?.kind === "expose" ? Math.max(exposed, countOfShare(step.share, units)) : exposed;

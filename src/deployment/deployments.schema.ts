@@ -230,6 +230,8 @@ export interface DeploymentSpec {
 export function specOf(body: DeploymentBody, resolved: Resolved, seed: string): DeploymentSpec {
   refuseUnfitting(body);
   const { summary, targetName, inventory, needsApproval } = resolved;
+  if (body.smoke && inventory === "counted")
+    throw unfit("/smoke", "asks the backends of a route; of a configuration one instance goes first");
   return {
     ...{ summary, inventory, needsApproval },
     ...(targetName !== undefined && { targetName }),
@@ -259,6 +261,15 @@ function refuseUnfitting(body: DeploymentBody): void {
     body.bakeMaxSeconds < body.bakeSeconds
   )
     throw unfit("/bakeMaxSeconds", "must not be less than bakeSeconds");
+  refuseGoal(body);
+}
+
+/** A goal that nobody counts would keep an A/B test waiting to its end. */
+function refuseGoal({ strategy, analysis: { goal, custom = {} } = {} }: DeploymentBody): void {
+  if (goal === undefined) return;
+  if (strategy !== "ab") throw unfit("/analysis/goal", `does nothing in the strategy ${strategy}`);
+  const isCounted = goal === "errors" || Object.keys(custom).some((name) => goal === `custom.${name}`);
+  if (!isCounted) throw unfit("/analysis/goal", "must be errors, or custom.NAME of a counter in custom");
 }
 
 /** Seconds; without a bake the strategy goes on by what the units say. */

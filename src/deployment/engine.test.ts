@@ -304,6 +304,9 @@ describe("the engine", { concurrency: 6 }, () => {
     assert.equal(await refused({ config: undefined }), "/config");
     assert.equal(await refused({ bakeSeconds: 20, bakeMaxSeconds: 10 }), "/bakeMaxSeconds");
     assert.equal(await refused({ surprise: 1 }), "/surprise");
+    assert.equal(await refused({ strategy: "blue-green", smoke: { path: "/" } }), "/smoke");
+    assert.equal(await refused({ strategy: "ab", analysis: { goal: "custom.orders" } }), "/analysis/goal");
+    assert.equal(await refused({ analysis: { goal: "errors" } }), "/analysis/goal");
     const unknown = "00000000-0000-7000-8000-000000000000";
     assert.equal(await refused({ requires: [{ deployment: unknown }] }), "/requires/0/deployment");
   });

@@ -41,18 +41,18 @@ describe("a plan", () => {
         if (step.kind === "bake") assert.ok(step.maxMs >= step.minMs && step.minMs >= 0);
     }));
 
-  test("lets one counted unit try it first and watches it, in every strategy but blue-green", () =>
-    check(({ strategy }, { kind }, [first, second]) => {
+  test("lets one counted unit try it first and watches it, in every strategy", () =>
+    check((_spec, { kind }, [first, second]) => {
       const isTried = first?.kind === "expose" && first.count === 1 && second?.kind === "bake";
-      assert.equal(isTried, kind === "counted" && strategy !== "blue-green");
+      assert.equal(isTried, kind === "counted");
     }));
 
-  test("of blue-green exposes nobody before the switch", () =>
-    check(({ strategy }, _inventory, plan) => {
+  test("of blue-green exposes nobody before the switch, but the one counted unit", () =>
+    check(({ strategy }, { kind }, plan) => {
       if (strategy !== "blue-green") return;
       assert.deepEqual(
         exposing(plan).map(({ share, count }) => [share, count]),
-        [[0, undefined]],
+        [[0, kind === "counted" ? 1 : undefined]],
       );
       assert.equal(plan.filter(({ kind }) => kind === "switch").length, 1);
     }));

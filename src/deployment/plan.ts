@@ -69,9 +69,9 @@ export interface Inventory {
 /**
  * Pure. The inventory counts as it is now; who comes later is exposed or not by its position.
  *
- * Where units can be counted, one goes first in every strategy that has no other trial, direct and rolling too: a
- * version that ends its readers must not meet two of them. It costs one answer and `probeSeconds`; a concurrency limit
- * alone would let as many units end as it lets go at once (docs/adr/0015).
+ * Where units can be counted, one goes first in every strategy, direct and rolling too, and of blue-green it is the
+ * green side: a version that ends its readers must not meet two of them. It costs one answer and `probeSeconds`; a
+ * concurrency limit alone would let as many units end as it lets go at once (docs/adr/0015).
  */
 export function planOf(spec: StrategySpec, inventory: Inventory): Step[] {
   const timeoutMs = spec.ackTimeoutSeconds * 1000;
@@ -88,10 +88,17 @@ export function planOf(spec: StrategySpec, inventory: Inventory): Step[] {
   const retire = (seconds: number): Step => ({ kind: "retire", delayMs: seconds * 1000 });
   const gate: Step[] = spec.isManual ? [{ kind: "gate", gate: "manual" }] : [];
   const last = spec.bakeSeconds > 0 ? [bake("judge")] : [];
-  const probe: Step[] =
-    inventory.kind === "counted"
-      ? [{ kind: "expose", share: 0, count: 1, timeoutMs }, bake("signals", spec.probeSeconds)]
-      : [];
+  const first = (seconds: number): Step[] => [
+    { kind: "expose", share: 0, count: 1, timeoutMs },
+    bake("signals", seconds),
+  ];
+  const isCounted = inventory.kind === "counted";
+  const probe = isCounted ? first(spec.probeSeconds) : [];
+  const uncalled: Step[] = [
+    expose(0),
+    ...(spec.smoke ? [{ kind: "smoke", smoke: spec.smoke } as const] : []),
+    ...(spec.verifySeconds > 0 ? [bake("signals", spec.verifySeconds)] : []),
+  ];
   switch (spec.strategy) {
     case "direct":
       return [...probe, expose(1, spec.concurrency), ...last, retire(0)];
@@ -103,9 +110,7 @@ export function planOf(spec: StrategySpec, inventory: Inventory): Step[] {
       return [...probe, ...rollingSteps(spec, inventory, expose, bake), ...last, retire(0)];
     case "blue-green":
       return [
-        expose(0),
-        ...(spec.smoke ? [{ kind: "smoke", smoke: spec.smoke } as const] : []),
-        ...(spec.verifySeconds > 0 ? [bake("signals", spec.verifySeconds)] : []),
+        ...(isCounted ? first(spec.verifySeconds) : uncalled),
         ...gate,
         { kind: "switch", timeoutMs },
         bake("judge"),

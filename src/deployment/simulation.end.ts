@@ -42,7 +42,7 @@ export function endOf({ database, targets, plans, isGroup }: End): Outcome {
   return { statuses, versions: Object.fromEntries(versions) };
 }
 
-/** One that ends its readers met one of them, unless somebody promoted it or brings everybody at once. */
+/** One that ends its readers met one of them, unless somebody promoted it. */
 function checkUnits(
   { id, state }: DeploymentRow,
   target: SimulatedTarget,
@@ -52,7 +52,7 @@ function checkUnits(
   const met = target.ended.get(id)?.size ?? 0;
   // After one that somebody takes away meanwhile, another one tries.
   const gone = asks.filter(({ ask }) => ask === "leave").length;
-  if (met > 1 + gone && strategy.strategy !== "blue-green" && !isHurried) broken(`${id} ended ${met} units`);
+  if (met > 1 + gone && !isHurried) broken(`${id} ended ${met} units`);
   const isLimited = strategy.strategy === "direct" || strategy.strategy === "rolling";
   const limit =
     strategy.strategy === "direct"

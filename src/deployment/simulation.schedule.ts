@@ -129,12 +129,11 @@ class Maker {
 
   #quality({ strategy, phases, bakeSeconds }: StrategySpec): Quality {
     const isCounted = this.#inventory === "counted";
-    // A unit that ends later than the deployment is seen by nobody: without a bake, or with no unit that goes first.
-    const isWatched = this.#units.length > 2 && (strategy !== "blue-green" || bakeSeconds > 0);
+    const isWatched = this.#units.length > 2;
     const answer = isCounted
       ? this.#pick<Quality["answer"]>(
           ...(["applies", "applies", "refused", isWatched ? "crashes" : "refused"] as const),
-          ...(isWatched && strategy !== "blue-green" ? (["ends late", "ends silently"] as const) : []),
+          ...(isWatched ? (["ends late", "ends silently"] as const) : []),
           ...(["refused by one", "silent in one"] as const),
         )
       : "applies";

@@ -132,8 +132,9 @@ export const analysis = Type.Object(
     goal: Type.Optional(
       Type.String({
         maxLength: 64,
+        pattern: "^(errors|custom\\..+)$",
         description:
-          "A/B: the metric that decides, `custom.NAME` for a counter; default the first counter, else errors.",
+          "A/B: the metric that decides, `errors` or `custom.NAME` of a counter in `custom`; default the first counter.",
       }),
     ),
     onInconclusive: undecided("hold", "When the time is up and it is not sure."),
