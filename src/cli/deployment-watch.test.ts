@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { stripVTControlCharacters } from "node:util";
+import type { Deployment } from "../../client/src/index.ts";
+import { deploymentText } from "./deployment.ts";
 import { eventText, type Progress, statusText } from "./deployment-watch.ts";
 
 const going: Progress = {
@@ -85,4 +87,14 @@ test("each event is a line with its time and why", () => {
       ...["the old version comes back into force", "rolled_back: errors"],
     ],
   );
+});
+
+test("of a deployment the units that failed are named", () => {
+  const reason = "rejected: it has no currency";
+  const shown = {
+    ...{ ...going, id: "7", summary: "configuration shop, version 3 to 5", strategy: "direct", verdicts: [] },
+    ...{ holds: [], plan: [], rollback: null, approvalId: null, hint: null },
+    progress: { ...going.progress!, failed: 1, failures: [{ unit: "shop-3", reason }] },
+  } as unknown as Deployment;
+  assert.match(deploymentText(shown), /^1 of 2 units failed\n {2}shop-3: rejected: it has no currency$/m);
 });

@@ -72,7 +72,7 @@ function addVerbs(add: Add): void {
       useServer(flags, async (client) => {
         const asked = await client.deployments.breakGlass(id, reason);
         if (flags.json) printJson(asked);
-        else process.stdout.write(`Another person must approve ${asked.approvalId}.\n`);
+        else process.stdout.write(`Another person must: hotswap approval approve ${asked.approvalId}\n`);
       }),
     );
 }
@@ -141,15 +141,17 @@ function print(deployment: Deployment, isJson: boolean | undefined): void {
 
 export function deploymentText(deployment: Deployment, isDryRun = false): string {
   const { id, summary, strategy, status, share, phase, phases, holds, plan, verdicts, rollback } = deployment;
+  const { failed = 0, exposed = 0, failures = [] } = deployment.progress ?? {};
   const verdict = verdicts.at(-1);
   const lines = [
     isDryRun ? `would deploy ${summary} (${strategy})` : `${id}  ${summary} (${strategy})`,
     ...(isDryRun ? [] : [`${status}, ${share} %, phase ${phase} of ${phases}`]),
     ...holds.map(({ reason, detail }) => `held, ${reason}${detail ? `: ${detail}` : ""}`),
     ...(rollback ? [`rolled back, ${rollback.cause}: ${rollback.reason}`] : []),
+    ...(failed > 0 ? [`${failed} of ${exposed} units failed`, ...failures.map(failureText)] : []),
     ...(verdict ? [`judge: ${verdict.outcome}${verdict.reasons[0] ? `, ${verdict.reasons[0]}` : ""}`] : []),
     ...(deployment.approvalId && holds.some(({ reason }) => reason === "approval")
-      ? [`approve it with: ${deployment.approvalId}`]
+      ? [`approve it with: hotswap approval approve ${deployment.approvalId}`]
       : []),
     ...(deployment.hint ? [deployment.hint] : []),
     ...(deployment.trouble ? [`trouble: ${deployment.trouble.message}`] : []),
@@ -157,6 +159,8 @@ export function deploymentText(deployment: Deployment, isDryRun = false): string
   ];
   return `${lines.join("\n")}\n`;
 }
+
+const failureText = ({ unit, reason }: { unit: string; reason: string }) => `  ${unit}: ${reason}`;
 
 function stepText(step: Record<string, unknown>, index: number): string {
   const { kind, share, count, minMs, maxMs, checks, delayMs } = step;

@@ -25,6 +25,7 @@ const groups: Readonly<Record<string, Readonly<Record<string, () => Promise<Add>
   },
   "Access:": {
     token: async () => (await import("./token.ts")).addToken,
+    approval: async () => (await import("./approval.ts")).addApproval,
     audit: async () => (await import("./audit.ts")).addAudit,
   },
   "Gateway:": {
