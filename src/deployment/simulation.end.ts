@@ -2,7 +2,7 @@
  * What must be so once a simulated history is over: each deployment is settled as its status says, units run what their
  * target was left with, and neither the limits of a strategy nor the order of a group were passed over meanwhile.
  */
-import type { Planned } from "./simulation.schedule.ts";
+import type { Ask, Planned } from "./simulation.schedule.ts";
 import { broken, type Database } from "./simulation.store.ts";
 import type { SimulatedTarget } from "./simulation.target.ts";
 import type { DeploymentRow } from "./tables.ts";
@@ -31,7 +31,9 @@ export function endOf({ database, targets, plans, isGroup }: End): Outcome {
     const wanted = { succeeded: "to", rolled_back: "from" }[row.status as string];
     if (settled.length !== (wanted ? 1 : 0) || (wanted && settled[0]!.version !== wanted))
       broken(`${id} is ${row.status} and settled ${JSON.stringify(settled)}`);
-    checkUnits(row, target, plans.get(id)!);
+    const onTarget = [...plans.values()].filter((planned) => planned.target === row.target);
+    const asked = onTarget.flatMap(({ asks }) => asks.map(({ ask }) => ask));
+    checkUnits(row, target, plans.get(id)!, asked);
   }
   for (const [name, target] of targets) {
     const wrong = Object.entries(target.rest()).find(([, version]) => version !== target.current);
@@ -42,16 +44,17 @@ export function endOf({ database, targets, plans, isGroup }: End): Outcome {
   return { statuses, versions: Object.fromEntries(versions) };
 }
 
-/** One that ends its readers met one of them, unless somebody promoted it. */
+/** One that ends its readers met one of them, unless somebody promoted it. `asked` is what was of all on this target. */
 function checkUnits(
   { id, state }: DeploymentRow,
   target: SimulatedTarget,
   { strategy, asks, quality }: Planned,
+  asked: readonly Ask["ask"][],
 ): void {
-  const isHurried = asks.some(({ ask }) => ask === "promote" || ask === "join");
+  const isHurried = asks.some(({ ask }) => ask === "promote") || asked.includes("join");
   const met = target.ended.get(id)?.size ?? 0;
-  // After one that somebody takes away meanwhile, another one tries.
-  const gone = asks.filter(({ ask }) => ask === "leave").length;
+  // After one that somebody takes away meanwhile, another one tries; whoever's deployment it was that brought that up.
+  const gone = asked.filter((ask) => ask === "leave").length;
   if (met > 1 + gone && !isHurried) broken(`${id} ended ${met} units`);
   const isLimited = strategy.strategy === "direct" || strategy.strategy === "rolling";
   const limit =
@@ -60,7 +63,7 @@ function checkUnits(
       : Math.min(strategy.batchSize, strategy.maxUnavailable);
   const most = target.onTheirWay.get(id) ?? 0;
   // Those that go between a look and its exposure let others come in their place.
-  const comes = asks.filter(({ ask }) => ask === "join" || ask === "leave").length;
+  const comes = asked.filter((ask) => ask === "join" || ask === "leave").length;
   const isOver = most > limit + comes && state.startedAt !== undefined;
   if (isLimited && quality.answer !== "silent in one" && isOver)
     broken(`${id}: ${most} units on their way, ${limit} may be`);

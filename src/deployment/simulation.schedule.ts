@@ -155,11 +155,10 @@ class Maker {
     if (isPlain) kinds.push("promote", "promote");
     // Of a group, it depends on the other one how far each comes.
     if (mayFollow)
-      kinds.push(
-        "supersede",
-        "queue",
-        ...(this.#inventory === "counted" ? (["join", "leave"] as const) : []),
-      );
+      kinds.push("supersede", "queue", ...(this.#inventory === "counted" ? (["leave"] as const) : []));
+    // Whether one that comes late refuses the version before or after the end is a matter of moments too.
+    if (mayFollow && this.#inventory === "counted" && (this.#isTimed || quality.answer === "applies"))
+      kinds.push("join");
     const ask = this.#pick(...kinds);
     switch (ask) {
       case "pause":
