@@ -232,7 +232,7 @@ function setRoutes(routes: Routes, limits: RouteLimits): Route[] {
         { additionalProperties: false },
       ),
       response: exported,
-      responseContent: { "application/yaml": Type.String() },
+      responseContent: { "application/yaml": exported },
       errors: ["gateway_revision_not_found"],
       handler: async ({ principal, query: { format, revision } }) => {
         const set = await routes.export(principal.tenant, revision);
