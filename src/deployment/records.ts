@@ -1,4 +1,5 @@
-/** What happened to a deployment, as the audit and the metrics have it. */
+/** What happened to a deployment, as the audit, the webhook and the metrics have it. */
+import type { Approvals } from "../platform/approvals/index.ts";
 import type { Audit } from "../platform/audit/index.ts";
 import type { Metrics } from "../platform/telemetry/index.ts";
 import type { AnyTx } from "../stores/sql/port.ts";
@@ -24,6 +25,31 @@ export async function auditEvents(
       requestId: row.id,
       detail: { kind: row.kind, target: row.target, epoch: row.epoch, ...payload },
     });
+  }
+}
+
+/** Who listens is told of the start and the end, in the transaction that writes them. */
+export async function noticeEvents(
+  notices: Approvals["notices"],
+  tx: AnyTx,
+  { id, tenant_id: tenant, kind, target, strategy, spec }: DeploymentRow,
+  events: readonly Event[],
+  after: State,
+): Promise<void> {
+  const about = {
+    tenant,
+    deployment: id,
+    kind,
+    target: spec.targetName ?? target,
+    strategy,
+    summary: spec.summary,
+  };
+  for (const event of events) {
+    if (event.type === "started") await notices.add(tx, tenant, "deployment.started", about);
+    if (event.type !== "ended") continue;
+    const { cause, reason } = after.rollback ?? {};
+    const end = { status: event.status, ...(cause !== undefined && { cause, reason }) };
+    await notices.add(tx, tenant, "deployment.ended", { ...about, ...end });
   }
 }
 

@@ -44,7 +44,7 @@ export function endOf({ database, targets, plans, isGroup }: End): Outcome {
   return { statuses, versions: Object.fromEntries(versions) };
 }
 
-/** One that ends its readers met one of them, unless somebody promoted it. `asked` is what was of all on this target. */
+/** One that ends its readers met one, unless somebody promoted it. `asked` is what was of all on this target. */
 function checkUnits(
   { id, state }: DeploymentRow,
   target: SimulatedTarget,

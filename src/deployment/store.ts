@@ -17,7 +17,7 @@ import { approvalGate, groupAllows, readGates } from "./gates.ts";
 import { insertHealth, sweep } from "./history.sql.ts";
 import type { Look } from "./judging.ts";
 import * as leases from "./leases.sql.ts";
-import { auditEvents, ENGINE } from "./records.ts";
+import { auditEvents, ENGINE, noticeEvents } from "./records.ts";
 import { type Event, isEnded } from "./state.ts";
 import type { Claim, DeploymentRow, DeploymentTx } from "./tables.ts";
 
@@ -73,7 +73,7 @@ export interface DeploymentStore {
 export interface SqlStoreParts {
   sql: Sql;
   audit: Pick<Audit, "record">;
-  approvals: Pick<Approvals, "newest" | "consume">;
+  approvals: Pick<Approvals, "newest" | "consume" | "notices">;
 }
 
 export class SqlStore implements DeploymentStore {
@@ -184,6 +184,7 @@ export class SqlStore implements DeploymentStore {
       const { events, beside = {}, now = databaseNow } = await make(tx, databaseNow);
       const appended = await rows.append(tx, claimOf(row), row.state, events, now, beside);
       await auditEvents(this.#parts.audit, tx, row, events);
+      await noticeEvents(this.#parts.approvals.notices, tx, row, events, appended.state);
       return { row: { ...row, ...beside, ...appended, status: appended.state.status }, events, now };
     });
   }

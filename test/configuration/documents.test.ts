@@ -261,6 +261,25 @@ test("what is exported can be imported, is shown before, and all of it is taken 
   assert.equal((await to.ok(to.get("/configs/one"))).latestVersion, 1);
 });
 
+test("whoever listens is told how a deployment began and ended, by the signed webhook", async () => {
+  await create("told-too");
+  await make("told-too", "a: 1");
+  const told: Notice[] = [];
+  const ended = new Promise<void>((resolve) => {
+    heard = (one) => {
+      if (one.data.target !== "told-too") return;
+      told.push(one);
+      if (told.length === 2) resolve();
+    };
+  });
+  const body = { kind: "config", config: "told-too", version: 1, strategy: "direct", probeSeconds: 0.1 };
+  const { id } = await ann.ok(ann.post("/deployments", body), 201);
+  await ended;
+  const by = (type: string) => told.find((one) => one.type === type)!.data;
+  assert.equal(by("deployment.started").deployment, id);
+  assert.deepEqual([by("deployment.ended").deployment, by("deployment.ended").status], [id, "succeeded"]);
+});
+
 test("whoever listens is told of a new version, by the signed webhook", async () => {
   await create("told", { environment: "production" });
   const notice = new Promise<Notice>((resolve) => {

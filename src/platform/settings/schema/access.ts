@@ -40,7 +40,8 @@ export const accessSettings = {
   }),
 
   "approvals.webhookUrl": setting(url(["https", "http"]), {
-    meaning: "Who is told of a new approval request, by a signed POST (Standard Webhooks).",
+    meaning:
+      "Who is told of approvals, new configurations and deployments, by a signed POST (Standard Webhooks).",
   }),
   "approvals.webhookSecret": setting(
     text("whsec_ and 24 to 64 bytes in base64", (value) => /^whsec_[A-Za-z0-9+/]{32,86}={0,2}$/.test(value)),
