@@ -6,6 +6,7 @@
 import assert from "node:assert/strict";
 import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
 import formats from "ajv-formats";
+import { parse } from "yaml";
 import { openApiDocument } from "../src/platform/http/openapi.ts";
 import type { Problem } from "../src/platform/http/problem.ts";
 import type { Route } from "../src/platform/http/route.ts";
@@ -175,6 +176,7 @@ function closed(schema: Node): Node {
 
 function valuesOf(type: string, { json, text }: Answer): unknown[] {
   if (type.endsWith("json") && !type.includes("ndjson")) return [json];
+  if (type.endsWith("yaml")) return [parse(text)];
   if (!type.includes("ndjson")) return type === "" ? [] : [text];
   return text
     .trimEnd()

@@ -31,7 +31,7 @@ const labels = Type.Record(
   { maxProperties: 32 },
 );
 const subject = Type.String({ pattern: "^[A-Za-z0-9_:][A-Za-z0-9._:-]{0,254}$" });
-const schemaVersion = Type.Union([Type.Integer({ minimum: 1 }), Type.Null()], {
+const schemaVersion = Type.Union([Type.Integer({ minimum: 1, maximum: 2_147_483_647 }), Type.Null()], {
   description: "null, the default: the latest in force.",
 });
 const aboutSchema = { description: "The schema that each new version must fit; null for none." };
@@ -87,6 +87,7 @@ export const newVersion = Type.Object(
     parent: Type.Optional(
       Type.Integer({
         minimum: 0,
+        maximum: 2_147_483_647,
         description: "The version it was made from, 0 for none: refused when there is a newer one.",
       }),
     ),
@@ -156,7 +157,11 @@ export const promotion = Type.Object(
   {
     to: configName,
     version: Type.Optional(
-      Type.Integer({ minimum: 1, description: "Default: the one in force, or else the newest." }),
+      Type.Integer({
+        minimum: 1,
+        maximum: 2_147_483_647,
+        description: "Default: the one in force, or else the newest.",
+      }),
     ),
     note: Type.Optional(note),
   },
@@ -230,7 +235,13 @@ export const importBody = Type.Object(
           ...editable,
           text: Type.Optional(Type.Union([text, Type.Null()])),
           version: Type.Optional(
-            orNull(Type.Integer({ description: "As an export has it; not looked at." })),
+            orNull(
+              Type.Integer({
+                minimum: 0,
+                maximum: 2_147_483_647,
+                description: "As an export has it; not looked at.",
+              }),
+            ),
           ),
           hash: Type.Optional(orNull(Type.String({ description: "As an export has it; not looked at." }))),
         },

@@ -123,7 +123,11 @@ function socketRoute(instances: Instances, streams: Streams): Route {
     query: Type.Object(
       {
         since: Type.Optional(
-          Type.Integer({ minimum: 0, description: "The revision that was heard last; 0 is none." }),
+          Type.Integer({
+            minimum: 0,
+            maximum: Number.MAX_SAFE_INTEGER,
+            description: "The revision that was heard last; 0 is none.",
+          }),
         ),
       },
       { additionalProperties: false },

@@ -29,7 +29,10 @@ const fieldName = Type.String({ pattern: "^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$" }
 const thingFields = {
   config: {
     config: targetName,
-    version: Type.Union([Type.Integer({ minimum: 1 }), Type.String({ maxLength: 64 })]),
+    version: Type.Union([
+      Type.Integer({ minimum: 1, maximum: 2_147_483_647 }),
+      Type.String({ maxLength: 64 }),
+    ]),
   },
   route: {
     route: targetName,

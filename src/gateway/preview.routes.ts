@@ -28,7 +28,13 @@ const previewBody = Type.Object(
         description: "Of a set; default replace, which removes what it leaves out.",
       }),
     ),
-    revision: Type.Optional(Type.Integer({ description: "Of an export; not looked at." })),
+    revision: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: Number.MAX_SAFE_INTEGER,
+        description: "Of an export; not looked at.",
+      }),
+    ),
     route: Type.Optional(
       Type.String({ minLength: 1, maxLength: 128, description: "One route: its id or name." }),
     ),

@@ -170,11 +170,12 @@ const importResult = Type.Object({
   warnings: Type.Array(finding),
 });
 
+const revision = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 const routeSet = Type.Object(
-  { revision: Type.Optional(Type.Integer()), routes: Type.Array(routeSpec) },
+  { revision: Type.Optional(revision), routes: Type.Array(routeSpec) },
   { title: "RouteSet", additionalProperties: false },
 );
-const exported = Type.Object({ revision: Type.Integer(), routes: Type.Array(routeSpec) });
+const exported = Type.Object({ revision, routes: Type.Array(routeSpec) });
 
 const setTypes = ["application/json", "application/yaml"] as const;
 
@@ -227,7 +228,7 @@ function setRoutes(routes: Routes, limits: RouteLimits): Route[] {
       query: Type.Object(
         {
           format: Type.Enum(["json", "yaml"], { default: "json" }),
-          revision: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })),
+          revision: Type.Optional(revision),
         },
         { additionalProperties: false },
       ),

@@ -32,7 +32,7 @@ const backoff = Type.Union(
   },
 );
 
-const schemaVersion = Type.Union([Type.Integer({ minimum: 1 }), Type.Null()], {
+const schemaVersion = Type.Union([Type.Integer({ minimum: 1, maximum: 2_147_483_647 }), Type.Null()], {
   description:
     "The version of the topic's schema that its consumers read by; shown before that is deprecated.",
 });

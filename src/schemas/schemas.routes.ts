@@ -257,7 +257,11 @@ function diffRoute(schemas: Schemas, checker: Checker): Route {
     audit: { none: "reads only" },
     params: byId,
     query: Type.Object(
-      { from: Type.Optional(Type.Integer({ minimum: 1, description: "Default: the version before." })) },
+      {
+        from: Type.Optional(
+          Type.Integer({ minimum: 1, maximum: 2_147_483_647, description: "Default: the version before." }),
+        ),
+      },
       strict,
     ),
     response: shapes.diffed,

@@ -15,7 +15,7 @@ export const mode = Type.Enum([...modes], {
     "`backward`: the new schema reads what was written under the old; `forward`: the old reads the new; `full`: " +
     "both. Against the latest version, or with `_transitive` against all of them.",
 });
-export const version = Type.Integer({ minimum: 1 });
+export const version = Type.Integer({ minimum: 1, maximum: 2_147_483_647 });
 const state = Type.Enum([...schemaStates]);
 const description = Type.String({ maxLength: 1024, pattern: "^[^\\u0000]*$" });
 const reason = Type.String({ minLength: 1, maxLength: 2000, pattern: "^[^\\u0000]*$" });
@@ -80,7 +80,9 @@ export const checkBody = Type.Object(
     subject: subjectName,
     schema: jsonSchema,
     compatibility: Type.Optional(mode),
-    version: Type.Optional(Type.Integer({ minimum: 1, description: "Compare with this one only." })),
+    version: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 2_147_483_647, description: "Compare with this one only." }),
+    ),
     replay: Type.Optional(
       Type.Object(
         {

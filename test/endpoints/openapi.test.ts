@@ -35,6 +35,14 @@ test("every route is an operation of it, and every parameter of a path is descri
   }
 });
 
+test("every whole number that is asked for has bounds, so that none is larger than what keeps it", () => {
+  const unbound = Contract.of(document).operations.flatMap(({ id, parameters, bodies }) => {
+    const schemas = [...parameters.map(({ schema }) => schema), ...Object.values(bodies)];
+    return schemas.flatMap((schema) => wholeNumbersWithoutBounds(schema)).map((place) => `${id}${place}`);
+  });
+  assert.deepEqual([...new Set(unbound)], []);
+});
+
 test("what has a title is said once; a title with two meanings is refused", () => {
   const components = new Components({});
   const named = { title: "Name", type: "string" };
@@ -67,3 +75,14 @@ test("of the parameters of one name the one that most operations have is shared"
   ]);
   assert.deepEqual(components.document.parameters, { "query.limit": limit });
 });
+
+/** Pointers into the schema. */
+function wholeNumbersWithoutBounds(schema: unknown, place = ""): string[] {
+  if (typeof schema !== "object" || schema === null) return [];
+  const { type, minimum, maximum, enum: values, const: value } = schema as Record<string, unknown>;
+  const isBound = (minimum !== undefined && maximum !== undefined) || values || value !== undefined;
+  const below = Object.entries(schema).flatMap(([name, part]) =>
+    name === "default" || name === "examples" ? [] : wholeNumbersWithoutBounds(part, `${place}/${name}`),
+  );
+  return type === "integer" && !isBound ? [place, ...below] : below;
+}

@@ -77,8 +77,8 @@ export const options = {
   format: Type.Optional(Type.String({ maxLength: 64 })),
   subject: Type.Optional(Type.String({ maxLength: 255 })),
   subjectPrefix: Type.Optional(Type.String({ maxLength: 255 })),
-  offset: Type.Optional(Type.Integer({ minimum: 0 })),
-  limit: Type.Optional(Type.Integer()),
+  offset: Type.Optional(Type.Integer({ minimum: 0, maximum: 2_147_483_647 })),
+  limit: Type.Optional(Type.Integer({ minimum: -2_147_483_648, maximum: 2_147_483_647 })),
 };
 export const query = Type.Object(options, { additionalProperties: false });
 
@@ -97,8 +97,8 @@ export const schemaBody = Type.Object(
     schema: Type.String({ description: "JSON text." }),
     schemaType: Type.Optional(Type.String({ description: "JSON; there is no other." })),
     references: Type.Optional(Type.Union([Type.Null(), Type.Array(reference, { maxItems: referencesMax })])),
-    id: Type.Optional(Type.Integer()),
-    version: Type.Optional(Type.Integer()),
+    id: Type.Optional(Type.Integer({ minimum: -1, maximum: 2_147_483_647 })),
+    version: Type.Optional(Type.Integer({ minimum: -1, maximum: 2_147_483_647 })),
     metadata: Type.Optional(nothing),
     ruleSet: Type.Optional(nothing),
     schemaTags: Type.Optional(Type.Unknown()),
