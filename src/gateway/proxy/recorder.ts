@@ -1,6 +1,6 @@
 /**
  * Records of requests: the newest of this worker, for `explain`, and those that are sampled, on their way to be spans.
- * A whole record costs several times what a line of the log does, so only some of each tick's requests have one.
+ * A whole record is dear beside a line of the log, so of requests that went well only some of each tick have one.
  */
 import type { RequestRecord } from "./records.ts";
 
