@@ -75,12 +75,13 @@ describe("a route is served", () => {
         host: "parts.test",
         path: { template: "/v1/{id}/lines" },
         methods: ["GET"],
+        headers: { "X-Part": "p" },
         query: { a: "1" },
       },
       request: { path: "/lines/{id}", headers: { set: { "x-set": "s" }, remove: ["x-gone"] } },
       response: { headers: { set: { "x-back": "b" } } },
     });
-    const headers = { host: "parts.test", "x-gone": "1" };
+    const headers = { host: "parts.test", "x-gone": "1", "x-part": "p" };
     const got = await raw("/v1/7/lines?a=1", headers);
     assert.deepEqual(
       [got.status, got.json.url, got.json.headers["x-set"], got.headers["x-back"]],
@@ -88,7 +89,8 @@ describe("a route is served", () => {
     );
     assert.equal(got.json.headers["x-gone"], undefined);
     assert.equal((await raw("/v1/7/lines", headers)).status, 404);
-    assert.equal((await raw("/v1/7/lines?a=1", { host: "other.test" })).status, 404);
+    assert.equal((await raw("/v1/7/lines?a=1", { ...headers, host: "other.test" })).status, 404);
+    assert.equal((await raw("/v1/7/lines?a=1", { ...headers, "x-part": "P" })).status, 404);
   });
 
   it("by weight, and not from a backend that is drained by hand", async () => {

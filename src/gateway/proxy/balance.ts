@@ -79,9 +79,10 @@ export class Balancer<Backend extends Balanced> {
       case "ip-hash":
         return this.#highest(usable, hash32(asker.client));
       case "header": {
-        const id = strategy.byValue[asker.header(strategy.header) ?? ""] ?? strategy.otherwise;
-        const named = this.targets.find(({ backend }) => backend.id === id && usable(backend));
-        return named?.backend ?? this.#roundRobin(usable, now);
+        const { byValue, otherwise } = strategy;
+        const value = asker.header(strategy.header) ?? "";
+        const named = Object.hasOwn(byValue, value) ? this.#named(byValue[value], usable) : undefined;
+        return named ?? this.#named(otherwise, usable) ?? this.#roundRobin(usable, now);
       }
       case "sticky": {
         const key = asker.cookie(strategy.cookie);
@@ -92,6 +93,10 @@ export class Balancer<Backend extends Balanced> {
       default:
         return this.#roundRobin(usable, now);
     }
+  }
+
+  #named(id: string | undefined, usable: (backend: Backend) => boolean): Backend | undefined {
+    return this.targets.find(({ backend }) => backend.id === id && usable(backend))?.backend;
   }
 
   #roundRobin(usable: (backend: Backend) => boolean, now: number): Backend | undefined {

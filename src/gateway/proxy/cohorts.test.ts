@@ -21,7 +21,7 @@ const seed = "seed of the test";
 const splitTo = (backend: string, over: Partial<Split> = {}): Split => ({
   deployment: "d1",
   seed,
-  unit: { kind: "header", name: "x-user" },
+  unit: { kind: "header", name: "X-User" },
   bound: boundOfShare(0.3),
   to: { targets: [{ backend }] },
   ...over,
@@ -127,7 +127,7 @@ describe("a split", () => {
 
   it("shows a tester the new version before anybody, and counts neither tester nor request", async () => {
     await using set = await blueAndGreen();
-    publish(set.running, { split: splitTo("green", { bound: 0, tester: { name: "x-try", value: "yes" } }) });
+    publish(set.running, { split: splitTo("green", { bound: 0, tester: { name: "X-Try", value: "yes" } }) });
     assert.equal((await ask(set.running, { "x-try": "yes" })).body, "green");
     assert.equal((await ask(set.running, { "x-try": "no" })).body, "blue");
     const { canary, control } = await set.counted((sum) => sum.control.requests > 0);

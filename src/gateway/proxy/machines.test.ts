@@ -293,8 +293,11 @@ describe("balancing", () => {
       [draw(byHeader, 1, asker("", { "x-v": "beta" }))[0], draw(byHeader, 1)[0]],
       ["b1", "b2"],
     );
+    assert.equal(draw(byHeader, 1, asker("", { "x-v": "constructor" }))[0], "b2", "no name of every object");
     backends[1]!.fit = false;
-    assert.notEqual(draw(byHeader, 1, asker("", { "x-v": "beta" }))[0], "b1");
+    assert.deepEqual(tally(draw(byHeader, 4, asker("", { "x-v": "beta" }))), { b2: 4 }, "the default first");
+    backends[2]!.fit = false;
+    assert.equal(draw(byHeader, 1, asker("", { "x-v": "beta" }))[0], "b0");
   });
 
   test("an unfit one is used when no other is; an open breaker never", () => {

@@ -12,7 +12,7 @@ import { F, HOP_BY_HOP, isFieldValue, isToken } from "./http1/grammar.ts";
 import { dropping } from "./http1/write.ts";
 import { type Routed, templateValues } from "./matcher.ts";
 import { RetryBudget, type RetrySettings, retrySettings } from "./retry.ts";
-import type { HeaderChange, Match, Route as Settings, Split, Target } from "./snapshot.route.ts";
+import type { HeaderChange, Match, Route as Settings, Split, Strategy, Target } from "./snapshot.route.ts";
 
 /** What stays when the settings change. */
 export class RouteMemory {
@@ -111,7 +111,7 @@ export class Route implements Routed {
     const { timeouts = {}, policies } = settings;
     this.id = settings.id;
     this.priority = settings.priority ?? 0;
-    this.match = settings.match;
+    this.match = inLowerCase(settings.match);
     this.settings = settings;
     this.retry = retrySettings(settings.retry);
     this.variant = settings.variant ?? "stable";
@@ -126,7 +126,7 @@ export class Route implements Routed {
       tunnelIdleMs: timeouts.idleMs ?? 3_600_000,
     };
     const targets = resolved(settings.targets, lookUp);
-    this.balancer = new Balancer(settings.strategy ?? { kind: "round-robin" }, targets, chance);
+    this.balancer = new Balancer(strategyOf(settings), targets, chance);
     this.request = compileChange(settings.request?.headers);
     this.response = compileChange(settings.response?.headers);
     this.dropRequest = settings.request?.host === "backend" ? TO_BACKEND_WITHOUT_HOST : TO_BACKEND;
@@ -135,7 +135,7 @@ export class Route implements Routed {
     this.guard = Guard.of(settings);
     const { split } = settings;
     const exposed = split && new Route(versionOf(settings, split), memory, lookUp, chance);
-    this.division = exposed && { ...split!, exposed, cohorts: memory.count(split!.deployment)! };
+    this.division = exposed && { ...divisionOf(split!), exposed, cohorts: memory.count(split!.deployment)! };
   }
 
   /** The target for the backend. `path` is as it came, `query` with its `?`. */
@@ -162,6 +162,24 @@ export class Route implements Routed {
     const secure = strategy.secure ? "; Secure" : "";
     return `Set-Cookie: ${strategy.cookie}=${key}; Path=/; HttpOnly; SameSite=Lax${age}${secure}\r\n`;
   }
+}
+
+/** Fields are looked for by names in lower case, however the settings write them: `X-Beta` is `x-beta`. */
+function inLowerCase(match: Match): Match {
+  if (!match.headers) return match;
+  return { ...match, headers: match.headers.map((held) => ({ ...held, name: held.name.toLowerCase() })) };
+}
+
+function strategyOf({ strategy = { kind: "round-robin" } }: Settings): Strategy {
+  return strategy.kind === "header" ? { ...strategy, header: strategy.header.toLowerCase() } : strategy;
+}
+
+function divisionOf({ unit, tester, seed, bound }: Split): Pick<Split, "seed" | "unit" | "bound" | "tester"> {
+  return {
+    ...{ seed, bound },
+    unit: unit.kind === "header" ? { ...unit, name: unit.name.toLowerCase() } : unit,
+    ...(tester && { tester: { ...tester, name: tester.name.toLowerCase() } }),
+  };
 }
 
 /** The other version as a route of its own. */

@@ -55,7 +55,7 @@ export type Strategy =
   | { readonly kind: "least-connections" }
   | { readonly kind: "two-choices" }
   | { readonly kind: "ip-hash" }
-  /** By a header's value; `byValue` maps it to a backend, others and none go to `otherwise`, or by round-robin. */
+  /** By a header's value; who has none, or one of a backend that is away, goes to `otherwise`, or by round-robin. */
   | {
       readonly kind: "header";
       readonly header: string;
