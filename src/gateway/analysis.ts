@@ -7,7 +7,7 @@
  * real neighbours cost; a bound on the comparisons holds for sets made to be slow.
  */
 import { compileMatch } from "./compile.ts";
-import { beginningOf, covers, type Matched, meets, prepare } from "./overlap.ts";
+import { beginningOf, covers, coversHost, type Matched, meets, prepare } from "./overlap.ts";
 import { compareRanks, type Rank, rankOf } from "./proxy/order.ts";
 import type { Finding, RouteSpec } from "./routes.schema.ts";
 
@@ -15,6 +15,9 @@ export interface AnalysedRoute {
   readonly id: string;
   readonly spec: RouteSpec;
 }
+
+/** What two matches can be to one another. */
+type FoundKind = Exclude<Finding["kind"], "settings-differ">;
 
 interface Prepared {
   readonly matched: Matched;
@@ -34,7 +37,8 @@ export interface SetAnalysis {
 export function analyse(routes: readonly AnalysedRoute[]): SetAnalysis {
   const entries = routes.filter(isEnabled).map(toEntry);
   const byBeginning = Map.groupBy(entries, ({ matched }) => beginningOf(matched.path).join("/"));
-  const findings: Finding[] = [];
+  const found: Record<FoundKind, Finding[]> = { unreachable: [], ambiguous: [], overlap: [] };
+  let truncated = false;
   let comparisons = 0;
   for (const entry of entries) {
     const beginning = beginningOf(entry.matched.path);
@@ -42,15 +46,23 @@ export function analyse(routes: readonly AnalysedRoute[]): SetAnalysis {
       for (const other of byBeginning.get(beginning.slice(0, length).join("/")) ?? []) {
         // Two with the same beginning would be seen from both sides.
         if (other === entry || (length === beginning.length && other.id > entry.id)) continue;
-        if (++comparisons > comparisonsMax || findings.length >= findingsMax)
-          return { findings, truncated: true };
-        const found = between(entry, other);
-        if (found) findings.push(found);
+        if (++comparisons > comparisonsMax) return { findings: inOrder(found), truncated: true };
+        const finding = between(entry, other);
+        if (!finding) continue;
+        if (found[finding.kind].length < findingsMax) found[finding.kind].push(finding);
+        else truncated = true;
       }
     }
   }
-  return { findings, truncated: false };
+  return { findings: inOrder(found), truncated };
 }
+
+/** The worst first, so that many of one kind hide nothing of another from who reads only the beginning. */
+const inOrder = ({ unreachable, ambiguous, overlap }: Record<FoundKind, Finding[]>) => [
+  ...unreachable,
+  ...ambiguous,
+  ...overlap,
+];
 
 /** What one route would mean to its neighbours; `routes` may hold others, and an earlier version of it. */
 export function analyseOne(route: AnalysedRoute, routes: Iterable<AnalysedRoute>): Finding[] {
@@ -83,7 +95,7 @@ function preparedOf(spec: RouteSpec): Prepared {
   return prepared;
 }
 
-function between(a: Entry, b: Entry): Finding | undefined {
+function between(a: Entry, b: Entry): (Finding & { kind: FoundKind }) | undefined {
   if (!meets(a.matched, b.matched)) return undefined;
   const order = compareRanks(a.rank, b.rank);
   const [winner, loser] = order < 0 || (order === 0 && a.id < b.id) ? [a, b] : [b, a];
@@ -100,7 +112,11 @@ function between(a: Entry, b: Entry): Finding | undefined {
     const message = `${names.route} and ${names.other} match some requests both; give one of them a priority.`;
     return { kind: "ambiguous", ...names, message };
   }
-  if (covers(loser.matched, winner.matched)) return undefined;
-  const message = `Of requests that both match, ${names.other} takes all.`;
+  if (isNarrower(winner.matched, loser.matched)) return undefined;
+  const message = `${names.route} and ${names.other} match some requests both; ${names.other} takes them.`;
   return { kind: "overlap", ...names, message };
 }
+
+/** A route for one host beside one for more of them is meant to go first, whatever paths the two have. */
+const isNarrower = (winner: Matched, loser: Matched) =>
+  covers(loser, winner) || (winner.host !== loser.host && coversHost(loser.host, winner.host));

@@ -31,7 +31,7 @@ export function prepare({ match }: Pick<RouteSpec, "match">): Matched {
   return {
     host: match.host,
     path: pathPattern(match.path),
-    methods: match.methods,
+    methods: match.methods?.flatMap((method) => (method === "GET" ? [method, "HEAD"] : method)),
     headers: conditionsOf(match.headers).map(lower),
     query: conditionsOf(match.query),
   };

@@ -86,9 +86,9 @@ export const finding = Type.Object(
   {
     kind: Type.Enum([...findingKinds], {
       description:
-        "`unreachable`: another route takes all that it matches. `ambiguous`: both match some requests and only the " +
-        "smaller id decides. `overlap`: both match some requests; the first one named wins. `settings-differ`: both " +
-        "name a backend with other settings for it; those of the first one named count.",
+        "`unreachable`: `other` takes all that `route` matches. `ambiguous`: both match some requests and only the " +
+        "smaller id decides. `overlap`: both match some requests, which `other` takes. `settings-differ`: both name " +
+        "a backend with other settings for it; those of `other` count.",
     }),
     route: routeName,
     other: routeName,

@@ -299,13 +299,22 @@ describe("a route set", () => {
       health: { path: "/" },
     };
     await ann.ok(ann.post(routes, named("v2", "/v", second)), 201);
+    const host = { match: { host: "one.test" }, priority: 30 }; // before all of the others, as it is meant to be
+    await ann.ok(ann.post(routes, named("host", "/", host)), 201);
+    for (const [name, template] of Object.entries({ crossed: "/w/{id}/x", crossing: "/w/a/{id}" })) {
+      await ann.ok(ann.post(routes, named(name, "/", { match: { path: { template } }, priority: 30 })), 201);
+    }
     const { findings, routes: count, truncated } = await ann.ok(ann.get(`${routes}/analysis`));
-    assert.deepEqual([count, truncated], [4, false]);
+    assert.deepEqual([count, truncated], [7, false]);
     const shown = findings.map(
       ({ kind, route, other }: Record<string, string>) => `${kind} ${route} ${other}`,
     );
     assert.ok(shown.includes("unreachable narrow wide"), shown.join("; "));
     assert.ok(shown.includes("ambiguous v2 v1"), shown.join("; "));
+    assert.deepEqual(
+      shown.filter((text: string) => text.startsWith("overlap")),
+      ["overlap crossed crossing"],
+    );
     assert.ok(shown.includes("settings-differ v2 wide"), shown.join("; "));
     await clear(ann);
   });
