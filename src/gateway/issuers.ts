@@ -51,7 +51,10 @@ const retryMs = 5_000;
 const soonestMs = 10_000;
 const timeoutMs = 5_000;
 const documentBytesMax = 1 << 20;
-const algorithms = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"];
+const algorithms = [
+  ...["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"],
+  ...["ES256", "ES384", "ES512", "EdDSA", "Ed25519"],
+];
 
 export class Issuers {
   readonly #options: IssuersOptions;

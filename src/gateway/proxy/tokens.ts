@@ -4,7 +4,15 @@
  * snapshot, and a change of them forgets all verdicts.
  */
 import { createHash } from "node:crypto";
-import { createLocalJWKSet, decodeJwt, errors, type JWTPayload, jwtVerify } from "jose";
+import {
+  createLocalJWKSet,
+  decodeJwt,
+  errors,
+  type JWTPayload,
+  type JWTVerifyOptions,
+  type JWTVerifyResult,
+  jwtVerify,
+} from "jose";
 import { LRUCache } from "lru-cache";
 import type { ApiKey, TokenIssuer } from "./snapshot.ts";
 
@@ -23,8 +31,8 @@ export interface Identity {
 }
 
 export type TokenProblem = "token_missing" | "token_invalid" | "token_expired";
-/** Its issuer is known, and none of the keys that are known of it has signed. */
-type Unknown = "key_unknown";
+/** Refused for now: none of the keys that are known of its issuer has signed, or its time is yet to come. */
+type Passing = "key_unknown" | "not_yet";
 
 const TOKEN = /^Bearer +([\w-]+\.[\w-]+\.[\w-]+)$/i;
 const TOKEN_BYTES_MAX = 8192;
@@ -85,14 +93,14 @@ export class Tokens {
   async #verify(authorization: string): Promise<Identity | TokenProblem> {
     const cache = this.#cache;
     const verdict = await this.#check(authorization);
-    // Not kept: the issuer may have a new key that is not here yet. No signature was checked for it.
-    if (verdict === "key_unknown") return "token_invalid";
+    // Not kept: it may be good soon. Only who has a signed token can make us check its signature again and again.
+    if (verdict === "key_unknown" || verdict === "not_yet") return "token_invalid";
     // Bad ones too: a flood of one forged token costs one check.
     cache.set(authorization.slice(-64), { whole: authorization, verdict });
     return verdict;
   }
 
-  async #check(authorization: string): Promise<Identity | TokenProblem | Unknown> {
+  async #check(authorization: string): Promise<Identity | TokenProblem | Passing> {
     const token = authorization.length <= TOKEN_BYTES_MAX && TOKEN.exec(authorization)?.[1];
     if (!token) return "token_invalid";
     let issuers: readonly Issuer[];
@@ -105,13 +113,13 @@ export class Tokens {
     const good = issuers.filter((_, index) => typeof verdicts[index] === "object");
     const payload = verdicts.find((verdict) => typeof verdict === "object");
     if (payload) return identityOf(good, payload);
-    const problems = ["token_expired", "key_unknown"] as const;
+    const problems = ["token_expired", "not_yet", "key_unknown"] as const;
     return problems.find((problem) => verdicts.includes(problem)) ?? "token_invalid";
   }
 
-  async #checkBy(token: string, { settings, keys }: Issuer): Promise<JWTPayload | TokenProblem | Unknown> {
+  async #checkBy(token: string, { settings, keys }: Issuer): Promise<JWTPayload | TokenProblem | Passing> {
     try {
-      const { payload } = await jwtVerify(token, keys, {
+      const { payload } = await verifyByAny(token, keys, {
         issuer: settings.issuer,
         ...(settings.audience !== undefined && { audience: settings.audience }),
         algorithms: [...settings.algorithms],
@@ -125,6 +133,7 @@ export class Tokens {
         this.#onUnknownKey(settings.id);
         return "key_unknown";
       }
+      if (error instanceof errors.JWTClaimValidationFailed && error.claim === "nbf") return "not_yet";
       return error instanceof errors.JWTExpired ? "token_expired" : "token_invalid";
     }
   }
@@ -137,6 +146,27 @@ export class Tokens {
       this.#hashes.set(key, hash);
     }
     return this.#keys.get(hash);
+  }
+}
+
+/** An issuer need not name its keys; then every one that fits is tried. */
+async function verifyByAny(
+  token: string,
+  keys: Issuer["keys"],
+  options: JWTVerifyOptions,
+): Promise<JWTVerifyResult> {
+  try {
+    return await jwtVerify(token, keys, options);
+  } catch (error) {
+    if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw error;
+    for await (const key of error) {
+      try {
+        return await jwtVerify(token, key, options);
+      } catch (problem) {
+        if (!(problem instanceof errors.JWSSignatureVerificationFailed)) throw problem;
+      }
+    }
+    throw new errors.JWSSignatureVerificationFailed();
   }
 }
 
