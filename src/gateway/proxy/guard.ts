@@ -7,6 +7,7 @@ import { addressList, isListed } from "./addresses.ts";
 import type { Answer } from "./answer.ts";
 import { isFieldValue, isToken } from "./http1/grammar.ts";
 import type { RateLimits, Taken } from "./limits.ts";
+import { preflightOf } from "./matcher.ts";
 import type { ResponseFlag } from "./records.ts";
 import type { ApiKeyPolicy, Cors, JwtPolicy, RateLimit, Route } from "./snapshot.route.ts";
 import type { Identity, Tokens } from "./tokens.ts";
@@ -93,7 +94,9 @@ export class Guard {
     if (!this.#isOpenTo(caller.client))
       return refusal("UA", { status: 403, code: "gateway_address_refused" });
     const cors = this.#cors ? corsLines(this.#cors, caller) : "";
-    if (this.#cors && isPreflight(caller)) return { flag: "LR", lines: cors + preflightLines(this.#cors) };
+    if (this.#cors && preflightOf(caller) !== undefined) {
+      return { flag: "LR", lines: cors + preflightLines(this.#cors, this.#route.match.methods) };
+    }
     let subject: string | undefined;
     if (this.#apiKey) {
       const key = context.tokens.apiKey(caller.header(this.#apiKey.header?.toLowerCase() ?? "x-api-key"));
@@ -116,12 +119,8 @@ export class Guard {
   #authorise(caller: Caller, context: GuardContext, identity: Identity | string, cors: string): Verdict {
     const policy = this.#jwt!;
     if (typeof identity === "string") {
-      const error = identity === "token_missing" ? "" : `, error="invalid_token"`;
-      return refusal(
-        "UA",
-        { status: 401, code: identity as "token_missing" },
-        `${cors}WWW-Authenticate: Bearer realm="gateway"${error}\r\n`,
-      );
+      const error = identity === "token_missing" ? undefined : "invalid_token";
+      return refusal("UA", { status: 401, code: identity as "token_missing" }, cors + challenge(error));
     }
     const { tenant } = this.#route;
     const isOurs = policy.issuers.some(
@@ -129,12 +128,15 @@ export class Guard {
     );
     if (!isOurs || (policy.audience !== undefined && !identity.audience.includes(policy.audience))) {
       const detail = "The token is from an issuer, or for an audience, that the route does not accept.";
-      return refusal("UA", { status: 401, code: "token_invalid", detail }, cors);
+      return refusal("UA", { status: 401, code: "token_invalid", detail }, cors + challenge("invalid_token"));
     }
     const hasScopes = policy.scopes?.every((scope) => identity.scopes.includes(scope)) ?? true;
     const roles = [...identity.roles, ...identity.scopes.map((scope) => policy.scopeRoles?.[scope])];
     const hasRole = policy.anyRole?.some((role) => roles.includes(role)) ?? true;
-    if (!hasScopes || !hasRole) return refusal("UA", { status: 403, code: "gateway_scope_missing" }, cors);
+    if (!hasScopes || !hasRole) {
+      const lines = cors + challenge("insufficient_scope");
+      return refusal("UA", { status: 403, code: "gateway_scope_missing" }, lines);
+    }
     return this.#limit(caller, context, identity.subject, claimLines(policy, identity), cors);
   }
 
@@ -170,6 +172,10 @@ export class Guard {
 
 const refusal = (flag: ResponseFlag, answer: Answer, lines = ""): Refused => ({ flag, answer, lines });
 
+/** What a client is told that sent no good token (RFC 6750, section 3). */
+const challenge = (error: "invalid_token" | "insufficient_scope" | undefined): string =>
+  `WWW-Authenticate: Bearer realm="gateway"${error ? `, error="${error}"` : ""}\r\n`;
+
 // draft-ietf-httpapi-ratelimit-headers-10
 function limitLines({ name, burst, perSecond }: RateLimit, taken: Taken): string {
   const window = Math.max(1, Math.ceil(burst / perSecond - 1e-6));
@@ -188,11 +194,6 @@ function claimLines(policy: JwtPolicy, identity: Identity): string {
   return lines;
 }
 
-const isPreflight = (caller: Caller) =>
-  caller.method === "OPTIONS" &&
-  caller.header("origin") !== undefined &&
-  caller.header("access-control-request-method") !== undefined;
-
 function corsLines(cors: Cors, caller: Caller): string {
   const origin = caller.header("origin");
   const isAny = cors.origins.includes("*");
@@ -203,8 +204,8 @@ function corsLines(cors: Cors, caller: Caller): string {
   return `Access-Control-Allow-Origin: ${isAny ? "*" : origin}\r\n${credentials}${exposed}${vary}`;
 }
 
-function preflightLines(cors: Cors): string {
-  const methods = cors.methods ?? ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
+function preflightLines(cors: Cors, matched: readonly string[] | undefined): string {
+  const methods = cors.methods ?? matched ?? ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
   const headers = cors.headers?.length ? `Access-Control-Allow-Headers: ${cors.headers.join(", ")}\r\n` : "";
   return `Access-Control-Allow-Methods: ${methods.join(", ")}\r\n${headers}Access-Control-Max-Age: ${cors.maxAgeSeconds ?? 600}\r\n`;
 }

@@ -22,6 +22,8 @@ export interface Routed {
   readonly id: string;
   readonly priority: number;
   readonly match: Match;
+  /** A browser that asks (CORS) whether it may send a request is answered by the route of that request. */
+  readonly answersPreflights?: boolean;
 }
 
 class Node<Route> {
@@ -209,17 +211,29 @@ function better<Route extends Routed>(
   for (let i = 0; i < list.length; i++) {
     const route = list[i]!;
     if (best && route.priority <= best.priority) return best;
-    if (fits(route.match, subject)) return route;
+    if (fits(route, subject)) return route;
   }
   return best;
 }
 
-function fits({ methods, headers, query }: Match, subject: Subject): boolean {
-  if (methods && !methods.includes(subject.method) && !(subject.method === "HEAD" && methods.includes("GET")))
-    return false;
+function fits({ match, answersPreflights }: Routed, subject: Subject): boolean {
+  const { methods, headers, query } = match;
+  if (methods && !takes(methods, subject.method)) {
+    const asked = answersPreflights ? preflightOf(subject) : undefined;
+    if (asked === undefined || !takes(methods, asked)) return false;
+  }
   if (headers && !headers.every((condition) => holds(condition, subject.header(condition.name))))
     return false;
   return !query || query.every((condition) => holds(condition, subject.query(condition.name)));
+}
+
+const takes = (methods: readonly string[], method: string): boolean =>
+  methods.includes(method) || (method === "HEAD" && methods.includes("GET"));
+
+/** The method that a browser wants to use, when this is the request by which it asks (Fetch, CORS preflight). */
+export function preflightOf(subject: Pick<Subject, "method" | "header">): string | undefined {
+  if (subject.method !== "OPTIONS" || subject.header("origin") === undefined) return undefined;
+  return subject.header("access-control-request-method");
 }
 
 function holds(condition: Condition, value: string | undefined): boolean {

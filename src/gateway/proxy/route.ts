@@ -86,6 +86,7 @@ export class Route implements Routed {
   readonly id: string;
   readonly priority: number;
   readonly match: Match;
+  readonly answersPreflights: boolean;
   readonly settings: Settings;
   readonly retry: RetrySettings;
   readonly budget: RetryBudget;
@@ -112,6 +113,7 @@ export class Route implements Routed {
     this.id = settings.id;
     this.priority = settings.priority ?? 0;
     this.match = inLowerCase(settings.match);
+    this.answersPreflights = policies?.cors !== undefined;
     this.settings = settings;
     this.retry = retrySettings(settings.retry);
     this.variant = settings.variant ?? "stable";
