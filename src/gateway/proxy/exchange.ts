@@ -146,7 +146,9 @@ export class Exchange implements Reply, Asker, Subject, Told {
       return;
     }
     route.counters.active++;
-    if (route.bodyBytesMax > 0 && head.contentLength > route.bodyBytesMax) {
+    // Chunks that came with the head have no length of their own.
+    const bodyBytes = Math.max(head.contentLength, this.requestBytes);
+    if (route.bodyBytesMax > 0 && bodyBytes > route.bodyBytesMax) {
       this.#answer({ status: 413, code: "body_too_large" }, "UA", true);
     } else this.#take(route, head, path);
   }
@@ -228,12 +230,16 @@ export class Exchange implements Reply, Asker, Subject, Told {
     this.#trace.decidedAt = now;
     const { redirect } = settings;
     if (redirect) {
-      const location = redirect.location.replace("{path}", this.path).replace("{query}", this.#query);
+      // Functions, as `$&` of a path would mean something in a text.
+      const location = redirect.location
+        .replace("{path}", () => this.path)
+        .replace("{query}", () => this.#query);
       const head = `HTTP/1.1 ${redirect.status} Redirect\r\nLocation: ${location}\r\nContent-Length: 0\r\n`;
       this.#local(head, redirect.status, "LR");
       return;
     }
-    if (settings.mirror && this.isSent) {
+    // A tunnel has no copy.
+    if (settings.mirror && this.isSent && !this.wantsUpgrade) {
       const { host, isHead } = this;
       mirror(this.#context, settings.mirror, this.#outgoing.head(host), this.#outgoing.bodyText(), isHead);
     }
@@ -585,7 +591,7 @@ export class Exchange implements Reply, Asker, Subject, Told {
     this.#flag(flag);
     if (closes) this.#keep = false;
     const { requestId } = this.#trace;
-    const fields = `X-Request-Id: ${requestId}\r\n`;
+    const fields = `X-Request-Id: ${requestId}\r\n${this.#admission?.responseLines ?? ""}`;
     this.status = answer.status;
     this.#peer.write(answerText(answer, { requestId, isHead: this.isHead, closes: !this.#keep, fields }));
     this.#finish();
@@ -601,7 +607,8 @@ export class Exchange implements Reply, Asker, Subject, Told {
     if (!this.isSent) this.#keep = false;
     this.status = status;
     const end = this.#keep ? "\r\n" : "Connection: close\r\n\r\n";
-    this.#peer.write(`${lines}X-Request-Id: ${this.#trace.requestId}\r\n${end}`);
+    const policy = this.#admission?.responseLines ?? "";
+    this.#peer.write(`${lines}${policy}X-Request-Id: ${this.#trace.requestId}\r\n${end}`);
     this.#finish();
   }
 

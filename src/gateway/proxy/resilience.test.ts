@@ -13,6 +13,7 @@ import {
   startEngine,
 } from "./engine.testing.ts";
 import type { BackendEvent } from "./stats.ts";
+import { type Identity, Tokens } from "./tokens.ts";
 
 const get = (fields = "", target = "/x") => `GET ${target} HTTP/1.1\r\nHost: a.example\r\n${fields}\r\n`;
 const failing = (status = 503) => answering(() => `HTTP/1.1 ${status} No\r\nContent-Length: 0\r\n\r\n`);
@@ -273,6 +274,50 @@ describe("policies", { concurrency: true }, () => {
     assert.match(await one.ask(), /^HTTP\/1\.1 429 [\s\S]*Retry-After: 10\r\n/);
   });
 
+  test("what the policies say stands in answers of our own too", async () => {
+    const policies = {
+      cors: { origins: ["https://a.example"] },
+      rateLimits: [{ name: "default", burst: 9, perSecond: 1, per: "client" as const }],
+    };
+    const fields = "Origin: https://a.example\r\n";
+    const told = /Access-Control-Allow-Origin: https:\/\/a\.example\r\n[\s\S]*RateLimit: "default";r=/;
+    await using running = await startEngine({
+      routes: [
+        routeTo([], { policies }),
+        routeTo([], {
+          id: "moved",
+          match: { path: { prefix: "/moved" } },
+          policies,
+          redirect: { status: 308, location: "https://new.example{path}{query}" },
+        }),
+      ],
+      backends: [],
+    });
+    using client = new RawClient(running.port);
+    const failed = await client.send(get(fields)).until(/\r\n\r\n/);
+    assert.match(failed, /^HTTP\/1\.1 503 /);
+    assert.match(failed, told);
+    client.received = "";
+    const moved = await client
+      .send(`GET /moved/a$&b?c=$' HTTP/1.1\r\nHost: x\r\n${fields}\r\n`)
+      .until(/\r\n\r\n$/);
+    assert.match(moved, /Location: https:\/\/new\.example\/moved\/a\$&b\?c=\$'\r\n/);
+    assert.match(moved, told);
+  });
+
+  test("a body that came whole with its head is measured too, in chunks as well", async () => {
+    await using one = await guarded({ requestBytesMax: 4 });
+    for (const body of [
+      "Content-Length: 5\r\n\r\nhello",
+      "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+    ]) {
+      using client = new RawClient(one.port);
+      const answer = client.send(`POST / HTTP/1.1\r\nHost: x\r\n${body}`).until(/\r\n\r\n/);
+      assert.match(await answer, /^HTTP\/1\.1 413 /);
+    }
+    assert.equal(one.seen(), "");
+  });
+
   test("addresses are allowed and denied", async () => {
     await using allowed = await guarded({ ip: { allow: ["127.0.0.0/8", "::1"] } });
     assert.match(await allowed.ask(), /^HTTP\/1\.1 200 /);
@@ -296,6 +341,33 @@ describe("policies", { concurrency: true }, () => {
       /Access-Control-Allow-Origin: https:\/\/a\.example\r\n/,
     );
     assert.doesNotMatch(await one.ask("Origin: https://evil.example\r\n"), /Allow-Origin/);
+  });
+
+  test("CORS: a preflight is answered by the route of the request that it asks for", async () => {
+    const to = (id: string, method: string) =>
+      routeTo([], {
+        id,
+        match: { methods: [method] },
+        policies: { cors: { origins: [`https://${id}.example`] } },
+      });
+    await using running = await startEngine({
+      routes: [to("reads", "GET"), to("writes", "PUT")],
+      backends: [],
+    });
+    const ask = async (origin: string, method: string) => {
+      using client = new RawClient(running.port);
+      const fields = `Origin: https://${origin}.example\r\nAccess-Control-Request-Method: ${method}\r\n`;
+      return await client.send(get(fields).replace("GET", "OPTIONS")).until(/\r\n\r\n/);
+    };
+    assert.match(
+      await ask("reads", "GET"),
+      /^HTTP\/1\.1 204 [\s\S]*Allow-Origin: https:\/\/reads.*\r\n[\s\S]*Methods: GET\r\n/,
+    );
+    assert.match(
+      await ask("writes", "PUT"),
+      /^HTTP\/1\.1 204 [\s\S]*Allow-Origin: https:\/\/writes[\s\S]*Methods: PUT\r\n/,
+    );
+    assert.match(await ask("writes", "DELETE"), /^HTTP\/1\.1 404 /);
   });
 
   test("API keys by their hash; the backend does not see them", async () => {
@@ -344,10 +416,29 @@ describe("policies", { concurrency: true }, () => {
     assert.match(await ask(good), /^HTTP\/1\.1 200 /);
     assert.match(one.seen(), /X-User: u1\r\n/);
     assert.doesNotMatch(one.seen(), /forged/);
-    assert.match(await ask(token({ scope: "write" })), /^HTTP\/1\.1 403 /);
+    const unfit =
+      /^HTTP\/1\.1 403 [\s\S]*WWW-Authenticate: Bearer realm="gateway", error="insufficient_scope"/;
+    assert.match(await ask(token({ scope: "write" })), unfit);
     assert.match(await ask(token({ roles: ["guest"] })), /^HTTP\/1\.1 403 /);
     assert.match(await ask(token({}, { lifetime: -60 })), /^HTTP\/1\.1 401 /);
     assert.match(await ask(token({}, { issuer: "https://other.example" })), /^HTTP\/1\.1 401 /);
     assert.match(await ask(good.then((text) => `${text.slice(0, -8)}AAAAAAAA`)), /^HTTP\/1\.1 401 /);
+  });
+
+  test("tokens: one that is not good yet is asked again, and keys without names are all tried", async () => {
+    const pairs = await Promise.all([1, 2].map(() => generateKeyPair("EdDSA", { extractable: true })));
+    const keys = await Promise.all(pairs.map(({ publicKey }) => exportJWK(publicKey)));
+    let now = Date.now();
+    const tokens = new Tokens(() => now);
+    tokens.setIssuers([{ id: "i", issuer: "https://i.example", algorithms: ["EdDSA"], keys: keys as never }]);
+    for (const { privateKey } of pairs) {
+      const seconds = Math.floor(now / 1000);
+      const token = await new SignJWT({ iss: "https://i.example", nbf: seconds + 60, exp: seconds + 600 })
+        .setProtectedHeader({ alg: "EdDSA" })
+        .sign(privateKey);
+      assert.equal(await tokens.identify(`Bearer ${token}`), "token_invalid");
+      now += 60_000;
+      assert.deepEqual(((await tokens.identify(`Bearer ${token}`)) as Identity).issuers, ["i"]);
+    }
   });
 });
