@@ -176,10 +176,13 @@ export function decodeMessage(body: Buffer): StoredMessage {
 
 /** Throws for a body of another format than this version writes. */
 export function checkFormat(body: Buffer): void {
-  if (body[0] === plainVersion || body[0] === version) return;
+  if (isMessage(body)) return;
   const detail = `A stored message has format ${body[0]}; this version reads ${plainVersion} and ${version}.`;
   throw new HotSwapError("log_corrupt", detail);
 }
+
+/** Not a mark of the delay log, which is JSON text. */
+export const isMessage = (body: Buffer): boolean => body[0] === plainVersion || body[0] === version;
 
 export const headersStart = (body: Buffer): number => prefixBytes + body.readUInt16LE(10);
 export const headersEnd = (body: Buffer): number => headersStart(body) + body.readUInt32LE(12);

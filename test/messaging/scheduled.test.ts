@@ -74,6 +74,13 @@ describe("messages for later", () => {
     const receipt = await ann.ok(post(message), 201);
     assert.deepEqual(await ann.ok(post({ ...message, payload: 2 }), 201), { ...receipt, duplicate: true });
     assert.equal((await list(name)).items.length, 1);
+    const soon = await ann.ok(post({ topic: name, payload: 3, delayMs: 1, idempotencyKey: "b" }), 201);
+    assert.equal((await take(ann, name, 1)).length, 1);
+    await server.restart();
+    // By now the log of what waits has marks between its messages.
+    const again = await ann.ok(post({ topic: name, payload: 4, idempotencyKey: "b" }), 201);
+    assert.deepEqual([again.messageId, again.duplicate], [soon.messageId, true]);
+    assert.equal((await ann.ok(post({ topic: name, payload: 5, idempotencyKey: "c" }), 201)).offset, 1);
   });
 
   it("go at once when their time is past, and are refused when it makes no sense", async () => {

@@ -136,6 +136,25 @@ describe("publishing with idempotency keys", () => {
     });
   }
 
+  it("knows the keys of what waited, however many marks lie behind it", async () => {
+    const machine = await new Machine().start();
+    const { clock } = machine;
+    const keys = Array.from({ length: 600 }, (_, i) => `k${i}`);
+    const waiting = keys.map((key, i) => ({ ...message(key), deliverAt: clock.now() + 10 * (i + 1) }));
+    const first = await machine.drive(machine.topic.publish(waiting));
+    for (const i of keys.keys()) {
+      clock.advance(10);
+      while ((await machine.stored()).length <= i);
+    }
+    machine.disk = machine.disk.kill();
+    await machine.start();
+    machine.topic.hasDelays = true;
+    assert.deepEqual(
+      await machine.publish(...keys),
+      first.map((place) => ({ ...place, duplicate: true })),
+    );
+  });
+
   it("frees a key whose publish failed, also for those that waited for it", async () => {
     const machine = await new Machine().start();
     await machine.publish("before");

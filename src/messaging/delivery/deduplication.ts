@@ -12,7 +12,7 @@
 import type { Clock } from "../../core/clock.ts";
 import { HotSwapError } from "../../core/errors.ts";
 import type { LogPartition } from "../../stores/log/port.ts";
-import { idempotencyKeyOf, publishedAtOf, scheduleOf } from "../message.ts";
+import { idempotencyKeyOf, isMessage, publishedAtOf, scheduleOf } from "../message.ts";
 import { KeyTable, type Place } from "./key-table.ts";
 import { recentFrom, scan } from "./scan.ts";
 
@@ -91,7 +91,7 @@ export class Deduplication {
       const from = await recentFrom(log, wall - this.#windowMs);
       for await (const records of scan(log, from, end)) {
         for (const { offset, body } of records) {
-          const key = idempotencyKeyOf(body);
+          const key = isMessage(body) ? idempotencyKeyOf(body) : undefined; // the delay log has marks between
           // One that waited first is known from where it waited, since it was published there.
           if (key === undefined || (scheduleOf(body)?.source ?? -1) >= 0) continue;
           const age = Math.max(0, wall - publishedAtOf(body));

@@ -1,7 +1,7 @@
 /** Reading a partition in bulk, for what is rebuilt from it: from an offset on, or what is recent. */
 import { hasCode } from "../../core/errors.ts";
 import type { LogPartition, LogRecord } from "../../stores/log/port.ts";
-import { publishedAtOf } from "../message.ts";
+import { isMessage, publishedAtOf } from "../message.ts";
 
 const chunk = { records: 4096, bytes: 4 << 20 };
 
@@ -27,18 +27,21 @@ export async function* scan(log: LogPartition, from: number, to: number): AsyncG
 /**
  * The offset from which on everything published at or after `since` lies. Looks backwards in steps that double and
  * stops at one that is older as a whole, so that a clock that went back in between costs some reading, not an answer.
+ * Records that are no messages (the marks of a delay log) have no time, and a step of nothing else says nothing.
  */
 export async function recentFrom(log: LogPartition, since: number): Promise<number> {
   let from = log.end;
   for (let step = 512; from > log.start; step *= 2) {
     const before = from;
     from = Math.max(log.start, from - step);
-    let isOld = true;
+    let newest: number | undefined;
     for await (const records of scan(log, from, before)) {
-      if (records.some(({ body }) => publishedAtOf(body) >= since)) isOld = false;
-      if (!isOld) break;
+      for (const { body } of records) {
+        if (isMessage(body)) newest = Math.max(newest ?? Number.NEGATIVE_INFINITY, publishedAtOf(body));
+      }
+      if (newest !== undefined && newest >= since) break;
     }
-    if (isOld) return before;
+    if (newest !== undefined && newest < since) return before;
   }
   return from;
 }
