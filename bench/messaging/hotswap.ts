@@ -143,7 +143,10 @@ function variant(
 }
 
 const lines = "one NDJSON stream, sliding window";
-const streamed = { publish: "one WebSocket, sliding window", consume: "one WebSocket, credit of a window" };
+const streamed = {
+  publish: "one WebSocket, sliding window",
+  consume: "one WebSocket, credit of two windows",
+};
 
 /** One WebSocket, frames of many messages out and receipts in. */
 const publishStream: Publish = async (hotswap, _, stretch) => {
@@ -156,7 +159,7 @@ const publishStream: Publish = async (hotswap, _, stretch) => {
 async function consumeStream(hotswap: HotSwap, stretch: Stretch): Promise<void> {
   const { count, window, latency, ledger } = stretch;
   await using stream = hotswap.stream();
-  const consumer = stream.consume(topic, { credit: window, count, ackBatch: window / 2 });
+  const consumer = stream.consume(topic, { credit: 2 * window, count, ackBatch: window / 2 });
   const settled: Promise<void>[] = [];
   for await (const first of consumer) {
     const deliveredAt = performance.now();

@@ -19,7 +19,7 @@ export interface StreamConsumeOptions {
   subscription?: string;
   /** Messages that may be here and not yet looked at. Default 1,000, at most 10,000. */
   credit?: number;
-  /** The same in bytes. Default 16 MiB. */
+  /** The same in bytes; the last frame may overdraw it. Default 16 MiB, at most 64. */
   creditBytes?: number;
   /** Take so many in all; the loop ends by itself. */
   count?: number;
@@ -50,12 +50,12 @@ export class StreamConsumer<Payload = Json>
   /** On lease and when they came; kept only where leases are kept alive. */
   readonly #leases = new Map<Claim, number>();
   #endKeeping: (() => void) | undefined;
-  #frames: MessagesFrame[] = [];
+  #frames: (MessagesFrame & { size: number })[] = [];
   #position = 0;
-  /** Messages that are here and not looked at. */
-  #buffered = 0;
-  /** Messages that the server may still send. */
-  #granted = 0;
+  /** What is here and not looked at; the bytes of a frame until the last of its messages is. */
+  #buffered = { messages: 0, bytes: 0 };
+  /** What the server may still send; bytes below 0 when it has overdrawn them. */
+  #granted = { messages: 0, bytes: 0 };
   /** Looked at, and not yet given back as credit. */
   #spent = { messages: 0, bytes: 0 };
   #left: number;
@@ -147,20 +147,10 @@ export class StreamConsumer<Payload = Json>
 
   onOpen(number: number): void {
     const { topic } = this.#context;
-    const { subscription = "default", creditBytes: bytes } = this.#options;
-    const messages = this.#closing
-      ? 0
-      : Math.max(0, Math.min(this.#options.credit, this.#left) - this.#buffered);
-    this.#spent = { messages: 0, bytes: 0 };
-    this.#link.text({
-      type: "consume",
-      channel: number,
-      topic,
-      subscription,
-      encoding: "binary",
-      messages,
-      bytes,
-    });
+    const { subscription = "default" } = this.#options;
+    this.#granted = { messages: 0, bytes: 0 };
+    const credit = this.#closing ? this.#granted : this.#grant();
+    this.#link.text({ type: "consume", channel: number, topic, subscription, encoding: "binary", ...credit });
   }
 
   onText(frame: TextFrame): void {
@@ -187,14 +177,15 @@ export class StreamConsumer<Payload = Json>
 
   #arrived(frame: Frame): void {
     const came = readMessages(frame);
-    this.#granted -= came.messages.length;
+    this.#granted.messages -= came.messages.length;
+    this.#granted.bytes -= frame.bytes.length;
     if (this.#closing) {
       for (const message of came.messages) this.#handBack(came, message);
       return;
     }
-    this.#frames.push(came);
-    this.#buffered += came.messages.length;
-    this.#spent.bytes += frame.bytes.length;
+    this.#frames.push({ ...came, size: frame.bytes.length });
+    this.#buffered.messages += came.messages.length;
+    this.#buffered.bytes += frame.bytes.length;
     this.#arrival?.();
   }
 
@@ -213,27 +204,35 @@ export class StreamConsumer<Payload = Json>
     if (this.#position === frame.messages.length) {
       this.#frames.shift();
       this.#position = 0;
+      this.#buffered.bytes -= frame.size;
+      this.#spent.bytes += frame.size;
     }
-    this.#buffered -= 1;
+    this.#buffered.messages -= 1;
     this.#left -= 1;
     this.#spent.messages += 1;
-    if (this.#spent.messages * 4 >= this.#options.credit) this.#giveBack();
+    const { credit, creditBytes } = this.#options;
+    if (this.#spent.messages * 4 >= credit || this.#spent.bytes * 4 >= creditBytes) this.#giveBack();
     const delivery = new StreamDelivery<Payload>(this.#context, message, frame.fence, frame.expiresAt);
     if (this.#options.keepLease) this.#keep(delivery);
     return delivery;
   }
 
-  /** Messages that may still be asked for beyond those that are here or promised. */
-  #wanted(): number {
-    return Math.max(0, Math.min(this.#options.credit, this.#left) - this.#buffered - this.#granted);
+  /** All that may be asked for beyond what is here or promised, which it is from now on. */
+  #grant(): { messages: number; bytes: number } {
+    const { credit, creditBytes } = this.#options;
+    const [buffered, granted] = [this.#buffered, this.#granted];
+    const messages = Math.max(0, Math.min(credit, this.#left) - buffered.messages - granted.messages);
+    const bytes = Math.max(0, creditBytes - buffered.bytes - granted.bytes);
+    granted.messages += messages;
+    granted.bytes += bytes;
+    this.#spent = { messages: 0, bytes: 0 };
+    return { messages, bytes };
   }
 
   #giveBack(): void {
-    const messages = this.#wanted();
-    const { bytes } = this.#spent;
-    this.#spent = { messages: 0, bytes: 0 };
-    this.#granted += messages;
-    if (messages > 0) this.#link.text({ type: "credit", channel: this.#number, messages, bytes });
+    const credit = this.#grant();
+    if (credit.messages + credit.bytes > 0)
+      this.#link.text({ type: "credit", channel: this.#number, ...credit });
   }
 
   async #close(): Promise<void> {
@@ -251,7 +250,7 @@ export class StreamConsumer<Payload = Json>
       for (const message of frame.messages.slice(this.#position)) this.#handBack(frame, message);
       this.#position = 0;
     }
-    this.#buffered = 0;
+    this.#buffered = { messages: 0, bytes: 0 };
   }
 
   #handBack({ fence }: MessagesFrame, { partition, offset }: { partition: number; offset: number }): void {

@@ -60,6 +60,29 @@ for (const socket of ["node:http", "WebSocket"]) {
       }
     });
 
+    test("keeps within its credit of messages and of bytes, and never runs out of either", async () => {
+      const name = `credit-${word}`;
+      await topic(name);
+      await using stream = clients[socket]!.stream();
+      const consumer = stream.consume<number>(name, { credit: 10_000, creditBytes: 50_000, count: 3_000 });
+      const publisher = stream.publisher<number>(name);
+      await Promise.all(range(3_000).map((payload) => publisher.publish({ payload })));
+      for await (const message of consumer) void message.ack();
+
+      const texts = range(24).map((number) => String(number).padEnd(4_000, "."));
+      const texter = stream.publisher<string>(name);
+      await Promise.all(texts.map((payload) => texter.publish({ payload })));
+      const received: string[] = [];
+      const few = stream.consume<string>(name, { credit: 8, creditBytes: 10_000, count: texts.length });
+      for await (const message of few) {
+        received.push(message.payload);
+        await message.ack();
+        const { subscriptions } = await ann.ok(ann.get(`/topics/${name}/stats`));
+        assert.ok(subscriptions[0].inFlight <= 8, `${subscriptions[0].inFlight} on lease with a credit of 8`);
+      }
+      assert.deepEqual(received, texts);
+    });
+
     test("keeps keys, headers and every byte of a payload; ids and receipts are those of HTTP", async () => {
       const name = `bytes-${word}`;
       await topic(name);
