@@ -19,6 +19,7 @@ import {
   type TargetRef,
   type UnitFailure,
   type UnitTaken,
+  type Version,
 } from "../deployment/target.ts";
 import type { Audit } from "../platform/audit/index.ts";
 import type { Actor } from "../platform/http/change.ts";
@@ -82,8 +83,13 @@ export class ConfigTarget implements Target {
       inventory: "counted",
       phases: [10, 30, 50, 100],
       needsApproval,
-      summary: `configuration ${config}, ${from ? `version ${from.version} to ${version}` : `version ${version}`}`,
+      summary: `configuration ${config}, version ${version}`,
     };
+  }
+
+  async describe(tx: AnyTx, { tenant, name }: TargetRef, to: Version): Promise<string> {
+    const { current_version: current } = await rows.requireConfig(tx, tenant, name);
+    return `configuration ${name}, version ${current === null ? "" : `${current} to `}${to.id}`;
   }
 
   /** Versions that are part of the deployment that runs, or that instances are pinned to. */

@@ -213,7 +213,7 @@ export function checkThing(body: DeploymentBody): void {
 }
 
 export interface DeploymentSpec {
-  /** For people. */
+  /** For people; written anew at the start, which knows what is replaced. */
   readonly summary: string;
   /** Where the target is an id; not there in one that an older version began. */
   readonly targetName?: string;

@@ -128,11 +128,13 @@ describe("the engine", { concurrency: 6 }, () => {
     const long = { bakeSeconds: 3_600, bakeMaxSeconds: 3_600, probeSeconds: 0 };
     const first = await deploy({ version: 1, ...long });
     const second = await deploy({ version: 2, ...quick });
-    await until(second.id, ({ holdReasons }) => holdReasons.includes("queue"));
+    const { summary } = await until(second.id, ({ holdReasons }) => holdReasons.includes("queue"));
+    assert.equal(summary, "configuration shop, version 2", "what it will replace is not known yet");
     await post(first.id, "promote", { full: true });
     assert.equal((await ended(first.id)).status, "succeeded");
     const done = await ended(second.id);
     assert.deepEqual([done.status, done.from.id], ["succeeded", "1"]);
+    assert.equal(done.summary, "configuration shop, version 1 to 2");
 
     const third = await deploy({ version: 3, ...long });
     await until(third.id, ({ share }) => share > 0);

@@ -42,7 +42,7 @@ export class DeploymentRoom {
   constructor(options: DeploymentOptions) {
     const { sql, audit, approvals, makeId, random, settings } = options;
     this.#options = options;
-    const store = new SqlStore({ sql, audit, approvals });
+    const store = new SqlStore({ sql, audit, approvals, targetOf: (kind) => this.engine.targetOf(kind) });
     this.engine = new Engine({ ...options, store });
     const { engine } = this;
     const shared = { sql, audit, makeId };

@@ -32,9 +32,8 @@ export async function auditEvents(
 export async function noticeEvents(
   notices: Approvals["notices"],
   tx: AnyTx,
-  { id, tenant_id: tenant, kind, target, strategy, spec }: DeploymentRow,
+  { id, tenant_id: tenant, kind, target, strategy, spec, state }: DeploymentRow,
   events: readonly Event[],
-  after: State,
 ): Promise<void> {
   const about = {
     tenant,
@@ -47,7 +46,7 @@ export async function noticeEvents(
   for (const event of events) {
     if (event.type === "started") await notices.add(tx, tenant, "deployment.started", about);
     if (event.type !== "ended") continue;
-    const { cause, reason } = after.rollback ?? {};
+    const { cause, reason } = state.rollback ?? {};
     const end = { status: event.status, ...(cause !== undefined && { cause, reason }) };
     await notices.add(tx, tenant, "deployment.ended", { ...about, ...end });
   }

@@ -67,6 +67,10 @@ export class Fleet implements Target {
     };
   }
 
+  async describe(_tx: unknown, { name }: TargetRef, { id }: Version): Promise<string> {
+    return `configuration ${name}, version ${this.#current.get(name)?.id ?? "none"} to ${id}`;
+  }
+
   async apply({ name }: TargetRef, assignment: Assignment): Promise<void> {
     this.#refuse();
     const before = this.#desired.get(name);

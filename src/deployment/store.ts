@@ -20,6 +20,7 @@ import * as leases from "./leases.sql.ts";
 import { auditEvents, ENGINE, noticeEvents } from "./records.ts";
 import { type Event, isEnded } from "./state.ts";
 import type { Claim, DeploymentRow, DeploymentTx } from "./tables.ts";
+import type { Kind, Target } from "./target.ts";
 
 export { type Beside, MovedOn } from "./deployments.sql.ts";
 
@@ -74,6 +75,7 @@ export interface SqlStoreParts {
   sql: Sql;
   audit: Pick<Audit, "record">;
   approvals: Pick<Approvals, "newest" | "consume" | "notices">;
+  targetOf(kind: Kind): Pick<Target, "describe"> | undefined;
 }
 
 export class SqlStore implements DeploymentStore {
@@ -184,12 +186,13 @@ export class SqlStore implements DeploymentStore {
       const { events, beside = {}, now = databaseNow } = await make(tx, databaseNow);
       const appended = await rows.append(tx, claimOf(row), row.state, events, now, beside);
       await auditEvents(this.#parts.audit, tx, row, events);
-      await noticeEvents(this.#parts.approvals.notices, tx, row, events, appended.state);
-      return { row: { ...row, ...beside, ...appended, status: appended.state.status }, events, now };
+      const after = { ...row, ...beside, ...appended, status: appended.state.status };
+      await noticeEvents(this.#parts.approvals.notices, tx, after, events);
+      return { row: after, events, now };
     });
   }
 
-  /** What is only right at the very start: the approval is used up, and the way back is what is in force now. */
+  /** What is only right at the very start: the approval is used up, and what is in force now is the way back. */
   async #begin(tx: DeploymentTx, row: DeploymentRow): Promise<rows.Beside> {
     if (row.spec.needsApproval) {
       const principal = { subject: ENGINE, tenant: row.tenant_id };
@@ -197,7 +200,12 @@ export class SqlStore implements DeploymentStore {
       await this.#parts.approvals.consume(tx, { ...subject, content: approvalContent(row) });
     }
     const settled = await rows.settledSince(tx, row);
-    return settled ? { version_from: settled.version } : {};
+    const { tenant_id: tenant, kind, target: name } = row;
+    const summary = await this.#parts.targetOf(kind)?.describe(tx, { tenant, kind, name }, row.version_to);
+    return {
+      ...(settled && { version_from: settled.version }),
+      ...(summary !== undefined && { spec: { ...row.spec, summary } }),
+    };
   }
 }
 

@@ -54,7 +54,7 @@ export interface Resolved {
   readonly phases: readonly number[];
   /** Whether somebody else must approve before it starts. */
   readonly needsApproval: boolean;
-  /** For people: "configuration checkout, version 6 to 7". */
+  /** For people, and true however long it waits: "configuration checkout, version 7". */
   readonly summary: string;
 }
 
@@ -147,6 +147,11 @@ export interface Target {
    * the deployment. Throws errors of the catalogue with pointers into the body.
    */
   resolve(tx: AnyTx, actor: Actor, body: Readonly<Record<string, unknown>>): Promise<Resolved>;
+  /**
+   * The summary at the start, when it is known what gives way: "configuration checkout, version 6 to 7". Within the
+   * transaction that starts the deployment.
+   */
+  describe(tx: AnyTx, ref: TargetRef, to: Version): Promise<string>;
   /** Makes the assignment the desired state. Idempotent. Throws `deployment_fenced` for an old generation. */
   apply(ref: TargetRef, assignment: Assignment): Promise<void>;
   /** The bound that exposes `count` units or this share of them, never below `floor`. */

@@ -22,6 +22,7 @@ import type {
   Target,
   TargetRef,
   UnitFailure,
+  Version,
 } from "../deployment/target.ts";
 import { authorize } from "../platform/access/index.ts";
 import type { Audit } from "../platform/audit/index.ts";
@@ -148,8 +149,14 @@ export class RouteTarget implements Target {
       inventory: "shares",
       phases: [10, 50, 100],
       needsApproval: false,
-      summary: `route ${row.name}: ${placesOf(row.spec, spec)}`,
+      summary: summaryOf(row, spec),
     };
+  }
+
+  /** The version was made of the route as it was then: what changed since is put back, which this names too. */
+  async describe(tx: AnyTx, ref: TargetRef, to: Version): Promise<string> {
+    const row = await this.#route(tx, ref);
+    return summaryOf(row, (await this.#version(tx, ref, to.hash)).spec);
   }
 
   async apply(ref: TargetRef, assignment: Assignment): Promise<void> {
@@ -364,9 +371,10 @@ function fenced(known: number, generation: number): HotSwapError {
   );
 }
 
-function placesOf(before: object, after: object): string {
-  const places = new Set(diffValues(before, after).map(({ pointer }) => pointer.split("/")[1]));
-  return [...places].join(", ");
+/** The route with the fields that differ. */
+function summaryOf({ name, spec }: RouteRow, after: object): string {
+  const places = new Set(diffValues(spec, after).map(({ pointer }) => pointer.split("/")[1]));
+  return `route ${name}: ${[...places].join(", ")}`;
 }
 
 /** All nodes together; undefined when there was nothing. */

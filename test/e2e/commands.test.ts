@@ -488,7 +488,7 @@ suite("commands", { concurrency: 2 }, () => {
     const text = (await run(["deployment", "get", id])).stdout;
     assert.match(
       text,
-      /^\S+ {2}configuration till, version 1 to 2 \(canary\)\nheld, .*\n.*held, manual: lunch/,
+      /^\S+ {2}configuration till, version (1 to )?2 \(canary\)\nheld, .*\n.*held, manual: lunch/,
     );
     assert.ok(!(await on("resume")).holdReasons.includes("manual"));
     const watching = run(["deployment", "watch", id, "--json"]);
