@@ -2,6 +2,7 @@
  * Instances of services that take configurations: who is there, what each should run, and what it says that it
  * runs.
  */
+import type { ChangeOptions } from "./gateway.ts";
 import {
   type CallOptions,
   idempotencyKey,
@@ -225,11 +226,12 @@ export class Instances {
   pin(
     config: string,
     pin: { labels: Record<string, string>; version: number; reason?: string },
-    options: CallOptions = {},
+    { dryRun, ...options }: ChangeOptions = {},
   ): Promise<{ items: Pin[] }> {
     return this.#transport.json({
       ...options,
-      ...{ method: "PUT", path: path`/api/v1/configs/${config}/pins`, body: pin, idempotent: true },
+      ...{ method: "PUT", path: path`/api/v1/configs/${config}/pins`, query: { dryRun }, body: pin },
+      idempotent: true,
     });
   }
 
@@ -237,13 +239,13 @@ export class Instances {
   unpin(
     config: string,
     labels?: Record<string, string>,
-    options: CallOptions = {},
+    { dryRun, ...options }: ChangeOptions = {},
   ): Promise<{ items: Pin[] }> {
     const pairs = Object.entries(labels ?? {}).map(([name, value]) => `${name}=${value}`);
     return this.#transport.json({
       ...options,
       ...{ method: "DELETE", path: path`/api/v1/configs/${config}/pins` },
-      ...(labels && { query: { labels: pairs.join(",") } }),
+      query: { dryRun, ...(labels && { labels: pairs.join(",") }) },
     });
   }
 

@@ -1,20 +1,15 @@
 /** `hotswap config …`: documents as versions, what differs between them, and how they move. */
-import { readFile } from "node:fs/promises";
-import { text as readAll } from "node:stream/consumers";
 import { styleText } from "node:util";
 import { type Command, Option } from "commander";
 import { parse, stringify } from "yaml";
-import type {
-  Config,
-  ConfigChange,
-  ConfigFormat,
-  ImportedConfig,
-  MadeConfigVersion,
-} from "../../client/src/index.ts";
+import type { Config, ConfigFormat, ImportedConfig } from "../../client/src/index.ts";
 import { HotSwapError } from "../core/errors.ts";
 import { integer } from "../platform/settings/kind.ts";
+import { addConfigDrafts } from "./config-drafts.ts";
+import { addConfigPins } from "./config-pins.ts";
 import { addConfigSecrets } from "./config-secrets.ts";
 import { addConfigSync } from "./config-sync.ts";
+import { changesText, readText, showMade } from "./config-text.ts";
 import { addConfigTrial } from "./config-trial.ts";
 import { addConnectionOptions, type ConnectionFlags, useServer } from "./connection.ts";
 import { read } from "./option-values.ts";
@@ -32,10 +27,12 @@ export function addConfig(program: Command): void {
     addConnectionOptions(config.command(signature).description(description)).option("--json", "print JSON");
   addBasics(add);
   addDocuments(add);
+  addConfigDrafts(config);
   addConfigTrial(add);
   addLooks(add);
   addTransfer(add);
   addConfigSync(add);
+  addConfigPins(config);
   addConfigSecrets(config);
 }
 
@@ -249,14 +246,6 @@ function someVersion({ name }: Config, chosen: number | null): number {
   throw new HotSwapError("config_version_not_found", `${name} has no version yet.`);
 }
 
-async function readText(file: string): Promise<string> {
-  try {
-    return file === "-" ? await readAll(process.stdin) : await readFile(file, "utf8");
-  } catch (error) {
-    throw new HotSwapError("file_unusable", `${file} cannot be read: ${(error as Error).message}`);
-  }
-}
-
 /** The list `configs` of the file, whatever is in it: the server checks it. */
 async function readSet(file: string): Promise<ImportedConfig[]> {
   let document: unknown;
@@ -274,17 +263,6 @@ async function readSet(file: string): Promise<ImportedConfig[]> {
   throw new HotSwapError("file_unusable", `${file} has no list \`configs\`.`);
 }
 
-function showMade(made: MadeConfigVersion, { json, dryRun }: Flags & { dryRun?: boolean }): void {
-  if (json) {
-    printJson(made);
-    return;
-  }
-  for (const { pointer, message } of made.warnings)
-    process.stderr.write(`${styleText("yellow", "!")} ${pointer} ${message}\n`);
-  const what = dryRun ? "would be made (dry run)" : made.created ? "made" : "has this content already";
-  process.stdout.write(`${made.config} version ${made.version} ${what}, ${made.hash.slice(0, 12)}\n`);
-}
-
 function list(configs: readonly Config[], json: boolean | undefined): void {
   if (json) {
     printJson(configs);
@@ -299,27 +277,4 @@ function list(configs: readonly Config[], json: boolean | undefined): void {
     return [name, service, environment, format, shown(currentVersion), shown(latestVersion)];
   });
   printTable(["NAME", "SERVICE", "ENVIRONMENT", "FORMAT", "IN FORCE", "LATEST"], rows);
-}
-
-const marks = {
-  added: ["green", "+"],
-  removed: ["red", "-"],
-  changed: ["yellow", "~"],
-  moved: ["cyan", ">"],
-} as const;
-
-function changesText(changes: readonly ConfigChange[], indent = ""): string {
-  const value = (given: unknown) => JSON.stringify(given);
-  return changes
-    .map(({ kind, label, before, after }) => {
-      const [colour, mark] = marks[kind];
-      const values =
-        kind === "changed"
-          ? `: ${value(before)} → ${value(after)}`
-          : kind === "moved"
-            ? ""
-            : `: ${value(kind === "added" ? after : before)}`;
-      return `${indent}${styleText(colour, `${mark} ${label || "the document"}`)}${values}\n`;
-    })
-    .join("");
 }

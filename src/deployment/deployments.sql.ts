@@ -173,7 +173,10 @@ export interface Appended {
 
 /** Columns beside the state. */
 export type Beside = Partial<
-  Pick<DeploymentRow, "progress" | "judge" | "verdicts" | "cursor" | "trouble" | "version_from" | "spec" | "wake_at">
+  Pick<
+    DeploymentRow,
+    "progress" | "judge" | "verdicts" | "cursor" | "trouble" | "version_from" | "spec" | "wake_at"
+  >
 >;
 
 /** Folds the events onto the state and writes both. Throws `MovedOn` when the claim is not the newest. */

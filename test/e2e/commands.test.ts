@@ -5,15 +5,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { after, before, suite, test } from "node:test";
 import { connect } from "../../client/src/node.ts";
 import { startBackend } from "../gateway/backends.ts";
-import {
-  type Folder,
-  hotswap,
-  Server,
-  serverFolder,
-  spawnHotswap,
-  temporaryFolder,
-  type Variables,
-} from "./hotswap.ts";
+import { type Folder, hotswap, Server, serverFolder, spawnHotswap, type Variables } from "./hotswap.ts";
 
 suite("commands", { concurrency: 2 }, () => {
   let folder: Folder;
@@ -520,40 +512,36 @@ suite("commands", { concurrency: 2 }, () => {
     const wrong = await run([...deploy, "2", "--set", "nonsense"]);
     assert.deepEqual([wrong.code, /must be name=value/.test(wrong.stderr)], [1, true]);
   });
-});
 
-suite("commands without a server", () => {
-  test("routes lists every endpoint with who may call it", async () => {
-    const { code, stdout } = await hotswap(["routes", "--json"]);
-    assert.equal(code, 0);
-    const rows = JSON.parse(stdout) as Record<string, string>[];
-    const publish = rows.find(({ operation }) => operation === "messaging.messages.publish");
-    assert.equal(publish?.permission, "messages.publish");
-    assert.ok(publish?.roles?.includes("producer") && !publish.roles.includes("consumer"));
-    assert.match(publish?.file ?? "", /^src\/messaging\/messages\.routes\.ts:\d+$/);
-    assert.ok(rows.some(({ permission }) => permission === "public"));
-    const filtered = await hotswap(["routes", "approvals.decide"]);
-    assert.match(filtered.stdout, /^METHOD.*\n(.*approvals\.decide.*\n)+$/);
-    assert.equal((await hotswap(["routes", "no such thing"])).code, 1);
-  });
-
-  test("doctor finds what is wrong, says what to do, and fails", async () => {
-    await using folder = await temporaryFolder();
-    const { code, stdout } = await hotswap(["doctor", "--data", folder.path, "--port", "0"]);
-    assert.equal(code, 0, stdout);
-    assert.match(stdout, /disk +fdatasync of 4 KiB: p50 [\d.]+ ms, p99 [\d.]+ ms/);
-    const ill = ["--kv", "redis://127.0.0.1:9", "--sql", "postgres://127.0.0.1:9/x", "--json"];
-    const found = await hotswap(["doctor", "--data", "/dev/null/x", "--port", "0", ...ill]);
-    assert.equal(found.code, 1);
-    const findings = JSON.parse(found.stdout) as { name: string; status: string; remedy?: string }[];
-    const failed = findings.filter(({ status }) => status === "fail");
+  test("config draft and config pin: what is being written, and who has a version by hand", async () => {
+    await json("config create desk --service desk --environment test --json".split(" "));
+    const draft = (...args: string[]) => ["config", "draft", ...args];
+    const saved = await run(draft("save", "desk", "-"), "limit: 5\nlimit: 6\n");
     assert.deepEqual(
-      failed.map(({ name }) => name),
-      ["data", "sql", "kv"],
+      [saved.code, /^✘ line 2, column 1: .*\ndraft of desk saved, not fit/.test(saved.stdout)],
+      [1, true],
     );
-    assert.ok(failed.every(({ remedy }) => remedy));
-    const production = await hotswap(["doctor", "--production", "--port", "0"]);
-    assert.equal(production.code, 1);
-    assert.match(production.stdout, /secrets\.masterKey/);
+    assert.equal((await json(draft("save", "desk", "-", "--json"), "limit: 5\n")).mistakes.length, 0);
+    assert.equal((await run(draft("get", "desk"))).stdout, "limit: 5\n");
+    assert.equal((await json(draft("list", "desk", "--json"))).length, 1);
+    const tried = await run(draft("publish", "desk", "--dry-run"));
+    assert.match(tried.stdout, /^desk version 1 would be made \(dry run\)/);
+    assert.equal((await json(draft("publish", "desk", "--note", "first", "--json"))).version, 1);
+    await json(draft("save", "desk", "-", "--json"), "limit: 7\n");
+    assert.equal((await run(draft("discard", "desk"))).code, 0);
+    assert.match((await run(draft("get", "desk"))).stderr, /no draft/);
+
+    const pin = (...args: string[]) => ["config", "pin", ...args];
+    const host = ["--labels", "host=a,zone=b=c"];
+    const pinned = await json(pin("set", "desk", ...host, "--version", "1", "--reason", "to see", "--json"));
+    assert.deepEqual(
+      pinned.map(({ labels, version, reason }: Record<string, unknown>) => ({ labels, version, reason })),
+      [{ labels: { host: "a", zone: "b=c" }, version: 1, reason: "to see" }],
+    );
+    assert.deepEqual(await json(pin("remove", "desk", "--all", "--dry-run", "--json")), []);
+    assert.match((await run(pin("list", "desk"))).stdout, /^LABELS .*\nhost=a,zone=b=c +1 .* to see\n$/);
+    assert.match((await run(pin("remove", "desk"))).stderr, /either --labels or --all/);
+    assert.equal((await run(pin("remove", "desk", "--labels", "host"))).code, 2);
+    assert.deepEqual(await json(pin("remove", "desk", ...host, "--json")), []);
   });
 });

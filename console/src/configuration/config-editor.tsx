@@ -9,7 +9,7 @@ import { HotSwapProblem } from "../../../client/src/index.ts";
 import { useAction } from "../action.ts";
 import { Field } from "../parts/field.tsx";
 import { ProblemPanel } from "../parts/problem.tsx";
-import { curl, shellWord, TwinPanel } from "../parts/twin.tsx";
+import { cliOptions, curl, shellWord, TwinPanel } from "../parts/twin.tsx";
 import { go } from "../route.ts";
 import { hotswap } from "../session.ts";
 import { Changes } from "./changes.tsx";
@@ -44,13 +44,14 @@ export function ConfigEditor({ config, onSaved }: { config: Config; onSaved(): P
   }, [text.value, draft.value?.text, checking.isBusy.value]);
   const isChecked = draft.value !== undefined && draft.value.text === text.value;
   const isFit = isChecked && draft.value?.mistakes.length === 0;
+  const kept = note.value.trim() || undefined;
   const publish = () =>
     publishing.run(async () => {
-      await hotswap().configs.publishDraft(name, note.value.trim() === "" ? undefined : note.value.trim());
+      await hotswap().configs.publishDraft(name, kept);
       await onSaved();
       go("configs", name);
     });
-  const body = { text: text.value ?? "", ...(note.value.trim() !== "" && { note: note.value.trim() }) };
+  const draftPath = `/api/v1/configs/${name}/draft`;
   return (
     <div class="columns">
       <form
@@ -108,8 +109,8 @@ export function ConfigEditor({ config, onSaved }: { config: Config; onSaved(): P
         {schema && <SchemaHelp subject={schema.subject} version={schema.version} />}
         <TwinPanel
           twin={{
-            cli: `hotswap config put ${shellWord(name)} FILE`,
-            curl: curl("POST", `/api/v1/configs/${name}/versions`, body),
+            cli: `hotswap config draft save ${shellWord(name)} FILE\nhotswap config draft publish ${shellWord(name)}${cliOptions([["note", kept]])}`,
+            curl: `${curl("PUT", draftPath, { text: text.value ?? "" })}\n${curl("POST", `${draftPath}/publish`, { note: kept })}`,
           }}
         />
       </div>
