@@ -111,13 +111,19 @@ export class Backend implements Balanced, Pool {
     return true;
   }
 
-  /** Counts it out. `ok` undefined: it ended for a reason that is not the backend's. */
+  /** Counts it out, judged. `ok` undefined: it ended for a reason that is not the backend's. */
   leave(ok: boolean | undefined, now: number, problem?: string): void {
+    this.depart();
+    if (ok === undefined) breaker.withdrawn(this.cells);
+    else this.judge(ok, now, problem);
+  }
+
+  /** Counts out one that was judged by the head of its answer: a stream or a tunnel may have gone on for hours. */
+  depart(): void {
     this.cells.addInFlight(-1);
-    if (ok === undefined) {
-      breaker.withdrawn(this.cells);
-      return;
-    }
+  }
+
+  judge(ok: boolean, now: number, problem?: string): void {
     if (!ok) {
       this.failures++;
       this.lastProblem = problem;

@@ -340,7 +340,7 @@ export class Exchange implements Reply, Asker, Subject, Told {
     this.status = head.status;
     this.#activeAt = now;
     const isOk = head.status < 500;
-    this.backend!.leave(isOk, now, isOk ? undefined : `status ${head.status}`);
+    this.backend!.judge(isOk, now, isOk ? undefined : `status ${head.status}`);
     this.route!.counters.backendDuration.add(now - this.#trace.attemptAt);
     if (!this.isSent) this.#keep = false;
     const { response, settings } = this.route!;
@@ -407,7 +407,7 @@ export class Exchange implements Reply, Asker, Subject, Told {
     this.#trace.firstByteAt = now;
     this.state = "tunnel";
     this.status = 101;
-    this.backend!.leave(true, now);
+    this.backend!.judge(true, now);
     // How long people stay says nothing of the version.
     this.#cohort?.add(101, false, now - this.#trace.startedAt, this.#caller, this.backend!.hash);
     this.#cohort = undefined;
@@ -631,6 +631,8 @@ export class Exchange implements Reply, Asker, Subject, Told {
       if (this.status !== 101) counters.duration.add(ms);
       this.#cohort?.add(this.status, this.#isCut, ms, this.#caller, this.backend?.hash);
     }
+    // Judged at its head, in flight until now.
+    if (this.state === "answering" || this.state === "tunnel") this.backend!.depart();
     if (this.flags.length > 0) context.countFlags(this.flags);
     this.#trace.tell(this, now);
     this.state = "idle";

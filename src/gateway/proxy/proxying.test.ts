@@ -319,6 +319,10 @@ describe("an answer on its way to the client", { concurrency: true }, () => {
     await client.send(get()).until("data: 1\n\n");
     backend!.write("data: 2\n\n");
     await client.until("data: 2\n\n");
+    assert.equal(proxy.engine.backend("b")?.inFlight, 1);
+    backend!.end();
+    await client.until("0\r\n\r\n");
+    assert.equal(proxy.engine.backend("b")?.inFlight, 0);
   });
 
   test("one that comes before the request's end is passed on, and the connection ends after it", async () => {
@@ -582,9 +586,11 @@ describe("upgrades", { concurrency: true }, () => {
     );
     await client.send("\x81\xffbytes").until("\x81\xffbytes");
     assert.equal(proxy.engine.tunnels, 1);
+    assert.equal(proxy.engine.backend("b")?.inFlight, 1);
     client.socket.end();
     await client.end();
     assert.equal(proxy.engine.tunnels, 0);
+    assert.equal(proxy.engine.backend("b")?.inFlight, 0);
   });
 
   test("that the backend declines are ordinary answers", async () => {
