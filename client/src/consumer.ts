@@ -23,6 +23,10 @@ export interface Leases {
 export interface PullOptions extends CallOptions {
   /** Default "default", which every queue topic has. */
   subscription?: string;
+  /** Who consumes, as `explain` shows it; the same name is the same consumer. Default: the token's subject. */
+  consumer?: string | undefined;
+  /** 0..9: larger goes first with the strategies `priority` and `direct`. */
+  consumerPriority?: number | undefined;
   /** 1..1,000, default 10. */
   limit?: number;
   /** 0..30: how long to wait for the first message. */
@@ -32,6 +36,10 @@ export interface PullOptions extends CallOptions {
 export interface ConsumeOptions {
   /** Default "default", which every queue topic has. */
   subscription?: string;
+  /** Who consumes, as `explain` shows it; the same name is the same consumer. Default: the token's subject. */
+  consumer?: string | undefined;
+  /** 0..9: larger goes first with the strategies `priority` and `direct`. */
+  consumerPriority?: number | undefined;
   /** 1..1,000, default 100: messages leased at once. */
   limit?: number;
   /** 1..30, default 20: how long one request waits for messages. */
@@ -212,15 +220,13 @@ export class Consumer<Payload = Json> implements AsyncIterableIterator<Delivery<
 
   /** One page with at least one message, however long that takes; empty only when closing. */
   async #lease(): Promise<LeasedMessage<Payload>[]> {
-    const { subscription = "default", limit, waitSeconds = 20 } = this.#options;
+    const { subscription = "default", consumer, consumerPriority, limit, waitSeconds = 20 } = this.#options;
     const { signal } = this.#closing;
     for (let failures = 0; !signal.aborted; ) {
       try {
         const page = await this.#server.pull<Payload>(this.#topic, {
-          subscription,
-          limit,
-          waitSeconds,
-          signal,
+          ...{ subscription, consumer, consumerPriority },
+          ...{ limit, waitSeconds, signal },
         });
         failures = 0;
         if (page.length > 0) return this.#keep(page);

@@ -55,11 +55,11 @@ export class Messages {
 
   /** Leases up to `limit` messages with one request; empty when none came in time. */
   async pull<Payload = Json>(topic: string, options: PullOptions = {}): Promise<LeasedMessage<Payload>[]> {
-    const { subscription, limit, waitSeconds = 0, ...call } = options;
+    const { subscription, limit, consumer, consumerPriority, waitSeconds = 0, ...call } = options;
     const answer = await this.#transport.json<{ messages: LeasedMessage<Payload>[] }>({
       method: "GET",
       path: path`/api/v1/messages/consume/${topic}`,
-      query: { subscription, limit, wait: waitSeconds },
+      query: { subscription, limit, consumer, consumerPriority, wait: waitSeconds },
       timeoutMs: (waitSeconds + 30) * 1000,
       ...call,
     });

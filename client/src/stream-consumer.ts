@@ -17,6 +17,10 @@ import { every, nowMs } from "./time.ts";
 export interface StreamConsumeOptions {
   /** Default "default", which every queue topic has. */
   subscription?: string;
+  /** Who consumes, as `explain` shows it; the same name is the same consumer. Default: one of its own. */
+  consumer?: string | undefined;
+  /** 0..9: larger goes first with the strategies `priority` and `direct`. */
+  consumerPriority?: number | undefined;
   /** Messages that may be here and not yet looked at. Default 1,000, at most 10,000. */
   credit?: number;
   /** The same in bytes; the last frame may overdraw it. Default 16 MiB, at most 64. */
@@ -47,6 +51,8 @@ export class StreamConsumer<Payload = Json>
   readonly #settler: StreamSettler;
   readonly #context: DeliveryContext;
   readonly #number: number;
+  /** Kept over connections, so that who comes back is not taken for another. */
+  readonly #name = `consumer-${crypto.getRandomValues(new Uint32Array(1))[0]!.toString(36)}`;
   /** On lease and when they came; kept only where leases are kept alive. */
   readonly #leases = new Map<Claim, number>();
   #endKeeping: (() => void) | undefined;
@@ -147,10 +153,12 @@ export class StreamConsumer<Payload = Json>
 
   onOpen(number: number): void {
     const { topic } = this.#context;
-    const { subscription = "default" } = this.#options;
+    const { subscription = "default", consumer = this.#name, consumerPriority } = this.#options;
     this.#granted = { messages: 0, bytes: 0 };
     const credit = this.#closing ? this.#granted : this.#grant();
-    this.#link.text({ type: "consume", channel: number, topic, subscription, encoding: "binary", ...credit });
+    const who = { consumer, ...(consumerPriority !== undefined && { consumerPriority }) };
+    const frame = { type: "consume", channel: number, topic, subscription, encoding: "binary" };
+    this.#link.text({ ...frame, ...who, ...credit });
   }
 
   onText(frame: TextFrame): void {

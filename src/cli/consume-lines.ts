@@ -97,7 +97,9 @@ class Consumption {
     const waitSeconds = Math.min(this.#idleLeft, waitSecondsMax);
     const limit = Math.min(batch, count - this.#asked);
     if (limit <= 0) return { page: [], waitSeconds, alone };
-    const options = { subscription, limit, waitSeconds, signal: this.#signal };
+    const { consumer, consumerPriority } = this.#options;
+    const who = { consumer, consumerPriority };
+    const options = { subscription, ...who, limit, waitSeconds, signal: this.#signal };
     const page = await messages.pull(topic, options).catch((error) => {
       if (this.#stopping.signal.aborted) return [];
       throw error;

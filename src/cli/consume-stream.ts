@@ -31,11 +31,13 @@ export class StreamConsumption implements ConsumptionCounts {
   }
 
   async run(): Promise<void> {
-    const { client, topic, subscription, count, batch, patience } = this.#options;
+    const { client, topic, subscription, consumer: name, count, batch, patience } = this.#options;
     const signal = AbortSignal.any([this.#stopping.signal, patience.signal]);
     const stream = client.stream(this.#whileConnected(patience));
     const consumer = stream.consume(topic, {
       subscription,
+      consumer: name,
+      consumerPriority: this.#options.consumerPriority,
       credit: batch * 2,
       ...(Number.isFinite(count) && { count }),
       signal,

@@ -14,6 +14,8 @@ export interface ConsumeLinesOptions {
   messages: Messages;
   topic: string;
   subscription: string;
+  consumer: string;
+  consumerPriority: number | undefined;
   /** Infinity: no end. */
   count: number;
   /** Undefined: wait for ever. */

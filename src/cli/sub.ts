@@ -1,4 +1,5 @@
 /** `hotswap sub TOPIC`: messages as lines on stdout, each acknowledged when it has been written. */
+import { hostname } from "node:os";
 import { type Command, Option } from "commander";
 import type { Wire } from "../../client/src/node.ts";
 import { integer } from "../platform/settings/kind.ts";
@@ -9,6 +10,8 @@ import { Patience, patientRetry } from "./patience.ts";
 
 interface Flags extends ConnectionFlags {
   subscription: string;
+  consumer?: string;
+  consumerPriority?: number;
   count?: number;
   idle?: number;
   ack: boolean;
@@ -22,6 +25,12 @@ export function addSub(program: Command): void {
     .command("sub <topic>")
     .description("print the messages of a topic as they come, and acknowledge them")
     .option("--subscription <name>", "whose messages; every queue topic has `default`", "default")
+    .option("--consumer <name>", "as whom, for `hotswap subscription explain` (default: host:process)")
+    .option(
+      "--consumer-priority <number>",
+      "0 to 9; larger goes first with the strategies `priority` and `direct`",
+      read(integer(0, 9)),
+    )
     .option("--count <number>", "stop after so many messages", read(integer(1, Number.MAX_SAFE_INTEGER)))
     .addOption(
       new Option(
@@ -61,12 +70,23 @@ async function run(topic: string, flags: Flags): Promise<void> {
   await useServer(flags, ({ topics }) => topics.get(topic), { retry: { attempts: 1 } });
   const patience = new Patience(flags.retryFor ?? 60);
   const options = { retry: patientRetry, wrap: (wire: Wire) => patience.wrap(wire) };
+  const { consumer = `${hostname()}:${process.pid}`, consumerPriority } = flags;
   const { count = Number.POSITIVE_INFINITY, idle: idleSeconds, ...rest } = flags;
   try {
     await useServer(
       flags,
       (client) =>
-        consumeLines({ ...rest, client, messages: client.messages, topic, count, idleSeconds, patience }),
+        consumeLines({
+          ...rest,
+          consumer,
+          consumerPriority,
+          client,
+          messages: client.messages,
+          topic,
+          count,
+          idleSeconds,
+          patience,
+        }),
       options,
     );
   } finally {

@@ -11,6 +11,7 @@
 import type { ServerResponse } from "node:http";
 import type { Clock, Timer } from "../core/clock.ts";
 import { write } from "../platform/http/write.ts";
+import type { ConsumerName } from "./delivery/consumers.ts";
 import type { Delivery, Received } from "./delivery/delivered.ts";
 import type { LiveSubscription } from "./delivery/subscription.ts";
 import { parseReceipt, type Receipt } from "./ids.ts";
@@ -26,8 +27,8 @@ export interface EventStreamOptions {
   live: LiveSubscription;
   tracer: Tracer;
   mode: AckMode;
-  /** Name of who listens, as the registry of consumers shows it. */
-  consumer: string;
+  /** Who listens, as the registry of consumers shows it. */
+  who: ConsumerName;
   /** Messages taken at once. */
   limit: number;
   /** Aborted when the client is gone or the server stops. */
@@ -48,7 +49,7 @@ const heartbeatMs = 15_000;
 const wellMs = 2_000;
 
 export async function sendEvents(options: EventStreamOptions): Promise<void> {
-  const { response, live, mode, limit, clock, tails } = options;
+  const { response, live, mode, who, limit, clock, tails } = options;
   const sent: Sent[] = [];
   const takenOver = new AbortController();
   const close = tails.open({ live, mode, sent, takenOver });
@@ -57,7 +58,7 @@ export async function sendEvents(options: EventStreamOptions): Promise<void> {
     await write(response, "retry: 1000\n\n");
     while (!signal.aborted) {
       const waitMs = patience(mode, sent, clock.monotonic());
-      const received = await live.receive(limit, waitMs, signal, { name: options.consumer, via: "events" });
+      const received = await live.receive(limit, waitMs, signal, who);
       if (received.deliveries.length > 0) {
         sent.push(sentOf(received, clock)); // before it is written: what half arrives comes again
         await write(response, tracedText(options, received));
@@ -67,6 +68,7 @@ export async function sendEvents(options: EventStreamOptions): Promise<void> {
     }
   } finally {
     close();
+    live.leave(who);
   }
 }
 

@@ -4,6 +4,7 @@ import type { Clock } from "../core/clock.ts";
 import { handled, type Route, route } from "../platform/http/route.ts";
 import type { Registry } from "./delivery/registry.ts";
 import { sendEvents, Tails } from "./event-stream.ts";
+import { connectionName, consumerNames } from "./messages.schema.ts";
 import { topicName } from "./topics.schema.ts";
 import type { Tracer } from "./traces.ts";
 
@@ -33,6 +34,7 @@ export function eventRoutes({ registry, tracer, clock, onError }: EventParts): R
       query: Type.Object(
         {
           subscription: Type.Optional(topicName),
+          ...consumerNames,
           ack: Type.Enum(["auto", "receipts"], { default: "receipts" }),
           limit: Type.Integer({
             minimum: 1,
@@ -46,7 +48,7 @@ export function eventRoutes({ registry, tracer, clock, onError }: EventParts): R
       responseType: "text/event-stream",
       errors: ["topic_not_found", "subscription_not_found", "log_corrupt"],
       handler: async ({ principal, params, query, headers, signal, response, requestId }) => {
-        const { subscription = "default", ack, limit } = query;
+        const { subscription = "default", ack, limit, consumer, consumerPriority: priority } = query;
         const live = await registry.subscription(principal.tenant, params.topic, subscription);
         const { spec: topic, subscriptions } = registry.topic(principal.tenant, params.topic);
         const number = subscriptions.find((spec) => spec.name === subscription)!.number;
@@ -59,9 +61,10 @@ export function eventRoutes({ registry, tracer, clock, onError }: EventParts): R
           "x-request-id": requestId,
         });
         const mode = ack as "auto" | "receipts";
-        const consumer = principal.subject;
+        const name = consumer ?? connectionName(principal.subject, requestId);
+        const who = { name, via: "events", priority } as const;
         const from = { topic, subscription, live, tracer };
-        sendEvents({ response, ...from, mode, consumer, limit, signal, clock, tails, onError })
+        sendEvents({ response, ...from, mode, who, limit, signal, clock, tails, onError })
           .catch((error) => {
             if (!signal.aborted && !response.destroyed) onError(error);
           })

@@ -84,6 +84,7 @@ export class Explanations {
 }
 
 function stateOf(consumer: Consumer, active: Consumer | undefined, now: number) {
+  if (consumer.hasLeft && consumer.thereUntil <= now) return "gone";
   if (consumer.expired > 0 && now < consumer.seenAt + consumerGraceMs + 300_000) return "stalled";
   if (consumer.thereUntil <= now) return "gone";
   return active === undefined || active === consumer ? "active" : "standby";

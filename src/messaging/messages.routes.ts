@@ -6,6 +6,7 @@ import { type Context, handled, Reply, type Route, route } from "../platform/htt
 import { eventBatchType } from "./cloudevents.in.ts";
 import { cloudEvent } from "./cloudevents.routes.ts";
 import {
+  consumerNames,
   messageId,
   publishedLine,
   publishReceipt,
@@ -35,19 +36,7 @@ const consumeQuery = Type.Object(
   {
     subscription: Type.Optional(topicName),
     limit: Type.Integer({ minimum: 1, maximum: 1000, default: 10 }),
-    consumer: Type.Optional(
-      Type.String({
-        minLength: 1,
-        maxLength: 128,
-        description: "Who asks; default the token's subject.",
-      }),
-    ),
-    consumerPriority: Type.Integer({
-      minimum: 0,
-      maximum: 9,
-      default: 0,
-      description: "Larger goes first with the strategies `priority` and `direct`.",
-    }),
+    ...consumerNames,
     wait: Type.Number({ minimum: 0, maximum: 30, default: 0, description: "Seconds." }),
   },
   strict,

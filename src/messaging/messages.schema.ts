@@ -153,3 +153,25 @@ export const settled = Type.Object(
   },
   { title: "Settled" },
 );
+
+/** Who consumes, where that is asked for. */
+export const consumerNames = {
+  consumer: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 128,
+      description:
+        "Who consumes; the same name is the same consumer, over connections too. Default: of a pull the token's " +
+        "subject; of a stream and of events each connection is a consumer of its own.",
+    }),
+  ),
+  consumerPriority: Type.Integer({
+    minimum: 0,
+    maximum: 9,
+    default: 0,
+    description: "Larger goes first with the strategies `priority` and `direct`.",
+  }),
+};
+
+/** Of a connection whose consumer has no name. */
+export const connectionName = (subject: string, requestId: string) => `${subject}#${requestId}`;

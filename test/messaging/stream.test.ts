@@ -4,7 +4,12 @@ import { once } from "node:events";
 import { after, before, describe, test } from "node:test";
 import { WebSocket as RawSocket } from "ws";
 import { writeAck, writePublish } from "../../client/src/frames.ts";
-import { HotSwap, type HotSwapProblem } from "../../client/src/index.ts";
+import {
+  HotSwap,
+  type HotSwapProblem,
+  type Stream,
+  type StreamConsumeOptions,
+} from "../../client/src/index.ts";
 import { connect } from "../../client/src/node.ts";
 import type { ErrorCode } from "../../src/core/catalogue.ts";
 import { type Caller, TestServer } from "../server.ts";
@@ -81,6 +86,41 @@ for (const socket of ["node:http", "WebSocket"]) {
         assert.ok(subscriptions[0].inFlight <= 8, `${subscriptions[0].inFlight} on lease with a credit of 8`);
       }
       assert.deepEqual(received, texts);
+    });
+
+    test("each connection is a consumer of its own: with `direct` one gets all until it ends", async () => {
+      const name = `direct-${word}`;
+      await topic(name, { strategy: "direct" });
+      const [{ id }] = (await ann.ok(ann.get(`/subscriptions?topic=${name}`))).items;
+      const known = async () => {
+        const { consumers } = await ann.ok(ann.get(`/subscriptions/${id}/explain`));
+        return consumers.map((one: Record<string, unknown>) => `${one.name} ${one.state} ${one.priority}`);
+      };
+      const consuming = async (stream: Stream, options: StreamConsumeOptions) => {
+        const { promise, resolve } = Promise.withResolvers<void>();
+        const consumer = stream.consume<number>(name, { ...options, onConsuming: resolve });
+        await promise;
+        return consumer;
+      };
+      await using first = clients[socket]!.stream();
+      await using second = clients[socket]!.stream();
+      const one = await consuming(first, {});
+      const other = await consuming(second, { consumer: "other", consumerPriority: 0 });
+      const publish = (payload: number) =>
+        ann.ok(ann.post("/messages/publish", { topic: name, payload }), 201);
+      for (const payload of range(3)) {
+        await publish(payload);
+        const { value } = await one.next();
+        assert.equal(value?.payload, payload);
+        await value?.ack();
+      }
+      const [active, standby] = await known();
+      assert.match(active, /^consumer-\w+ active 0$/);
+      assert.equal(standby, "other standby 0");
+      await one.close();
+      await publish(3);
+      assert.equal((await other.next()).value?.payload, 3);
+      assert.match((await known())[0], / gone 0$/);
     });
 
     test("keeps keys, headers and every byte of a payload; ids and receipts are those of HTTP", async () => {

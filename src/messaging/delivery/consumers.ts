@@ -40,6 +40,8 @@ export class Consumer implements Holder {
   /** Monotonic and wall-clock milliseconds. */
   seenAt = 0;
   lastSeen = 0;
+  /** Its connection has ended, and it has not come back on another. */
+  hasLeft = false;
 
   constructor({ name, via }: ConsumerName, turn: number) {
     this.name = name;
@@ -49,9 +51,12 @@ export class Consumer implements Holder {
 
   /** Monotonic milliseconds up to which it counts as there; Infinity while it waits or holds something. */
   get thereUntil(): number {
-    return this.waiting > 0 || this.inFlight > 0 ? Number.POSITIVE_INFINITY : this.seenAt + consumerGraceMs;
+    if (this.waiting > 0 || this.inFlight > 0) return Number.POSITIVE_INFINITY;
+    return this.hasLeft ? Number.NEGATIVE_INFINITY : this.seenAt + consumerGraceMs;
   }
 }
+
+const keyOf = ({ via, name }: ConsumerName) => `${via} ${name}`;
 
 export class Consumers {
   readonly #clock: Clock;
@@ -64,7 +69,7 @@ export class Consumers {
 
   /** The consumer, who was heard of just now. */
   see(who: ConsumerName): Consumer {
-    const key = `${who.via} ${who.name}`;
+    const key = keyOf(who);
     let consumer = this.#byName.get(key);
     if (!consumer) {
       if (this.#byName.size >= consumersMax) this.#forget(0);
@@ -72,8 +77,15 @@ export class Consumers {
       this.#byName.set(key, consumer);
     }
     consumer.priority = who.priority ?? 0;
+    consumer.hasLeft = false;
     this.touch(consumer);
     return consumer;
+  }
+
+  /** Its connection has ended. Another of the same name keeps it there by what it waits for or holds. */
+  leave(who: ConsumerName): void {
+    const consumer = this.#byName.get(keyOf(who));
+    if (consumer) consumer.hasLeft = true;
   }
 
   touch(consumer: Consumer): void {

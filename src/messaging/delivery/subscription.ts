@@ -123,6 +123,12 @@ export class LiveSubscription {
     }
   }
 
+  /** The consumer's connection has ended: with `direct`, another may take over. */
+  leave(who: ConsumerName): void {
+    this.consumers.leave(who);
+    this.#waiters.wake();
+  }
+
   async #receive(
     consumer: Consumer,
     limit: number,

@@ -7,6 +7,7 @@
  * overdraw the bytes, or one that is larger than the whole credit could never be delivered.
  */
 import type { Clock } from "../../core/clock.ts";
+import type { ConsumerName } from "../delivery/consumers.ts";
 import type { Delivery, Received } from "../delivery/delivered.ts";
 import type { LiveSubscription } from "../delivery/subscription.ts";
 import type { LiveTopic } from "../delivery/topic.ts";
@@ -24,6 +25,7 @@ export interface ConsumptionOptions {
   /** Of the subscription. */
   number: number;
   name: string;
+  who: ConsumerName;
   tracer: Tracer;
   encoding: "json" | "binary";
   /** Messages of one frame. */
@@ -37,7 +39,6 @@ export interface ConsumptionOptions {
 
 const waitMs = 30_000;
 const frameBytes = 1 << 20;
-const viaStream = { name: "stream", via: "stream" } as const;
 
 /** Credit that comes without a word about bytes. */
 const bytesUsual = 8 << 20;
@@ -67,9 +68,11 @@ export class Consumption {
 
   start(messages: number, bytes?: number): void {
     this.grant(messages, bytes);
-    this.#run().catch((error) => {
-      if (!this.#closing.signal.aborted) this.#options.onEnd(error);
-    });
+    this.#run()
+      .catch((error) => {
+        if (!this.#closing.signal.aborted) this.#options.onEnd(error);
+      })
+      .finally(() => this.live.leave(this.#options.who));
   }
 
   grant(messages: number, bytes: number = bytesUsual): void {
@@ -90,11 +93,11 @@ export class Consumption {
 
   async #run(): Promise<void> {
     const { signal } = this.#closing;
-    const { live, batch } = this.#options;
+    const { live, batch, who } = this.#options;
     while (!signal.aborted) {
       if (this.#messages < 1 || this.#bytes < 1) await this.#credit();
       else {
-        const received = await live.receive(Math.min(this.#messages, batch), waitMs, signal, viaStream);
+        const received = await live.receive(Math.min(this.#messages, batch), waitMs, signal, who);
         if (received.deliveries.length > 0) await this.#deliver(received);
       }
     }

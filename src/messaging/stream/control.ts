@@ -7,7 +7,7 @@ import { type Static, type TSchema, Type } from "typebox";
 import { HotSwapError } from "../../core/errors.ts";
 import { parseJson } from "../../platform/http/body.ts";
 import { validator } from "../../platform/http/validation.ts";
-import { ackMany, extendMany, nackMany } from "../messages.schema.ts";
+import { ackMany, consumerNames, extendMany, nackMany } from "../messages.schema.ts";
 import { topicName } from "../topics.schema.ts";
 import { invalid } from "./frames.ts";
 
@@ -36,6 +36,8 @@ const schemas = {
       channel,
       topic: topicName,
       subscription: Type.Optional(topicName),
+      consumer: consumerNames.consumer,
+      consumerPriority: Type.Optional(consumerNames.consumerPriority),
       messages: messageCredit,
       bytes: Type.Optional(byteCredit),
       batch: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 })),

@@ -18,6 +18,7 @@ import { asHotSwapError, statusOfKind, toProblem } from "../../platform/http/pro
 import type { Upgraded } from "../../platform/http/route.ts";
 import type { Registry } from "../delivery/registry.ts";
 import { LiveTopic } from "../delivery/topic.ts";
+import { connectionName } from "../messages.schema.ts";
 import type { MessageLimits } from "../messages.ts";
 import { isPassedOn } from "../nodes/forward.ts";
 import { moved } from "../nodes/tenancy.ts";
@@ -321,7 +322,9 @@ export class Session {
   async #openConsumption(control: ControlOf<"consume">): Promise<Consumption> {
     const { channel, topic: name, subscription = "default", encoding = "json" } = control;
     const { registry, clock, limits } = this.#parts;
-    const { tenant } = this.#principal;
+    const { tenant, subject } = this.#principal;
+    const { consumer = connectionName(subject, this.#upgraded.requestId), consumerPriority: priority } =
+      control;
     const topic = registry.topic(tenant, name);
     const live = await registry.subscription(tenant, name, subscription);
     return new Consumption({
@@ -330,6 +333,7 @@ export class Session {
       live,
       number: topic.subscriptions.find((one) => one.name === subscription)!.number,
       name: subscription,
+      who: { name: consumer, via: "stream", priority },
       tracer: this.#parts.tracer,
       encoding,
       batch: Math.min(control.batch ?? limits.message.batch, limits.message.batch),
