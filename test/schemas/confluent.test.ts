@@ -205,6 +205,20 @@ test("messages go through its JSON serializer and deserializer", async () => {
   await assert.rejects(serializer.serialize("serdes", { id: 1 }));
 });
 
+test("flags and parts of lists are taken as other languages' clients write them", async () => {
+  await client().register("python-value", order());
+  await client().register("python-value", order({ note: { type: "string" } }));
+  const get = (path: string) => dev.ok(dev.get(`//${path}`));
+  const all = "deleted=False&deleted_only=False&offset=0&limit=-1";
+  assert.deepEqual(await get(`subjects/python-value/versions?${all}`), [1, 2]);
+  assert.deepEqual(await get("subjects/python-value/versions?offset=1&limit=5"), [2]);
+  assert.deepEqual(await get(`subjects?subjectPrefix=python&${all}`), ["python-value"]);
+  assert.deepEqual(await get("subjects?subjectPrefix=python&deleted_only=True"), []);
+  const again = await dev.post("//subjects/python-value/versions?normalize=False", order());
+  assert.deepEqual([again.status, again.json.version], [200, 1]);
+  assert.equal((await dev.get("//subjects?deleted=maybe")).status, 400);
+});
+
 test("a bearer token serves as well, and nothing goes without one", async () => {
   const get = (authorization?: string) =>
     fetch(`${server.url}/subjects`, { headers: authorization ? { authorization } : {} });

@@ -80,7 +80,7 @@ function subjectLevelRoutes(schemas: Schemas): Route[] {
       handler: async ({ principal: { tenant }, params, query }) => {
         const own = (await schemas.subject(tenant, params.subject))?.compatibility;
         if (own) return wire.reply({ compatibilityLevel: wire.levelOf(own) });
-        if (query.defaultToGlobal)
+        if (wire.isSet(query.defaultToGlobal))
           return wire.reply({ compatibilityLevel: wire.levelOf(await schemas.defaultCompatibility(tenant)) });
         const detail = `Subject '${params.subject}' does not have subject-level compatibility configured`;
         throw wire.failure("schema_not_found", 40408, detail);

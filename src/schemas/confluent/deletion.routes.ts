@@ -19,7 +19,7 @@ const write = {
   query: wire.query,
   errors: ["schema_not_found", "schema_in_use", "schema_state_refused"],
 } as const;
-const everything = { deleted: true };
+const everything = { deleted: "true" } as const;
 
 export function deletionRoutes(schemas: Schemas): Route[] {
   return [
@@ -34,7 +34,7 @@ export function deletionRoutes(schemas: Schemas): Route[] {
       handler: async (context) => {
         const { principal, requestId, params, query } = context;
         const { subject } = params;
-        const { permanent = false } = query;
+        const permanent = wire.isSet(query.permanent);
         const { tenant } = principal;
         const rows = await visible(schemas, tenant, subject, permanent ? everything : {});
         if (permanent && rows.some(({ state }) => isInForce(state))) {
@@ -59,7 +59,7 @@ export function deletionRoutes(schemas: Schemas): Route[] {
       handler: async (context) => {
         const { principal, requestId, params, query } = context;
         const { subject, version } = params;
-        const { permanent = false } = query;
+        const permanent = wire.isSet(query.permanent);
         const row = await one(schemas, principal.tenant, subject, version, everything);
         const isDeleted = row.state === "retired";
         if (permanent !== isDeleted) {

@@ -51,8 +51,8 @@ function listRoutes(schemas: Schemas): Route[] {
       response: names,
       handler: async ({ principal, query }) => {
         const names = await schemas.names(principal.tenant, statesOf(query), subjectsMax);
-        const prefix = query.subjectPrefix ?? "";
-        return wire.reply(names.filter((name) => name.startsWith(prefix)));
+        const wanted = names.filter((name) => name.startsWith(query.subjectPrefix ?? ""));
+        return wire.reply(wire.part(wanted, query));
       },
     }),
     route({
@@ -66,7 +66,8 @@ function listRoutes(schemas: Schemas): Route[] {
       errors: ["schema_not_found"],
       handler: async ({ principal, params, query }) => {
         const rows = await visible(schemas, principal.tenant, params.subject, query);
-        return wire.reply(rows.map((row) => row.version));
+        const versions = rows.map((row) => row.version);
+        return wire.reply(wire.part(versions, query));
       },
     }),
   ];
@@ -275,7 +276,7 @@ function compatibilityRoutes(schemas: Schemas): Route[] {
         const { text } = await bundled(schemas, tenant, body);
         return answer(
           await schemas.check(tenant, params.subject, text, undefined, row.version),
-          query.verbose,
+          wire.isSet(query.verbose),
         );
       },
     }),
@@ -289,7 +290,7 @@ function compatibilityRoutes(schemas: Schemas): Route[] {
         const { tenant } = principal;
         await visible(schemas, tenant, params.subject);
         const { text } = await bundled(schemas, tenant, body);
-        return answer(await schemas.check(tenant, params.subject, text), query.verbose);
+        return answer(await schemas.check(tenant, params.subject, text), wire.isSet(query.verbose));
       },
     }),
   ];

@@ -8,15 +8,16 @@ import type { VersionRow } from "../tables.ts";
 import * as wire from "./wire.ts";
 
 interface Which {
-  deleted?: boolean;
-  deletedOnly?: boolean;
+  deleted?: wire.Flag;
+  deletedOnly?: wire.Flag;
+  deleted_only?: wire.Flag;
 }
 
 const inForce = ["approved", "deprecated"] as const satisfies SchemaState[];
 
-export function statesOf({ deleted, deletedOnly }: Which): readonly SchemaState[] {
-  if (deletedOnly) return ["retired"];
-  return deleted ? [...inForce, "retired"] : inForce;
+export function statesOf({ deleted, deletedOnly, deleted_only }: Which): readonly SchemaState[] {
+  if (wire.isSet(deletedOnly ?? deleted_only)) return ["retired"];
+  return wire.isSet(deleted) ? [...inForce, "retired"] : inForce;
 }
 
 /** Error 40401 when there is none, 40404 when there is only what was deleted. */

@@ -3,7 +3,7 @@
  * codes. Errors stay problems (RFC 9457) and carry `error_code` and `message` besides, which is what its clients
  * read.
  */
-import { type TSchema, Type } from "typebox";
+import { type Static, type TSchema, Type } from "typebox";
 import { HotSwapError } from "../../core/errors.ts";
 import { parseJson } from "../../platform/http/body.ts";
 import type { Problem } from "../../platform/http/problem.ts";
@@ -64,23 +64,40 @@ export function reply(body: unknown): Reply {
   return new Reply(JSON.stringify(body), { headers: { "content-type": mediaType } });
 }
 
+const flags = ["true", "false", "True", "False"] as const;
+export type Flag = (typeof flags)[number];
+export const isSet = (flag?: Flag): boolean => flag?.toLowerCase() === "true";
+/** Not `Type.Boolean`: the Python client writes its own `True` and `False`. */
+const flag = (description?: string) =>
+  Type.Optional(Type.Unsafe<Flag>({ type: "string", enum: flags, ...(description && { description }) }));
+
 /** Query parameters that its clients send; those that ask for what we do not have change nothing. */
 export const options = {
-  normalize: Type.Optional(Type.Boolean()),
-  deleted: Type.Optional(Type.Boolean({ description: "Those that are deleted and not for good, too." })),
-  deletedOnly: Type.Optional(Type.Boolean({ description: "Only those." })),
-  permanent: Type.Optional(Type.Boolean({ description: "For good what is deleted already." })),
-  verbose: Type.Optional(Type.Boolean()),
-  fetchMaxId: Type.Optional(Type.Boolean()),
-  defaultToGlobal: Type.Optional(Type.Boolean()),
-  latestOnly: Type.Optional(Type.Boolean()),
+  normalize: flag(),
+  deleted: flag("Those that are deleted and not for good, too."),
+  deletedOnly: flag("Only those."),
+  deleted_only: flag("The same, as the Python client writes it."),
+  permanent: flag("For good what is deleted already."),
+  verbose: flag(),
+  fetchMaxId: flag(),
+  defaultToGlobal: flag(),
+  latestOnly: flag(),
+  lookupDeletedSchema: flag(),
+  findTags: flag(),
   format: Type.Optional(Type.String({ maxLength: 64 })),
+  referenceFormat: Type.Optional(Type.String({ maxLength: 64 })),
+  reference_format: Type.Optional(Type.String({ maxLength: 64 })),
   subject: Type.Optional(Type.String({ maxLength: 255 })),
   subjectPrefix: Type.Optional(Type.String({ maxLength: 255 })),
   offset: Type.Optional(Type.Integer({ minimum: 0, maximum: 2_147_483_647 })),
   limit: Type.Optional(Type.Integer({ minimum: -2_147_483_648, maximum: 2_147_483_647 })),
 };
 export const query = Type.Object(options, { additionalProperties: false });
+
+/** As its clients ask for a part: no limit, or one below 1, is all. */
+export function part<Item>(items: readonly Item[], { offset = 0, limit = 0 }: Static<typeof query>): Item[] {
+  return items.slice(offset, limit > 0 ? offset + limit : undefined);
+}
 
 const nothing = Type.Union([Type.Null(), Type.Object({}, { additionalProperties: true })]);
 const reference = Type.Object(
