@@ -30,6 +30,11 @@ export function isListed(list: BlockList, address: string): boolean {
   return family !== 0 && list.check(address, family === 4 ? "ipv4" : "ipv6");
 }
 
+/** Some proxies write the client's port as well: `192.0.2.1:4711`, `[2001:db8::1]:4711`. */
+function withoutPort(hop: string): string {
+  return /^(?:\[([\da-f:.]+)\]|([\d.]+))(?::\d+)?$/i.exec(hop)?.slice(1).find(Boolean) ?? hop;
+}
+
 /**
  * The client of a request that came through trusted hops: the last address of X-Forwarded-For that is not one of
  * them. What stands before it was written by somebody whom we do not trust.
@@ -38,7 +43,7 @@ export function clientBehind(trusted: BlockList, peer: string, forwardedFor: str
   let client = peer;
   for (const hop of (forwardedFor ?? "").split(",").reverse()) {
     if (!isListed(trusted, client)) return client;
-    const address = plainAddress(hop.trim());
+    const address = plainAddress(withoutPort(hop.trim()));
     if (isIP(address) === 0) return client;
     client = address;
   }

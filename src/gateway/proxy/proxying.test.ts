@@ -71,6 +71,15 @@ describe("a request on its way to the backend", { concurrency: true }, () => {
       /X-Forwarded-For: 9\.9\.9\.9, 127\.0\.0\.1\r\nX-Forwarded-Host: o\.example\r\nX-Forwarded-Proto: https\r\n/,
     );
     assert.equal(proxy.engine.recent(1)[0]?.client, "9.9.9.9");
+    for (const [hop, address] of [
+      ["9.9.9.8:4711", "9.9.9.8"],
+      ["[2001:db8::1]:4711", "2001:db8::1"],
+      ["nobody", "127.0.0.1"],
+    ]) {
+      client.received = "";
+      await client.send(get(`X-Forwarded-For: ${hop}\r\n`)).until("ok");
+      assert.equal(proxy.engine.recent(1)[0]?.client, address);
+    }
   });
 
   test("carries the caller's trace on, and starts one when there is none or it is broken", async () => {
@@ -78,9 +87,13 @@ describe("a request on its way to the backend", { concurrency: true }, () => {
     await using proxy = await proxyTo(keeping((request) => (seen = request)));
     using client = proxy.client();
     const trace = "0af7651916cd43dd8448eb211c80319c";
-    await client.send(get(`traceparent: 00-${trace}-b7ad6b7169203331-01\r\n`)).until("ok");
+    const state = "tracestate: a=1\r\n";
+    await client.send(get(`traceparent: 00-${trace}-b7ad6b7169203331-01\r\n${state}`)).until("ok");
+    assert.match(seen, /tracestate: a=1\r\n/);
     assert.match(seen, new RegExp(`traceparent: 00-${trace}-(?!b7ad6b7169203331)[0-9a-f]{16}-01`));
-    await client.send(get(`traceparent: 00-${"0".repeat(32)}-b7ad6b7169203331-01\r\n`)).until(/ok[\s\S]*ok/);
+    const broken = `traceparent: 00-${"0".repeat(32)}-b7ad6b7169203331-01\r\n`;
+    await client.send(get(broken + state)).until(/ok[\s\S]*ok/);
+    assert.doesNotMatch(seen, /tracestate/);
     assert.match(seen, /traceparent: 00-(?!0{32})[0-9a-f]{32}-[0-9a-f]{16}-00/);
   });
 
