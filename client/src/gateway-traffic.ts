@@ -108,6 +108,7 @@ export interface ExplainedRequest extends Omit<ServedRequest, "attempts"> {
     endMs: number;
     status: number | null;
     flag: string | null;
+    problem: string | null;
   }[];
   considered: { route: string; chosen: boolean; reason: string }[];
   candidates: {

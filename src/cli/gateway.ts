@@ -190,9 +190,9 @@ function explainText(request: ExplainedRequest): string {
       row(`${url ?? backend}: ${usable ? `usable, ${inFlight} in flight` : `not used, ${reason}`}`),
     ),
     "Attempts",
-    ...attempts.map(({ url, address, startMs, endMs, status: answer, flag }) =>
+    ...attempts.map(({ url, address, startMs, endMs, status: answer, flag, problem }) =>
       row(
-        `${url ?? address}  ${answer ?? "no answer"}${flag ? ` ${flag}` : ""}  ${startMs.toFixed(1)}–${endMs.toFixed(1)} ms`,
+        `${url ?? address}  ${answer ?? "no answer"}${flag ? ` ${flag}` : ""}  ${startMs.toFixed(1)}–${endMs.toFixed(1)} ms${problem ? `, ${problem}` : ""}`,
       ),
     ),
   ];

@@ -216,6 +216,7 @@ const explained = Type.Object({
       endMs: Type.Number(),
       status: Type.Union([Type.Integer(), Type.Null()]),
       flag: orNull(text),
+      problem: orNull(Type.String({ description: "What went wrong, in words." })),
     }),
   ),
   considered: Type.Array(Type.Object({ route: text, chosen: Type.Boolean(), reason: text }), {
@@ -301,8 +302,9 @@ function absentAsNull(attempt: RequestRecord["attempts"][number]) {
     endMs,
     status = null,
     flag = null,
+    problem = null,
   } = attempt;
-  return { backend, address, startMs, connectMs, firstByteMs, endMs, status, flag };
+  return { backend, address, startMs, connectMs, firstByteMs, endMs, status, flag, problem };
 }
 
 function toRequest(record: RequestRecord, follower: Follower) {

@@ -4,6 +4,7 @@
  */
 import type { Random } from "../core/random.ts";
 import type { FinishedSpan } from "../platform/telemetry/index.ts";
+import { attemptSpanId } from "./proxy/ids.ts";
 import type { RequestRecord } from "./proxy/records.ts";
 
 export interface SpanNames {
@@ -43,18 +44,19 @@ export function spansOf(record: RequestRecord, names: SpanNames, random: Random)
       attributes: { ...(route !== undefined && { "http.route": route }) },
     },
   ];
-  if (!first) return spans;
+  const unfound = flags.find((flag) => flag === "UH" || flag === "UO");
+  if (!first && !unfound) return spans;
   spans.push({
     ...inner,
-    ...{ spanId: newId(), name: "select", kind: "internal", failed: undefined },
-    ...{ startMs: at + decidedMs, endMs: at + Math.max(decidedMs, first.startMs) },
+    ...{ spanId: newId(), name: "select", kind: "internal", failed: first ? undefined : unfound },
+    ...{ startMs: at + decidedMs, endMs: at + Math.max(decidedMs, first?.startMs ?? totalMs) },
     attributes: { "hotswap.gateway.candidates": record.candidates?.length ?? 0 },
   });
   record.attempts.forEach((attempt, index) => {
     const url = names.backendUrl(attempt.backend);
     spans.push({
       ...inner,
-      ...{ spanId: newId(), name: method, kind: "client" },
+      ...{ spanId: attemptSpanId(spanId, index + 1), name: method, kind: "client" },
       ...{ startMs: at + attempt.startMs, endMs: at + attempt.endMs },
       failed: attempt.flag ?? ((attempt.status ?? 0) >= 500 ? String(attempt.status) : undefined),
       attributes: {
@@ -62,6 +64,7 @@ export function spansOf(record: RequestRecord, names: SpanNames, random: Random)
         "network.peer.address": attempt.address,
         ...(url !== undefined && { "url.full": url }),
         ...(attempt.status !== undefined && { "http.response.status_code": attempt.status }),
+        ...(attempt.problem !== undefined && { "hotswap.gateway.problem": attempt.problem }),
         ...(index > 0 && { "http.request.resend_count": index }),
       },
     });

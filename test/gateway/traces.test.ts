@@ -47,6 +47,11 @@ test("each part of a request has a span in the caller's trace", async () => {
   assert.deepEqual(inner.map(({ name }) => name).sort(), ["GET", "match", "select"]);
   const attempt = inner.find(({ kind }) => kind === 3)!;
   assert.equal(plain(attempt.attributes)["url.full"], backend.url);
+  assert.equal(
+    headers.traceparent,
+    `00-${trace}-${attempt.spanId}-01`,
+    "what the backend does is within the attempt",
+  );
   await backend.stop();
 });
 

@@ -127,7 +127,7 @@ function Attempts({ request: { attempts, totalMs } }: { request: ExplainedReques
       <h2>Attempts</h2>
       {attempts.length === 0 && <p class="muted">None: the gateway answered by itself.</p>}
       <ol class="attempts">
-        {attempts.map(({ url, address, startMs, connectMs, firstByteMs, endMs, status, flag }) => (
+        {attempts.map(({ url, address, startMs, connectMs, firstByteMs, endMs, status, flag, problem }) => (
           <li key={startMs}>
             <p>
               <b>{url ?? address}</b> {status !== null && <State tone={toneOfStatus(status)}>{status}</State>}
@@ -154,6 +154,7 @@ function Attempts({ request: { attempts, totalMs } }: { request: ExplainedReques
               {connectMs !== null && `, connected in ${duration(connectMs)}`}
               {firstByteMs !== null && `, first byte after ${duration(firstByteMs)}`}, ended after{" "}
               {duration(endMs)}
+              {problem !== null && `: ${problem}`}
             </p>
           </li>
         ))}

@@ -36,7 +36,7 @@ export const gateway = {
   gateway_backend_broken: {
     kind: "bad_gateway",
     title: "The backend's answer is not valid HTTP",
-    help: "Its connection was closed and is not used again. The access log holds which rule it broke.",
+    help: "Its connection was closed and is not used again. The access log and `hotswap gateway explain` say which rule it broke.",
   },
   gateway_backend_timeout: {
     kind: "gateway_timeout",

@@ -26,7 +26,10 @@ export interface LogLine {
   readonly firstByteMs: number;
   readonly route: string;
   readonly variant: string;
+  /** Host and port of the last one that was tried. */
   readonly backend: string;
+  /** Of the last attempt that failed; empty when none did. */
+  readonly problem: string;
   readonly attempts: number;
   readonly requestId: string;
   readonly traceId: string;
@@ -59,6 +62,7 @@ const NAME = {
   variant: bytesOf(',"variant":'),
   backend: bytesOf(',"backend":'),
   attempts: bytesOf(',"attempts":'),
+  problem: bytesOf(',"problem":'),
   requestBytes: bytesOf(',"requestBytes":'),
   responseBytes: bytesOf(',"responseBytes":'),
   ms: bytesOf(',"ms":'),
@@ -145,6 +149,10 @@ export class AccessLog {
     batch.quoted(line.backend);
     batch.bytes(NAME.attempts);
     batch.integer(line.attempts);
+    if (line.problem !== "") {
+      batch.bytes(NAME.problem);
+      batch.quoted(line.problem);
+    }
     batch.bytes(NAME.requestBytes);
     batch.integer(line.requestBytes);
     batch.bytes(NAME.responseBytes);

@@ -259,6 +259,7 @@ export class Exchange implements Reply, Asker, Subject, Told {
     }
     this.backend = backend;
     this.#trace.attempt(now);
+    if (this.#retries > 0) this.#outgoing.within(this.#trace);
     this.#activeAt = now;
     this.state = "waiting";
     this.#connect(backend, now, true);
@@ -453,7 +454,7 @@ export class Exchange implements Reply, Asker, Subject, Told {
   #retriesStatus(status: number, now: number): boolean {
     if (!this.route!.retry.statuses.includes(status) || !this.#mayRetry(now, false)) return false;
     const backend = this.backend!;
-    this.#trace.note(backend, now, status, undefined);
+    this.#trace.fail(backend, now, { status });
     backend.leave(false, now, `status ${status}`);
     // Its body may go on for long; the connection is not worth waiting for.
     this.#upstream?.destroy();
@@ -479,7 +480,7 @@ export class Exchange implements Reply, Asker, Subject, Told {
       return;
     }
     backend.leave(false, now, message);
-    this.#trace.note(backend, now, undefined, flag);
+    this.#trace.fail(backend, now, { flag, problem: message });
     this.backend = undefined;
     if (this.#mayRetry(now, flag === "UF")) {
       this.#flag(flag);

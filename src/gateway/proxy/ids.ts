@@ -70,6 +70,15 @@ export function parseTraceparent(
   return { traceId, spanId, sampled: (Number.parseInt(flags, 16) & 1) === 1 };
 }
 
+/**
+ * The span of an attempt at a backend (1, 2, …) within that of its request. Made from it, so that who writes the
+ * spans afterwards knows what the backend was told.
+ */
+export function attemptSpanId(spanId: string, attempt: number): string {
+  const end = Number.parseInt(spanId.slice(-8), 16) ^ attempt;
+  return spanId.slice(0, -8) + (end >>> 0).toString(16).padStart(8, "0");
+}
+
 export function isRequestId(text: string): boolean {
   return /^[\w.:+=@/-]{1,128}$/.test(text);
 }

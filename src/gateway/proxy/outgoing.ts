@@ -53,6 +53,13 @@ export class Outgoing {
     this.#isRenamed = route.settings.request?.host === "backend";
   }
 
+  /** A further attempt is a span of its own. */
+  within(trace: Trace): void {
+    const { traceId, attempts } = trace;
+    const of = (attempt: number) => `\r\ntraceparent: 00-${traceId}-${trace.parentFor(attempt)}`;
+    this.#fields = this.#fields.replace(of(attempts - 1), of(attempts));
+  }
+
   add(lines: string): void {
     this.#fields += lines;
   }
@@ -99,6 +106,8 @@ function composeFields(
     if (named.length > 0) names = [...names, ...named];
   }
   if (guard) names = [...names, ...guard.requestNames];
+  // It belongs to a trace that we did not take up (W3C Trace Context §3.4).
+  if (head.find(F.tracestate) >= 0 && !trace.isContinued) names = [...names, "tracestate"];
   let fields = fieldsOf(head, route.dropRequest, names);
   if (head.host < 0) fields = `Host: ${route.settings.name}\r\n${fields}`;
   if (wantsUpgrade) fields += `Connection: Upgrade\r\nUpgrade: ${head.value(head.upgrade)}\r\n`;
@@ -108,7 +117,7 @@ function composeFields(
   const flags = trace.isSampled ? "-01\r\n" : "-00\r\n";
   return (
     `${fields}${forwardedLines(head, peer)}X-Request-Id: ${trace.requestId}` +
-    `\r\ntraceparent: 00-${trace.traceId}-${trace.spanId}${flags}${request.lines}`
+    `\r\ntraceparent: 00-${trace.traceId}-${trace.parentFor(1)}${flags}${request.lines}`
   );
 }
 

@@ -27,6 +27,8 @@ export interface AttemptRecord {
   readonly endMs: number;
   readonly status?: number;
   readonly flag?: ResponseFlag;
+  /** What went wrong, in words: of a connection, or which rule of HTTP the backend broke. */
+  readonly problem?: string;
 }
 
 /** One exchange, for `explain`, for spans and for the access log. */

@@ -1,6 +1,9 @@
 /** Health, breaker, retries, mirroring and policies through the whole engine, on real sockets. */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, test } from "node:test";
 import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import {
@@ -62,6 +65,39 @@ describe("resilience", { concurrency: true }, () => {
     const posts = await statuses(running.port, 4, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
     assert.deepEqual(posts.toSorted(), [200, 200, 503, 503]);
     assert.equal(running.engine.stats().retries.status_503, 3);
+  });
+
+  test("the access log names the route and the last backend, and what was wrong with an attempt", async () => {
+    const seen: string[] = [];
+    const wrong = "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n";
+    const talk = answering((request) => {
+      seen.push(request);
+      return request.startsWith("GET /again") && seen.length === 2 ? ok() : wrong;
+    });
+    await using backend = await startBackend("b", talk);
+    const folder = await mkdtemp(join(tmpdir(), "hotswap-log-"));
+    const path = join(folder, "access.log");
+    const route = routeTo(["b"], { id: "0123", name: "orders", retry: { attempts: 1, backoffMs: 1 } });
+    const backends = [backend.settings({ breaker: { enabled: false } })];
+    await using running = await startEngine({ routes: [route], backends }, { accessLog: { path } });
+    using client = new RawClient(running.port);
+    const trace = "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n";
+    await client.send(get(trace, "/again")).until(/^HTTP\/1\.1 200 [\s\S]*ok$/);
+    await client.send(get()).until(/HTTP\/1\.1 502 [\s\S]*}$/);
+    await running.engine.stop(0);
+    const lines = (await readFile(path, "utf8"))
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    await rm(folder, { recursive: true });
+    const problem = "broke the protocol: Content-Length is not one number.";
+    const same = { route: "orders", backend: `127.0.0.1:${backend.port}`, attempts: 2, problem };
+    assert.partialDeepStrictEqual(lines, [
+      { ...same, status: 200, flags: "UP" },
+      { ...same, status: 502, flags: "UP" },
+    ]);
+    const spans = seen.slice(0, 2).map((request) => /traceparent: 00-(.*)-01\r\n/.exec(request)?.[1]);
+    assert.equal(new Set(spans).size, 2, "each attempt is a span of its own");
   });
 
   test("the budget bounds what an outage costs", async () => {

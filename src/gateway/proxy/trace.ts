@@ -7,7 +7,7 @@ import type { Weighted } from "./balance.ts";
 import type { ProxyContext } from "./context.ts";
 import { F } from "./http1/grammar.ts";
 import type { Head } from "./http1/head.ts";
-import { isRequestId, parseTraceparent } from "./ids.ts";
+import { attemptSpanId, isRequestId, parseTraceparent } from "./ids.ts";
 import type { AttemptRecord, Candidate, RequestRecord, ResponseFlag } from "./records.ts";
 import type { Route } from "./route.ts";
 
@@ -46,6 +46,8 @@ export class Trace {
   #isDetailed = false;
   #candidates: Candidate[] | undefined;
   #records: AttemptRecord[] | undefined;
+  /** Of the last attempt that failed. */
+  #failed: AttemptRecord | undefined;
 
   constructor(context: ProxyContext) {
     this.#context = context;
@@ -61,6 +63,7 @@ export class Trace {
     this.attempts = 0;
     this.#candidates = undefined;
     this.#records = undefined;
+    this.#failed = undefined;
     this.#isDetailed = context.takeDetail();
     const given = head.find(F.requestId);
     const traceparent = head.find(F.traceparent);
@@ -71,6 +74,16 @@ export class Trace {
     this.isSampled = parent ? parent.sampled : context.takeSample();
     const requestId = given < 0 ? "" : head.value(given);
     this.requestId = requestId !== "" && isRequestId(requestId) ? requestId : this.traceId;
+  }
+
+  /** It is the caller's trace. */
+  get isContinued(): boolean {
+    return this.#parentSpanId !== "";
+  }
+
+  /** The span that a backend's own are within: that of the attempt, where it is told of. */
+  parentFor(attempt: number): string {
+    return this.isSampled ? attemptSpanId(this.spanId, attempt) : this.spanId;
   }
 
   attempt(now: number): void {
@@ -84,8 +97,13 @@ export class Trace {
     if (this.#isDetailed) this.#candidates = candidatesOf(targets, now);
   }
 
-  /** The present attempt is over. */
-  note(backend: Backend, now: number, status: number | undefined, flag: ResponseFlag | undefined): void {
+  /** The present attempt has failed: with a status, or with what was wrong. */
+  fail(backend: Backend, now: number, how: Pick<AttemptRecord, "status" | "flag" | "problem">): void {
+    this.#note(backend, now, how);
+    this.#failed = this.#records!.at(-1);
+  }
+
+  #note(backend: Backend, now: number, how: Pick<AttemptRecord, "status" | "flag" | "problem">): void {
     const record: AttemptRecord = {
       backend: backend.id,
       address: backend.endpoint.authority,
@@ -93,8 +111,7 @@ export class Trace {
       endMs: now - this.startedAt,
       ...(this.connectedAt > 0 && { connectMs: this.connectedAt - this.attemptAt }),
       ...(this.firstByteAt > 0 && { firstByteMs: this.firstByteAt - this.startedAt }),
-      ...(status !== undefined && { status }),
-      ...(flag !== undefined && { flag }),
+      ...how,
     };
     this.#records = [...(this.#records ?? []), record];
   }
@@ -121,9 +138,10 @@ export class Trace {
       totalMs: now - this.startedAt,
       connectMs: this.connectedAt > 0 ? this.connectedAt - this.attemptAt : -1,
       firstByteMs: this.firstByteAt > 0 ? this.firstByteAt - this.startedAt : -1,
-      route: told.route ? told.route.id : "",
+      route: told.route ? told.route.settings.name : "",
       variant: told.variant ?? "",
-      backend: told.backend ? told.backend.id : "",
+      backend: told.backend ? told.backend.endpoint.authority : (this.#failed?.address ?? ""),
+      problem: this.#failed?.problem ?? "",
       attempts: this.attempts,
       requestId: this.requestId,
       traceId: this.traceId,
@@ -135,7 +153,7 @@ export class Trace {
   #record(told: Told, now: number): void {
     const context = this.#context;
     const { route, variant, subject, backend } = told;
-    if (backend) this.note(backend, now, told.status, undefined);
+    if (backend) this.#note(backend, now, { status: told.status });
     const record: RequestRecord = {
       id: this.requestId,
       traceId: this.traceId,

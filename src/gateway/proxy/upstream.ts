@@ -9,6 +9,7 @@ import type { Duplex } from "node:stream";
 import { ChunkedReader } from "./http1/chunked.ts";
 import { F } from "./http1/grammar.ts";
 import { type Head, INCOMPLETE, REFUSED } from "./http1/head.ts";
+import { REFUSALS, type Refusal } from "./http1/refusal.ts";
 import { Outlet, type Source } from "./outlet.ts";
 import type { Memory, Reader } from "./read-buffers.ts";
 import type { ResponseFlag } from "./records.ts";
@@ -130,7 +131,7 @@ export class Upstream implements Reader {
       const { answer } = this.pool.heads;
       const next = answer.parseResponse(bytes, at, end);
       if (next === INCOMPLETE) this.#partial = Buffer.from(bytes.subarray(at, end));
-      if (next === REFUSED) this.fail("UP", `broke the protocol: ${answer.refusal}`);
+      if (next === REFUSED) this.fail("UP", broken(answer.refusal));
       if (next < 0) return;
       if (answer.status === 101 || answer.status >= 200) {
         this.#answer(reply, answer, bytes, next, end);
@@ -171,7 +172,7 @@ export class Upstream implements Reader {
       const parts: Buffer[] = [];
       next = this.#chunks.read(bytes, at, end, parts);
       if (next < 0) {
-        this.fail("UP", `broke the protocol: ${this.#chunks.refusal}`);
+        this.fail("UP", broken(this.#chunks.refusal!));
         return;
       }
       body = joined(parts);
@@ -202,7 +203,7 @@ export class Upstream implements Reader {
       const parts: Buffer[] = [];
       const next = chunks.read(bytes, at, end, parts);
       const body = joined(parts);
-      if (next < 0) this.fail("UP", `broke the protocol: ${chunks.refusal}`);
+      if (next < 0) this.fail("UP", broken(chunks.refusal!));
       else if (chunks.done) this.#end(reply, body, next < end);
       else if (body.length > 0) reply.onBody(body, false, EMPTY);
     } else reply.onBody(bytes.subarray(at, end), false, EMPTY);
@@ -261,6 +262,8 @@ export class Upstream implements Reader {
     this.out.destroy();
   }
 }
+
+const broken = (refusal: Refusal): string => `broke the protocol: ${REFUSALS[refusal][1]}`;
 
 function framingOf(head: Head, isHead: boolean): Framing {
   if (isHead || head.status === 204 || head.status === 304 || head.contentLength === 0) return "none";
