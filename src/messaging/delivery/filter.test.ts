@@ -21,7 +21,7 @@ function refusal(filter: unknown): string {
 
 describe("a filter", () => {
   it("looks at headers", () => {
-    const headers = { region: "eu", amount: "12.5", empty: "" };
+    const headers = { region: "eu", amount: "12.5", empty: "", vip: "true" };
     const cases: [Filter, boolean][] = [
       [{ header: "region", equals: "eu" }, true],
       [{ header: "region", equals: "us" }, false],
@@ -34,6 +34,12 @@ describe("a filter", () => {
       [{ header: "region", exists: false }, false],
       [{ header: "amount", gt: 12, lte: 12.5 }, true],
       [{ header: "amount", lt: 12 }, false],
+      [{ header: "amount", equals: 12.5 }, true],
+      [{ header: "amount", in: [1, 12.5] }, true],
+      [{ header: "amount", equals: 12 }, false],
+      [{ header: "empty", equals: 0 }, false],
+      [{ header: "vip", equals: true }, true],
+      [{ header: "vip", equals: false }, false],
       [{ header: "region", gt: 0 }, false],
       [{ header: "empty", gte: 0 }, false],
       [{ header: "__proto__" }, false],
@@ -59,6 +65,8 @@ describe("a filter", () => {
       [{ payload: "$.items[?@.n > 4].sku", equals: "b-2" }, true],
       [{ payload: "$.items[?@.n > 9]" }, false],
       [{ payload: "$..n", equals: 5 }, true],
+      [{ payload: "$..n", equals: "5" }, false],
+      [{ payload: "$..sku", equals: "5" }, false],
       [{ payload: "$.note", equals: null }, true],
       [{ payload: "$.missing", equals: null }, false],
       [{ payload: "$.missing", exists: false }, true],
