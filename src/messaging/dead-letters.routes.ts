@@ -14,6 +14,7 @@ import type { DeadLetters } from "./dead-letters.ts";
 import { messageId } from "./messages.schema.ts";
 import type { ReplayRow } from "./replays.sql.ts";
 import type { Replays } from "./replays.ts";
+import { refuseEmpty } from "./selection.ts";
 import { topicName } from "./topics.schema.ts";
 
 const byName = Type.Object({ name: topicName });
@@ -38,6 +39,7 @@ function listRoute(deadLetters: DeadLetters): Route {
     errors: ["topic_not_found", "cursor_invalid"],
     handler: async ({ principal, params, query: { limit, cursor, ...selection } }) => {
       const from = Number(decodeCursor(cursor, 1)?.[0] ?? 0);
+      refuseEmpty(selection, "query");
       const { summary, messages } = await deadLetters.list(principal.tenant, params.name, selection, {
         from,
         limit,

@@ -66,19 +66,20 @@ export class Explanations {
     const common = { messageId, topic: name, subscription };
     // What has expired may have been passed over, or given up.
     if (!["done", "parked", "expired"].includes(found.state)) return { ...common, ...found };
-    const deadLetter = await this.#deadLetterOf(tenant, name, subscription, messageId);
-    if (deadLetter === undefined) return { ...common, ...found };
+    const letter = await this.#deadLetterOf(tenant, name, subscription, messageId);
+    if (letter === undefined) return { ...common, ...found };
+    const deadLetter = letter.messageId;
     if (found.state === "parked") return { ...common, ...found, deadLetter };
     const detail = `It was given up, and waits as ${deadLetter} in the dead-letter queue.`;
-    return { ...common, ...found, state: "dead-lettered", detail, deadLetter };
+    const { attempts, reason: lastReason } = letter.origin;
+    return { ...common, ...found, state: "dead-lettered", detail, attempts, lastReason, deadLetter };
   }
 
   async #deadLetterOf(tenant: string, topic: string, subscription: string, messageId: string) {
     const queue = await this.#deadLetters.queueOf(tenant, topic);
     if (!queue) return undefined;
     const selection = { messageIds: [messageId], subscription };
-    for await (const letter of this.#deadLetters.select(queue, selection, 0, queue.log.end))
-      return letter.messageId;
+    for await (const letter of this.#deadLetters.select(queue, selection, 0, queue.log.end)) return letter;
     return undefined;
   }
 }

@@ -215,6 +215,6 @@ function payloadOf(
   return bytes;
 }
 
-function invalid(pointer: string, message: string): HotSwapError {
+export function invalid(pointer: string, message: string): HotSwapError {
   return new HotSwapError("validation_failed", `${pointer} ${message}.`, { fields: [{ pointer, message }] });
 }

@@ -16,7 +16,7 @@ import type { LiveSubscription } from "./delivery/subscription.ts";
 import { parseMessageId } from "./ids.ts";
 import { type Origin, originOf } from "./message.ts";
 import * as rows from "./replays.sql.ts";
-import type { DeadLetter, Selection } from "./selection.ts";
+import { type DeadLetter, refuseEmpty, type Selection } from "./selection.ts";
 import type { MessagingTables } from "./tables.ts";
 import type { MessagingParts } from "./topics.ts";
 
@@ -69,6 +69,7 @@ export class Replays {
     const { sql, audit, makeId } = this.#parts;
     const { tenant } = principal;
     const { action = "replay", ratePerSecond = null, ...selection } = request;
+    refuseEmpty(selection, "");
     const queue = await this.#deadLetters.queueOf(tenant, topic);
     const until = queue?.log.end ?? 0;
     const sample: string[] = [];

@@ -1,5 +1,7 @@
 /** A choice among dead letters, as it is asked for and as it is kept with a replay. */
+
 import { headersEnd, headersStart, type Origin } from "./message.ts";
+import { invalid } from "./publish.ts";
 
 export interface Selection {
   /** Of the dead letters, or of the messages that they were. */
@@ -19,6 +21,12 @@ export interface DeadLetter {
   messageId: string;
   body: Buffer;
   origin: Origin;
+}
+
+/** Nothing was given up between a time and one before it; who asks so has mixed them up. */
+export function refuseEmpty({ from, to }: Selection, at: string): void {
+  if (from === undefined || to === undefined || Date.parse(from) < Date.parse(to)) return;
+  throw invalid(`${at}/to`, "must be after from");
 }
 
 export function matches({ messageId, body, origin }: DeadLetter, selection: Selection): boolean {

@@ -10,7 +10,7 @@ import { replayPartition } from "./delivery/lanes.ts";
 import type { Registry } from "./delivery/registry.ts";
 import type { LiveSubscription } from "./delivery/subscription.ts";
 import { invalidReceipt, parseMessageId, parseReceipt, type Receipt } from "./ids.ts";
-import { refuseMore } from "./publish.ts";
+import { invalid, refuseMore } from "./publish.ts";
 
 export interface Settled {
   settled: number;
@@ -51,6 +51,7 @@ export class Settlements {
 
   async nack(tenant: string, items: readonly Nack[]): Promise<Settled> {
     refuseMore(items.length, this.#batchMax, "/items");
+    for (const [i, item] of items.entries()) refuseContradiction(item, `/items/${i}`);
     return this.#each(
       tenant,
       items,
@@ -76,6 +77,7 @@ export class Settlements {
   }
 
   async nackOne(tenant: string, messageId: string, nack: Nack): Promise<Settled> {
+    refuseContradiction(nack, "");
     this.#requireSameMessage(tenant, messageId, nack.receipt);
     return throwFailed(await this.nack(tenant, [nack]));
   }
@@ -148,6 +150,13 @@ export function topicOfReceipt(registry: Registry, tenant: string, text: string)
   } catch {
     return undefined;
   }
+}
+
+/** What is released was not tried: it can neither wait nor be given up, and would silently do neither. */
+function refuseContradiction({ delayMs, deadLetter, release }: Nack, at: string): void {
+  if (!release) return;
+  if (deadLetter) throw invalid(`${at}/release`, "cannot stand beside deadLetter");
+  if (delayMs !== undefined) throw invalid(`${at}/release`, "cannot stand beside delayMs");
 }
 
 /** The bodies of a settlement of several receipts, by topic; undefined for anything else. */

@@ -9,6 +9,7 @@ import type { Strategy } from "./delivery/routing.ts";
 import { scan } from "./delivery/scan.ts";
 import { subscriptionPartitions } from "./delivery/topic.ts";
 import { formatMessageId } from "./ids.ts";
+import { invalid } from "./publish.ts";
 import * as rows from "./subscriptions.sql.ts";
 import type { MessagingTables } from "./tables.ts";
 import { addGarbage, lockTopic } from "./topics.sql.ts";
@@ -52,6 +53,7 @@ export class Subscriptions {
     const { sql, audit, clock, makeId, registry, ackDeadlineSeconds: usual } = this.#parts;
     const { tenant } = principal;
     const { name, topic, ackDeadlineSeconds = usual, from = "latest", ...given } = input;
+    refuseBackwards(given);
     const policy = checkedPolicy(given);
     const live = registry.topic(tenant, topic);
     const partitions = await live.partitions();
@@ -116,6 +118,7 @@ export class Subscriptions {
     const { principal, requestId } = actor;
     const { sql, audit, clock, registry } = this.#parts;
     const { tenant } = principal;
+    refuseBackwards(wanted);
     const work = async (tx: MessagingTx) => {
       const before = found(await rows.lockSubscription(tx, tenant, id));
       check(before);
@@ -192,6 +195,11 @@ export class Subscriptions {
       for (const partition of subscriptionPartitions(Number(row.number))) await log.remove(partition);
     });
   }
+}
+
+function refuseBackwards({ backoff }: SubscriptionSettings): void {
+  if (!backoff || !("baseMs" in backoff) || backoff.maxMs >= backoff.baseMs) return;
+  throw invalid("/backoff/maxMs", "must not be below baseMs");
 }
 
 /** Throws `validation_failed` for a filter that cannot be compiled. */

@@ -187,6 +187,7 @@ describe("the settings of a subscription", () => {
       { ackMode: "exactly-once" },
       { backoff: { delaysMs: [] } },
       { backoff: { baseMs: 1 } },
+      { backoff: { baseMs: 2, maxMs: 1 } },
       { retries: 3 },
     ]) {
       const problem = assertRefused(
@@ -347,6 +348,9 @@ describe("a replay", () => {
     assert.deepEqual([dry.matched, dry.sample], [1, [ids[1]]]);
     assert.deepEqual((await ann.ok(ann.get(`/topics/${topic}/dlq/replays`))).items, []);
     assert.equal((await dlq(topic)).total, 3);
+    const backwards = { from: "2026-01-02T00:00:00Z", to: "2026-01-01T00:00:00Z" };
+    const refused = await ann.post(`/topics/${topic}/dlq/replay`, backwards);
+    assert.equal(assertRefused(refused, 400, "validation_failed").errors?.[0]?.pointer, "/to");
     await replayed(topic, { reason: "b" });
     await replayed(topic, { headers: { kind: "a" }, ratePerSecond: 1000 });
     assert.deepEqual(payloads(await take(ann, topic, 2, s)), ["b", "a"]);

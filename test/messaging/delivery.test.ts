@@ -211,7 +211,13 @@ describe("giving back", () => {
   it("untried does not count as an attempt", async () => {
     const topic = await queue("x");
     await ann.ok(nack(await one(topic), { release: true }));
-    assert.equal((await one(topic, { wait: 0 })).attempt, 1);
+    const again = await one(topic, { wait: 0 });
+    assert.equal(again.attempt, 1);
+    const both = assertRefused(await nack(again, { release: true, delayMs: 0 }), 400, "validation_failed");
+    assert.equal(both.errors?.[0]?.pointer, "/release");
+    const item = { receipt: again.receipt, deadLetter: true, release: true };
+    const many = assertRefused(await ann.post("/messages/nack", { items: [item] }), 400, "validation_failed");
+    assert.equal(many.errors?.[0]?.pointer, "/items/0/release");
   });
 
   it("works for many at once, each with its own outcome", async () => {

@@ -233,10 +233,10 @@ describe("an explanation", () => {
     const topic = await topicOf({});
     await publish(ann, topic, ["bad"]);
     const [{ messageId, receipt }] = (await consume(topic)) as [Received];
-    await ann.ok(ann.post(`/messages/${messageId}/nack`, { receipt, deadLetter: true }));
+    await ann.ok(ann.post(`/messages/${messageId}/nack`, { receipt, deadLetter: true, reason: "r" }));
     let found = await explain(messageId);
     while (found.state === "dead-lettering") found = await explain(messageId);
-    assert.equal(found.state, "dead-lettered");
+    assert.deepEqual([found.state, found.attempts, found.lastReason], ["dead-lettered", 1, "r"]);
     assert.equal((await ann.ok(ann.get(`/messages/${found.deadLetter}`))).origin.messageId, messageId);
   });
 
