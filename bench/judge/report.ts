@@ -67,6 +67,8 @@ ten in 20 minutes, and answer with errors for a while; or all requests of one ca
 answers; in the last scenario each unit is, by a chance of one in ten, worse than the others for good. Requests are not
 independent then, and no judge that sees sums alone can know whether the version or the unit is to blame. HotSwap does,
 as its targets say what each unit counted: of configurations each instance, of routes groups of callers, and backends.
+Of slow requests and counters of a configuration likewise, in the last two; there the others are asked by errors and
+latencies, as they are everywhere.
 With three backends it comes to its end: the worst three of nine are the canary's once in 84 times, by chance.`;
 
 export function markdown({ seed, runs, rows }: Results): string {
@@ -119,7 +121,7 @@ ${table(
   ]),
 )}
 
-## No worse, but errors come in clusters: false rollbacks
+## No worse, but events come in clusters: false rollbacks
 
 ${CLUSTERS}
 

@@ -20,11 +20,23 @@ export interface Rule {
   begin(scenario: Scenario): (sample: Observed) => boolean;
 }
 
-const judged = (seenAs: (sample: Observed) => Sample) => () => {
-  const policy = policyOf();
+/** All defaults, and the counter if there is one. */
+export const policyFor = ({ counts }: Scenario) =>
+  policyOf(counts === "counter" ? { custom: { counter: { higherIs: "worse" } } } : undefined);
+
+/** Units that say how many of their requests were slow do not say how long each took. */
+export const toldOf = ({ counts }: Scenario, sample: Sample): Sample => {
+  if (counts === undefined) return sample;
+  const { at, canary, control } = sample;
+  const plain = ({ latency: _, ...told }: Counts): Counts => told;
+  return { at, canary: plain(canary), control: plain(control) };
+};
+
+const judged = (seenAs: (sample: Sample) => Sample) => (scenario: Scenario) => {
+  const policy = policyFor(scenario);
   let state = begin(policy);
   return (sample: Observed) => {
-    state = look(state, policy, seenAs(sample));
+    state = look(state, policy, seenAs(toldOf(scenario, sample)));
     return state.failed.length > 0;
   };
 };
@@ -34,7 +46,7 @@ const hotswap: Rule = {
   ...{ name: "HotSwap", source, begin: judged((sample) => sample) },
   text: "All defaults of `analysis`: at most 1 % false rollbacks, limits of + 5 points and twice the p95.",
 };
-const sumsAlone = ({ units: _, servers: __, ...counts }: Counts): Counts => counts;
+const sumsAlone = ({ units, servers, unitEvents, ...counts }: Counts): Counts => counts;
 /** As it would judge targets that do not say what each unit counted. */
 const hotswapBySums: Rule = {
   ...{ name: "HotSwap, by sums", source },

@@ -7,11 +7,10 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { seededRandom } from "../../src/core/random.ts";
 import { begin, look, verdictOf } from "../../src/deployment/judge/judge.ts";
-import { policyOf } from "../../src/deployment/judge/policy.ts";
 import { neededTable } from "./needed.ts";
 import { plot } from "./plot.ts";
 import { markdown, type Results, type Row, terminal } from "./report.ts";
-import { rules } from "./rules.ts";
+import { policyFor, rules, toldOf } from "./rules.ts";
 import { type Scenario, scenarios } from "./scenarios.ts";
 import { lookMs, type Observed, stream } from "./stream.ts";
 
@@ -37,11 +36,11 @@ const median = (sorted: readonly number[]) => sorted[Math.floor(sorted.length / 
 const ascending = (values: readonly number[]) => [...values].sort((a, b) => a - b);
 
 /** The first look, from 1, at which the judge is sure that nothing is worse; undefined if it never is. */
-function passedAt(samples: readonly Observed[]): number | undefined {
-  const policy = policyOf();
+function passedAt(scenario: Scenario, samples: readonly Observed[]): number | undefined {
+  const policy = policyFor(scenario);
   let state = begin(policy);
   for (const [index, sample] of samples.entries()) {
-    state = look(state, policy, sample);
+    state = look(state, policy, toldOf(scenario, sample));
     if (verdictOf(state, policy, { elapsedMs: (index + 1) * lookMs }).outcome === "pass") return index + 1;
   }
   return undefined;
@@ -58,7 +57,8 @@ function streamsOf(scenario: Scenario, seed: number, runs: number, use: (samples
  * errors: the likelihood ratio, looked at every minute as ours is (Wald's test), and looked at once, at the end.
  */
 function ceilingOf(scenario: Scenario, seed: number, runs: number): Row["ceiling"] {
-  if (scenario.group !== "worse" || scenario.timesErrors === 1) return undefined;
+  const isOfErrors = scenario.timesErrors !== 1 && scenario.counts === undefined;
+  if (scenario.group !== "worse" || !isOfErrors) return undefined;
   const ratio = scenario.timesErrors;
   const pathOf = (samples: readonly Observed[]) => {
     let [sum, highest] = [0, 0];
@@ -93,7 +93,7 @@ function simulate(scenario: Scenario, seed: number, runs: number): Row {
       const at = samples.findIndex(isBad);
       if (at >= 0) found[index]!.push(at + 1);
     }
-    const at = scenario.group === "same" ? passedAt(samples) : undefined;
+    const at = scenario.group === "same" ? passedAt(scenario, samples) : undefined;
     if (at !== undefined) passed.push(at);
   });
   const ceiling = ceilingOf(scenario, seed, runs);

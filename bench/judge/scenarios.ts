@@ -38,6 +38,11 @@ export interface Scenario {
    */
   readonly route?: { readonly callers?: number };
   readonly bursts?: Bursts;
+  /**
+   * What units of a configuration count apart from errors: requests slower than a bound of their own, or a counter that
+   * the policy names. Then `errorRate`, `timesErrors`, bursts and `uneven` are about these, and errors stay at 0.1 %.
+   */
+  readonly counts?: "slow" | "counter";
   /** Each unit, of either version, has by this chance errors so many times as often as the others, always. */
   readonly uneven?: { readonly chance: number; readonly timesErrors: number };
   /** Whether "found in at least 99 %" is asked of it. */
@@ -58,7 +63,8 @@ type Varied = Partial<Scenario> & Pick<Scenario, "requests" | "errorRate">;
 
 function scenario(group: Scenario["group"], what: string, varied: Varied): Scenario {
   const share = shareNames.get(varied.share ?? tenth)!;
-  const name = `${what}, errors ${varied.errorRate * 100} %, ${thousands(varied.requests)}/min, ${share}`;
+  const event = varied.counts === undefined ? "errors" : varied.counts === "slow" ? "slow" : "counted";
+  const name = `${what}, ${event} ${varied.errorRate * 100} %, ${thousands(varied.requests)}/min, ${share}`;
   return { ...ordinary, ...varied, group, name };
 }
 
@@ -135,5 +141,16 @@ export const scenarios: readonly Scenario[] = [
       uneven: { chance: 0.1, timesErrors: 20 },
       share: phases,
     },
+  }),
+  ...(["slow", "counter"] as const).flatMap((counts) => {
+    const [ofUnits, what] = [{ requests: 1000, units: 10, counts }, counts === "slow" ? "slow" : "a counter"];
+    return [
+      same({ ...ofUnits, errorRate: 0.01 }, `same, ${what} by unit`),
+      triple({ ...ofUnits, errorRate: 0.01, isRequired: true }, `3 × ${what} by unit`),
+      scenario("clustered", `${what}, 1 of 10 units 30 % bad for 3 min`, {
+        ...{ ...ofUnits, errorRate: 0.001 },
+        bursts: { chance: 0.005, looks: 3, rate: 0.3 },
+      }),
+    ];
   }),
 ];

@@ -21,17 +21,23 @@ export interface Observed extends Sample {
 
 const Z99 = 2.3263478740408408;
 
-/** The chance of each bucket, given that the ones before were missed. */
-function bucketChances(p50Ms: number, p99Ms: number): number[] {
+/** The chance of each bucket between these bounds, given that the ones before were missed. */
+function bucketChances(p50Ms: number, p99Ms: number, fromMs = 0, toMs = Number.POSITIVE_INFINITY): number[] {
   const sigma = Math.log(p99Ms / p50Ms) / Z99;
+  const belowOf = (bound: number) => (bound > 0 ? normalBelow(Math.log(bound / p50Ms) / sigma) : 0);
+  const [lowest, highest] = [belowOf(fromMs), toMs === Number.POSITIVE_INFINITY ? 1 : belowOf(toMs)];
   let before = 0;
   return boundsMs.map((bound) => {
-    const below = normalBelow(Math.log(bound / p50Ms) / sigma);
+    const below = Math.min(1, Math.max(0, (belowOf(bound) - lowest) / (highest - lowest)));
     const chance = before < 1 ? (below - before) / (1 - before) : 1;
     before = below;
     return Math.min(1, Math.max(0, chance));
   });
 }
+
+/** Slower than this is slow to units that count that themselves. */
+const slowMs = 250;
+const usualErrorRate = 0.001;
 
 /** Of a version that is called by many, and of which the scenario does not say how many backends it has. */
 const BACKENDS = 3;
@@ -61,13 +67,33 @@ class Cohort {
 
   draw(mean: number, look: number): Counts {
     const requests = poisson(this.#random, mean);
+    if (this.#scenario.counts !== undefined) return this.#others(requests, look);
+    return { requests, latency: this.#latency(requests, this.#chances), ...this.#errors(requests, look) };
+  }
+
+  #latency(requests: number, chances: readonly number[]): number[] {
     let left = requests;
-    const latency = this.#chances.map((chance) => {
+    const latency = chances.map((chance) => {
       const count = binomial(this.#random, left, chance);
       left -= count;
       return count;
     });
-    return { requests, ...this.#errors(requests, look), latency: [...latency, left] };
+    return [...latency, left];
+  }
+
+  /** What units count beside errors comes as errors do elsewhere; latencies are as their slow requests say. */
+  #others(requests: number, look: number): Counts {
+    const { counts, p50Ms, p99Ms } = this.#scenario;
+    const { errors: events, units = [] } = this.#errors(requests, look);
+    const unitEvents = { [counts === "slow" ? "slow" : "custom.counter"]: units.map(([, count]) => count) };
+    const plain = units.map(([own]) => [own, binomial(this.#random, own, usualErrorRate)] as const);
+    const errors = plain.reduce((sum, [, count]) => sum + count, 0);
+    const common = { requests, errors, units: plain, unitEvents };
+    if (counts === "counter")
+      return { ...common, custom: { counter: events }, latency: this.#latency(requests, this.#chances) };
+    const fast = this.#latency(requests - events, bucketChances(p50Ms, p99Ms, 0, slowMs));
+    const slow = this.#latency(events, bucketChances(p50Ms, p99Ms, slowMs));
+    return { ...common, slow: events, latency: fast.map((count, bucket) => count + slow[bucket]!) };
   }
 
   #errors(requests: number, look: number): Pick<Counts, "errors" | "units" | "servers"> {
@@ -133,6 +159,16 @@ function sum(a: Counts, b: Counts, { route }: Scenario): Counts {
     latency: a.latency!.map((count, bucket) => count + b.latency![bucket]!),
     ...(a.units && { units: route ? merged! : all("units") }),
     ...(a.servers && { servers: all("servers") }),
+    ...(a.slow !== undefined && { slow: a.slow + b.slow! }),
+    ...(a.custom && { custom: { counter: a.custom.counter! + b.custom!.counter! } }),
+    ...(a.unitEvents && {
+      unitEvents: Object.fromEntries(
+        Object.entries(a.unitEvents).map(([metric, counts]) => [
+          metric,
+          [...counts, ...b.unitEvents![metric]!],
+        ]),
+      ),
+    }),
   };
 }
 

@@ -23,7 +23,7 @@ import type { DeliveryMetrics } from "./metrics.ts";
 import type { Payloads } from "./payloads.ts";
 import type { Reports } from "./reports.ts";
 import type { ScopeState } from "./scopes.sql.ts";
-import { unitCounts } from "./signals.ts";
+import { countsBy } from "./signals.ts";
 
 export interface InstancesParts {
   sql: Sql;
@@ -261,12 +261,7 @@ export class Instances {
     metrics: NonNullable<Heartbeat["metrics"]>,
     changed: ReadonlySet<string>,
   ): void {
-    const { custom = {}, ...plain } = metrics;
-    const counts = [
-      ...Object.entries(plain),
-      ...Object.entries(custom).map(([name, by]) => [`custom.${name}`, by] as const),
-      ...unitCounts(known.id, metrics),
-    ];
+    const counts = countsBy(known.id, metrics);
     for (const wanted of configs.values()) {
       const { config, rollout } = wanted;
       if (!rollout || changed.has(config)) continue;

@@ -12,20 +12,23 @@ export interface SampleCursor {
   readonly control: Totals;
 }
 
-const custom = "custom.";
+const prefix = "custom.";
 /** What an instance counts is counted once more with all of its group, so that one bad instance shows as one. */
-const unitMetric = (group: number, what: "requests" | "errors") => `unit.${group}.${what}`;
+const unitMetric = (group: number, what: string) => `unit.${group}.${what}`;
 
-/** The same on every node and after every restart. */
-export function unitCounts(
+type Counted = Pick<Counts, "requests" | "errors" | "slow" | "custom">;
+
+/** Each count twice, alone and with its group's, which is the same on every node and after every restart. */
+export function countsBy(
   instance: string,
-  { requests, errors }: Pick<Counts, "requests" | "errors">,
+  { custom = {}, ...plain }: Counted,
 ): [metric: string, by: number][] {
   const group = groupOf(hash32(instance));
-  return [
-    [unitMetric(group, "requests"), requests],
-    [unitMetric(group, "errors"), errors],
+  const all = [
+    ...Object.entries(plain),
+    ...Object.entries(custom).map(([name, by]): [string, number] => [`${prefix}${name}`, by]),
   ];
+  return [...all, ...all.map(([metric, by]): [string, number] => [unitMetric(group, metric), by])];
 }
 
 export function sampleOf(
@@ -51,18 +54,27 @@ function countsOf(now: Totals, before: Totals): Counts {
   const grown = (metric: string) => Math.max(0, (now[metric] ?? 0) - (before[metric] ?? 0));
   const requests = grown("requests");
   const within = (metric: string) => Math.min(requests, grown(metric));
-  const names = Object.keys(now).filter((metric) => metric.startsWith(custom));
-  const units = Array.from({ length: UNIT_GROUPS }, (_, group) => {
-    const own = grown(unitMetric(group, "requests"));
-    return [own, Math.min(own, grown(unitMetric(group, "errors")))] as const;
-  });
+  const names = Object.keys(now).filter((metric) => metric.startsWith(prefix));
+  const own = everyGroup((group) => grown(unitMetric(group, "requests")));
+  const events = (metric: string) =>
+    everyGroup((group) => Math.min(own[group]!, grown(unitMetric(group, metric))));
+  const errors = events("errors");
+  const others = [...(now.slow === undefined ? [] : ["slow"]), ...names];
   return {
     requests,
     errors: within("errors"),
     ...(now.slow !== undefined && { slow: within("slow") }),
     ...(names.length > 0 && {
-      custom: Object.fromEntries(names.map((metric) => [metric.slice(custom.length), within(metric)])),
+      custom: Object.fromEntries(names.map((metric) => [metric.slice(prefix.length), within(metric)])),
     }),
-    ...(units.some(([own]) => own > 0) && { units }),
+    ...(own.some((requests) => requests > 0) && {
+      units: own.map((requests, group) => [requests, errors[group]!] as const),
+      ...(others.length > 0 && {
+        unitEvents: Object.fromEntries(others.map((metric) => [metric, events(metric)])),
+      }),
+    }),
   };
 }
+
+const everyGroup = <Value>(of: (group: number) => Value) =>
+  Array.from({ length: UNIT_GROUPS }, (_, group) => of(group));

@@ -75,9 +75,15 @@ export interface Counts {
   readonly units?: readonly GroupCounts[];
   /** The same by what answered, where units are those who ask: one bad server is no bad version either. */
   readonly servers?: readonly GroupCounts[];
+  /** What else is counted by unit, and by server, each in the order above. */
+  readonly unitEvents?: GroupEvents;
+  readonly serverEvents?: GroupEvents;
 }
 
 export type GroupCounts = readonly [requests: number, errors: number];
+
+/** By metric (`slow`, `custom.NAME`): events of each group, among its requests. */
+export type GroupEvents = Readonly<Record<string, readonly number[]>>;
 
 /** Both cohorts in the same interval. */
 export interface Sample {

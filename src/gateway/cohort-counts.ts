@@ -40,11 +40,13 @@ interface Served {
 
 const fields = 3 + latencyBoundsSeconds.length + 1;
 const grouped = 2 * UNIT_GROUPS;
-const none = (): number[] => new Array(2 * fields + 4 * grouped).fill(0);
+const refusals = 2 * (fields + 2 * grouped);
+const none = (): number[] => new Array(refusals + 4 * UNIT_GROUPS).fill(0);
 
 /**
  * Canary, then control; of each: requests, errors, refused, and the latencies. Behind them, where a node of an older
- * version says nothing, again canary, then control: of each the groups of callers, then those of backends.
+ * version says nothing, again canary, then control: of each the groups of callers, then those of backends. Behind these
+ * the refusals by group, in the same order.
  */
 export function flat(canary: CohortNumbers, control: CohortNumbers): number[] {
   const cohorts = [canary, control];
@@ -52,7 +54,11 @@ export function flat(canary: CohortNumbers, control: CohortNumbers): number[] {
     ...[requests, errors, refused],
     ...latency,
   ]);
-  return [...sums, ...cohorts.flatMap(({ callers, backends }) => [...callers, ...backends])];
+  return [
+    ...sums,
+    ...cohorts.flatMap(({ callers, backends }) => [...callers, ...backends]),
+    ...cohorts.flatMap(({ callersRefused, backendsRefused }) => [...callersRefused, ...backendsRefused]),
+  ];
 }
 
 export function unflat(numbers: readonly number[]): { canary: CohortNumbers; control: CohortNumbers } {
@@ -61,7 +67,12 @@ export function unflat(numbers: readonly number[]): { canary: CohortNumbers; con
     const [requests = 0, errors = 0, refused = 0, ...latency] = slice(cohort * fields, fields);
     const groups = 2 * fields + cohort * 2 * grouped;
     const [callers, backends] = [slice(groups, grouped), slice(groups + grouped, grouped)];
-    return { requests, errors, refused, latency, callers, backends };
+    const others = refusals + cohort * 2 * UNIT_GROUPS;
+    return {
+      ...{ requests, errors, refused, latency, callers, backends },
+      callersRefused: slice(others, UNIT_GROUPS),
+      backendsRefused: slice(others + UNIT_GROUPS, UNIT_GROUPS),
+    };
   };
   return { canary: at(0), control: at(1) };
 }

@@ -248,6 +248,8 @@ describe("a route under deployment", () => {
       assert.deepEqual([grouped(cohort.units), grouped(cohort.servers)], [requests, requests]);
       assert.equal(cohort.servers!.filter(([count]) => count > 0).length, 1, "each has one backend");
       assert.ok(cohort.units!.filter(([count]) => count > 0).length > 5, "and many callers");
+      for (const events of [cohort.unitEvents, cohort.serverEvents])
+        assert.deepEqual(events, { "custom.clientErrors": new Array(32).fill(0) });
     }
 
     // A node of before, which does not say who asked.

@@ -389,10 +389,12 @@ function sampleOf(at: number, grown: readonly number[][]): Sample | undefined {
   return { at, canary: countsOf(canary), control: countsOf(control), latencyBoundsMs };
 }
 
-const countsOf = ({ requests, errors, refused, latency, callers, backends }: CohortNumbers): Counts => ({
-  ...{ requests, errors, latency },
-  custom: { clientErrors: refused },
-  ...{ units: pairs(callers), servers: pairs(backends) },
+const countsOf = (numbers: CohortNumbers): Counts => ({
+  ...{ requests: numbers.requests, errors: numbers.errors, latency: numbers.latency },
+  custom: { clientErrors: numbers.refused },
+  ...{ units: pairs(numbers.callers), servers: pairs(numbers.backends) },
+  unitEvents: { "custom.clientErrors": numbers.callersRefused },
+  serverEvents: { "custom.clientErrors": numbers.backendsRefused },
 });
 
 const pairs = (groups: readonly number[]): GroupCounts[] =>

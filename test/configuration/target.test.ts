@@ -138,12 +138,14 @@ test("what instances count belongs to the version that they run", async () => {
   await other.target.observe(ref, fleet.assignment(bound, 1), undefined); // writes what that node knows
   const first = await target.observe(ref, fleet.assignment(bound, 1), undefined);
   const [{ at, ...cohorts }] = first.samples as [Sample];
-  const sums = ({ units: _, ...counts }: Counts) => counts;
+  const sums = ({ units: _, unitEvents: __, ...counts }: Counts) => counts;
   const ofUnits = ({ units = [] }: Counts) => units.filter(([requests]) => requests > 0);
   assert.equal(at, fleet.clock.now());
   assert.deepEqual(sums(cohorts.canary), { requests: 100, errors: 5, custom: { carts: 5 } });
   assert.deepEqual(sums(cohorts.control), { requests: 90, errors: 9, custom: { carts: 9 } });
   assert.deepEqual(ofUnits(cohorts.canary), [[100, 5]], "and to the instance that counted it");
+  const carts = cohorts.canary.units!.map(([, errors]) => errors);
+  assert.deepEqual(cohorts.canary.unitEvents, { "custom.carts": carts }, "whatever it is");
   assert.ok(ofUnits(cohorts.control).length > 1);
   assert.ok(ofUnits(cohorts.control).every(([requests, errors]) => requests === 10 * errors));
   const cursor = JSON.parse(JSON.stringify(first.cursor));
@@ -155,6 +157,7 @@ test("what instances count belongs to the version that they run", async () => {
   assert.deepEqual(sums(later), { requests: 7, errors: 0, slow: 3, custom: { carts: 0 } });
   const placeOf = ({ units = [] }: Counts) => units.findIndex(([requests]) => requests > 0);
   assert.equal(placeOf(later), placeOf(cohorts.canary), "in the same place each time");
+  assert.equal(later.unitEvents!.slow![placeOf(later)], 3);
 });
 
 test("who rejects, starts anew or goes silent just after applying has failed", async () => {

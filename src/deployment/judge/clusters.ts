@@ -1,18 +1,18 @@
 /**
- * Errors that come in clusters: an instance that goes bad by itself gives many of them at once, and its requests are
- * not independent of each other. What counts then is not how many errors there are but how many units have them. So
- * where the target says what each unit counted, the evidence is divided by how much more the errors of units scatter
- * about their version's rate than those of independent requests would (the variance inflation of a quasi-likelihood:
- * McCullagh & Nelder, Generalized Linear Models, 1989, ch. 4.5): a cluster then counts about as one event.
+ * Errors, slow requests and other events that come in clusters: an instance that goes bad by itself gives many of them
+ * at once, and its requests are not independent of each other. What counts then is not how many events there are but
+ * how many units have them. So where the target says what each unit counted, the evidence is divided by how much more
+ * the events of units scatter about their version's rate than those of independent requests would (the variance
+ * inflation of a quasi-likelihood: McCullagh & Nelder, Generalized Linear Models, 1989, ch. 4.5): a cluster then counts
+ * about as one event.
  *
  * A version that is worse is so on all of its units, more or less, and scatters no more than before. Totals since the
- * exposure are enough, whatever the length of a cluster: of clusters of m errors, totals have m times the variance.
+ * exposure are enough, whatever the length of a cluster: of clusters of m events, totals have m times the variance.
  */
-
 import { UNIT_GROUPS } from "../../core/cohort.ts";
-import type { GroupCounts } from "../target.ts";
+import type { Counts, GroupCounts, GroupEvents, Sample } from "../target.ts";
 
-/** Requests and errors of each unit, in an order that does not change. JSON. */
+/** Requests and events of each unit, in an order that does not change. JSON. */
 export type UnitTotals = readonly GroupCounts[];
 
 /** JSON. */
@@ -23,6 +23,38 @@ export interface Units {
 
 export const noUnits: Units = { canary: [], control: [] };
 
+/** Of one metric: by unit, and by what answered. JSON. */
+export interface Ways {
+  readonly units: Units;
+  readonly servers: Units;
+}
+
+const noWays: Ways = { units: noUnits, servers: noUnits };
+
+/** What both versions counted of this metric, with what they had. */
+export function counted(
+  { units, servers }: Ways = noWays,
+  metric: string,
+  { canary, control }: Sample,
+): Ways {
+  const of = (events: Counts) => [
+    eventsBy(metric, events.units, events.unitEvents),
+    eventsBy(metric, events.servers, events.serverEvents),
+  ];
+  const [one, other] = [of(canary), of(control)];
+  return { units: withCounts(units, one[0], other[0]), servers: withCounts(servers, one[1], other[1]) };
+}
+
+function eventsBy(
+  metric: string,
+  groups: readonly GroupCounts[] | undefined,
+  others: GroupEvents | undefined,
+): UnitTotals | undefined {
+  if (metric === "errors") return groups;
+  const events = others?.[metric];
+  return events && groups?.map(([requests], index) => [requests, events[index] ?? 0] as const);
+}
+
 /** What the control's scatter counts for in the canary's, in units. */
 const PRIOR_UNITS = 4;
 /** In standard deviations. */
@@ -30,7 +62,7 @@ const SURE = 3;
 
 const count = (value: number | undefined) => (Number.isFinite(value) && value! > 0 ? value! : 0);
 
-export const withCounts = (
+const withCounts = (
   before: Units,
   canary: UnitTotals | undefined,
   control: UnitTotals | undefined,
@@ -49,7 +81,7 @@ function withUnits(before: UnitTotals, now: UnitTotals | undefined): UnitTotals 
   });
 }
 
-/** Pearson's chi-squared of the units' errors about their common rate, and its variance if requests are independent. */
+/** Pearson's chi-squared of the units' events about their common rate, and its variance if requests are independent. */
 function scatterOf(units: UnitTotals): { squares: number; freedom: number; variance: number } {
   const asked = units.filter(([requests]) => requests > 0);
   const requests = asked.reduce((sum, [each]) => sum + each, 0);
@@ -66,7 +98,7 @@ function scatterOf(units: UnitTotals): { squares: number; freedom: number; varia
 }
 
 /**
- * By how much evidence of errors is to be divided, at least 1. Requests that cluster in two ways, by who asks and by
+ * By how much evidence of a metric is to be divided, at least 1. Requests that cluster in two ways, by who asks and by
  * what answers, scatter by both: variances of multiway clusters add up (Cameron, Gelbach & Miller, "Robust Inference
  * With Multiway Clustering", 2011), and what independent requests have is in each of them.
  */

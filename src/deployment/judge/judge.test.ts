@@ -238,6 +238,28 @@ describe("units", () => {
     assert.equal(replay(policy, sums).outcome, "fail", "sums alone cannot tell");
   });
 
+  test("nor is one unit that is slow, or counts what nobody else does, by itself", () => {
+    const one = badFrom20([0, 0, 0, 30, 0, 0, 0, 0, 0, 0]);
+    const named = policyOf({ custom: { timeouts: { higherIs: "worse" } } });
+    for (const metric of ["slow", "custom.timeouts"]) {
+      const seenAs = (isByUnit: boolean) => {
+        const of = ({ requests, errors, units }: Counts): Counts => ({
+          ...{ requests, errors: 0, slow: metric === "slow" ? errors : 0 },
+          custom: { timeouts: metric === "slow" ? 0 : errors },
+          units: units!.map(([own]) => [own, 0] as const),
+          ...(isByUnit && { unitEvents: { [metric]: units!.map(([, events]) => events) } }),
+        });
+        return one.map(({ canary, control, ...rest }) => ({
+          ...{ ...rest, canary: of(canary), control: of(control) },
+        }));
+      };
+      const { outcome, evidence } = replay(named, seenAs(true));
+      assert.notEqual(outcome, "fail", metric);
+      assert.ok(evidence.find(({ name }) => name === metric)!.inflation! > 10, metric);
+      assert.equal(replay(named, seenAs(false)).outcome, "fail", "sums alone cannot tell");
+    }
+  });
+
   test("neither is one bad server, whoever asked; and both ways of clusters count", () => {
     const one = badFrom20([0, 0, 0, 30, 0, 0, 0, 0, 0, 0]);
     const even = (errors: number) => Array.from({ length: 10 }, () => [100, errors / 10] as const);

@@ -8,7 +8,7 @@
  */
 import type { Sample } from "../target.ts";
 import { boundOf, type Compared, nobody } from "./bounds.ts";
-import { inflationOf, noUnits, type Units, withCounts } from "./clusters.ts";
+import { counted, inflationOf, type Ways } from "./clusters.ts";
 import { added, type Baseline, baselineOf, total } from "./latency.ts";
 import { hold, type Limits, noLimits, percent } from "./limits.ts";
 import {
@@ -36,9 +36,8 @@ export interface JudgeState {
   /** The control's latencies until then. */
   readonly warmUp: readonly number[];
   readonly metrics: Readonly<Record<string, Compared>>;
-  /** What each unit counted, where the target says so. Not there in one that an older version began. */
-  readonly units?: Units;
-  readonly servers?: Units;
+  /** By metric: what each unit counted, where the target says so. Not there in one that an older version began. */
+  readonly clusters?: Readonly<Record<string, Ways>>;
   readonly limits: Limits;
   /** Whether the last look had requests of the control. */
   readonly hasControl: boolean;
@@ -94,7 +93,7 @@ export function begin(policy: AnalysisPolicy, split?: number): JudgeState {
   const metrics = Object.fromEntries(metricsOf(policy, "none").map(({ name }) => [name, nobody]));
   return {
     ...{ looks: 0, startedAt: null, latencySource: "none", warmUp: [], metrics, limits: noLimits },
-    ...{ units: noUnits, servers: noUnits, hasControl: false, sampleRatio: noEvidence, failed: [] },
+    ...{ clusters: {}, hasControl: false, sampleRatio: noEvidence, failed: [] },
     ...(split !== undefined && { split }),
   };
 }
@@ -105,20 +104,21 @@ export function look(state: JudgeState, policy: AnalysisPolicy, sample: Sample):
   const isWarm = startedAt !== null && sample.at - startedAt >= policy.warmUpSeconds * 1000;
   const source = state.latencySource === "none" ? sourceOf(sample) : state.latencySource;
   const metrics: Record<string, Compared> = { ...state.metrics };
-  const units = withCounts(state.units ?? noUnits, canary.units, control.units);
-  const servers = withCounts(state.servers ?? noUnits, canary.servers, control.servers);
+  const clusters: Record<string, Ways> = { ...state.clusters };
   for (const metric of metricsOf(policy, source)) {
     if (metric.isLatency && !isWarm) continue;
-    metrics[metric.name] = compare(metrics[metric.name] ?? nobody, metric, sample, state.baseline, policy);
+    const { name } = metric;
+    metrics[name] = compare(metrics[name] ?? nobody, metric, sample, state.baseline, policy);
+    clusters[name] = counted(clusters[name], name, sample);
   }
   const next: JudgeState = {
     ...state,
     ...{ looks: state.looks + 1, startedAt, latencySource: source, metrics },
     ...learned(state, policy, sample, isWarm),
-    ...{ units, servers },
+    clusters,
     limits: hold(state.limits, sample, policy, {
       isWarm,
-      inflation: clustered("errors", { units, servers, metrics }),
+      inflation: clustered("errors", { clusters, metrics }),
     }),
     hasControl: whole(control.requests) > 0,
     ...(state.split !== undefined && {
@@ -186,14 +186,12 @@ function logOf(metric: Metric, state: JudgeState, policy: AnalysisPolicy, side: 
   return sign > 0 === (side === "worse") ? worse : better;
 }
 
-/** Of errors alone: what else is counted is not told by unit. */
-function clustered(
-  name: string,
-  { units = noUnits, servers = noUnits, metrics }: Pick<JudgeState, "units" | "servers" | "metrics">,
-): number {
+/** 1 where the target does not count this metric by unit. */
+function clustered(name: string, { clusters, metrics }: Pick<JudgeState, "clusters" | "metrics">): number {
   const { canary, control } = metrics[name] ?? nobody;
   const requests = canary.requests + control.requests;
-  return name === "errors" && requests > 0 ? inflationOf([units, servers], canary.requests / requests) : 1;
+  const ways = clusters?.[name];
+  return ways && requests > 0 ? inflationOf([ways.units, ways.servers], canary.requests / requests) : 1;
 }
 
 const rateOf = ({ events, requests }: Tally) => (requests > 0 ? events / requests : 0);

@@ -206,34 +206,44 @@ describe("the counts of a split", () => {
     assert.equal(canary.errors, 1);
   });
 
-  it("say in which groups of callers and of backends requests and errors are", async () => {
+  it("say in which groups of callers and of backends requests, errors and refusals are", async () => {
     await using set = await blueAndGreen();
     await using failing = await startBackend(
       "failing",
       answering(() => "HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n"),
     );
     set.running.publish({ backends: [failing.settings()] });
-    const to = { targets: [{ backend: "green" }, { backend: "failing" }] };
+    await using refusing = await startBackend(
+      "refusing",
+      answering(() => "HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n"),
+    );
+    set.running.publish({ backends: [refusing.settings()] });
+    const to = { targets: [{ backend: "green" }, { backend: "failing" }, { backend: "refusing" }] };
     publish(set.running, { split: splitTo("green", { bound: SPAN, to }) });
-    const users = ["ann", "bob", "ann", "ann"];
+    const users = ["ann", "bob", "ann", "cid", "ann", "bob"];
     const statuses: (number | undefined)[] = [];
     for (const user of users) statuses.push((await ask(set.running, { "x-user": user })).status);
     await set.counted(({ canary }) => canary.requests === users.length);
+    const answered: Record<number, string> = { 200: "green", 404: "refusing", 500: "failing" };
     const sums = (of: "callers" | "backends") => {
-      const wanted = new Array(64).fill(0);
+      const [counts, refused] = [new Array(64).fill(0), new Array(32).fill(0)];
       users.forEach((user, n) => {
-        const isError = statuses[n] === 500;
-        const hash = of === "callers" ? positionOf(seed, user) : hash32(isError ? "failing" : "green");
-        wanted[2 * groupOf(hash)]++;
-        if (isError) wanted[2 * groupOf(hash) + 1]++;
+        const status = statuses[n]!;
+        const group = groupOf(of === "callers" ? positionOf(seed, user) : hash32(answered[status]!));
+        counts[2 * group]++;
+        if (status === 500) counts[2 * group + 1]++;
+        if (status === 404) refused[group]++;
       });
-      return wanted;
+      return { counts, refused };
     };
-    const told = (of: "callers" | "backends") =>
-      set.reports.map(({ canary }) => canary[of]).reduce((a, b) => a.map((count, at) => count + b[at]!));
+    const told = (of: "callers" | "backends") => {
+      const sum = (name: typeof of | `${typeof of}Refused`) =>
+        set.reports.map(({ canary }) => canary[name]).reduce((a, b) => a.map((count, at) => count + b[at]!));
+      return { counts: sum(of), refused: sum(`${of}Refused`) };
+    };
     assert.deepEqual(told("callers"), sums("callers"));
     assert.deepEqual(told("backends"), sums("backends"));
-    assert.equal(statuses.filter((status) => status === 500).length, 2, "round robin over both");
+    assert.deepEqual(statuses.toSorted(), [200, 200, 404, 404, 500, 500], "round robin over all");
   });
 
   it("count a tunnel when it is there, not when it ends", async () => {

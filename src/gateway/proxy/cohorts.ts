@@ -15,9 +15,9 @@ export class CohortCounts {
   errors = 0;
   refused = 0;
   readonly #latency = new Float64Array(BUCKETS);
-  /** Errors come in clusters: of one caller, or of one backend. So they are counted by both. */
-  readonly #callers = new Float64Array(2 * UNIT_GROUPS);
-  readonly #backends = new Float64Array(2 * UNIT_GROUPS);
+  /** Errors and refusals come in clusters: of one caller, or of one backend. So they are counted by both. */
+  readonly #callers = new Groups();
+  readonly #backends = new Groups();
 
   /**
    * `status` is what the caller got; `isCut`, that it did not get all of it. Caller and backend are hashes; the latter
@@ -27,10 +27,11 @@ export class CohortCounts {
     const isError = status >= 500 || isCut;
     this.requests++;
     if (isError) this.errors++;
-    else if (status >= 400) this.refused++;
+    const isRefusal = !isError && status >= 400;
+    if (isRefusal) this.refused++;
     this.#latency[bucketOf(ms)]! += 1;
-    count(this.#callers, caller, isError);
-    if (backend !== undefined) count(this.#backends, backend, isError);
+    this.#callers.add(caller, isError, isRefusal);
+    if (backend !== undefined) this.#backends.add(backend, isError, isRefusal);
   }
 
   take(): CohortNumbers {
@@ -40,15 +41,24 @@ export class CohortCounts {
     this.refused = 0;
     return {
       ...{ requests, errors, refused, latency: taken(this.#latency) },
-      ...{ callers: taken(this.#callers), backends: taken(this.#backends) },
+      ...{ callers: taken(this.#callers.counts), backends: taken(this.#backends.counts) },
+      callersRefused: taken(this.#callers.refused),
+      backendsRefused: taken(this.#backends.refused),
     };
   }
 }
 
-function count(groups: Float64Array, hash: number, isError: boolean): void {
-  const at = 2 * groupOf(hash);
-  groups[at]! += 1;
-  if (isError) groups[at + 1]! += 1;
+class Groups {
+  /** Requests and errors of each. */
+  readonly counts = new Float64Array(2 * UNIT_GROUPS);
+  readonly refused = new Float64Array(UNIT_GROUPS);
+
+  add(hash: number, isError: boolean, isRefusal: boolean): void {
+    const group = groupOf(hash);
+    this.counts[2 * group]! += 1;
+    if (isError) this.counts[2 * group + 1]! += 1;
+    else if (isRefusal) this.refused[group]! += 1;
+  }
 }
 
 function taken(counts: Float64Array): number[] {

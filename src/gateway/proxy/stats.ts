@@ -41,6 +41,9 @@ export interface CohortNumbers {
   readonly callers: readonly number[];
   /** The same by group of the backend that answered; of requests that came to one. */
   readonly backends: readonly number[];
+  /** Refusals by these groups. */
+  readonly callersRefused: readonly number[];
+  readonly backendsRefused: readonly number[];
 }
 
 /** What a worker counted of a route under deployment. */
