@@ -7,6 +7,7 @@
  */
 import { ConfigurationCounts } from "./configuration-counts.ts";
 import { ConfigurationLine } from "./configuration-line.ts";
+import { spanOf } from "./configuration-span.ts";
 import {
   type ConfigDocument,
   ConfigurationState,
@@ -198,7 +199,7 @@ export class ConfigurationWatcher {
       if (this.#ending.signal.aborted || !this.#isNews(wanted)) continue;
       try {
         if (wanted.version === null) await this.#remove(config);
-        else await this.#apply(await this.#documentOf(wanted), wanted.deployment);
+        else await this.#apply(await this.#documentOf(wanted), wanted);
         changed = true;
       } catch (error) {
         this.#report(error); // the next heartbeat's answer asks for it again
@@ -215,22 +216,30 @@ export class ConfigurationWatcher {
     return this.#instances.document(this.#instance.instanceId, config, { signal });
   }
 
-  async #apply(document: ConfigDocument, deployment: string | null): Promise<void> {
-    this.#state.begin(document, deployment);
-    await this.#save();
-    await this.#change(document);
+  #apply(document: ConfigDocument, { deployment, traceparent }: Wanted): Promise<void> {
+    const { config, version } = document;
+    const { instanceId } = this.#instance;
+    return spanOf({ traceparent, deployment, config, version, instanceId }, async () => {
+      this.#state.begin(document, deployment);
+      await this.#save();
+      return this.#change(document);
+    });
   }
 
-  async #change(document: ConfigDocument): Promise<void> {
+  /** Resolves to why it is refused. */
+  async #change(document: ConfigDocument): Promise<string | undefined> {
     const { config } = document;
     try {
       await this.#options.onChange?.(document);
       this.#appliedAt.set(config, nowMs());
       this.#removed.delete(config);
       this.#announce(config);
+      return undefined;
     } catch (error) {
-      this.#state.refuse(document, reasonOf(error));
+      const reason = reasonOf(error);
+      this.#state.refuse(document, reason);
       await this.#save();
+      return reason;
     }
   }
 

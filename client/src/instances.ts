@@ -30,6 +30,8 @@ export interface Desired {
   revision: number;
   /** That brings the version out. */
   deployment: string | null;
+  /** W3C, of the step of the deployment. */
+  traceparent?: string;
 }
 
 export interface TrialRequest {

@@ -5,7 +5,7 @@
  */
 import type { Clock } from "../core/clock.ts";
 import { HotSwapError } from "../core/errors.ts";
-import { deploymentOf, isLastExposed, type Unit, versionFor, type Wanted } from "./desired.ts";
+import { isLastExposed, originOf, type Unit, versionFor, type Wanted } from "./desired.ts";
 import type { Desired } from "./instances.schema.ts";
 import type { Content, Payloads } from "./payloads.ts";
 import type { OpenTrial, ScopeName, ScopeState } from "./scopes.sql.ts";
@@ -110,9 +110,7 @@ export class Answers {
     const { config, revision } = wanted;
     if (version === null) return { config, version, hash: null, revision, deployment: null };
     const payload = await had(this.#parts.payloads.get(tenant, config, version));
-    return (
-      payload && { config, version, hash: payload.hash, revision, deployment: deploymentOf(wanted, version) }
-    );
+    return payload && { config, version, hash: payload.hash, revision, ...originOf(wanted, version) };
   }
 }
 

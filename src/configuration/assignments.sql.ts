@@ -89,11 +89,11 @@ export async function writeAssignment(
   tx: DeliveryTx,
   tenant: string,
   config: string,
-  { generation, deployment, seed, bound, from, to }: Assignment,
+  { generation, deployment, seed, bound, from, to, traceparent }: Assignment,
   { began_at, exposed_at }: { began_at: Date; exposed_at: Date },
 ): Promise<boolean> {
   const values = {
-    ...{ generation, deployment, began_at, exposed_at, seed, bound },
+    ...{ generation, deployment, began_at, exposed_at, seed, bound, traceparent: traceparent ?? null },
     from_version: from ? Number(from.id) : null,
     to_version: Number(to.id),
   };
@@ -110,6 +110,7 @@ export function clearAssignment(tx: DeliveryTx, tenant: string, config: string, 
     bound: null,
     from_version: null,
     to_version: null,
+    traceparent: null,
   };
   return replace(tx, tenant, config, { generation, ...nothing });
 }

@@ -52,6 +52,8 @@ export interface AssignmentsTable {
   bound: number | null;
   from_version: number | null;
   to_version: number | null;
+  /** W3C, of the deployment's step. */
+  traceparent: string | null;
 }
 
 export interface PinsTable {

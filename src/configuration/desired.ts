@@ -18,6 +18,8 @@ export interface Rollout {
   /** Undefined: there was none before. */
   readonly from: number | undefined;
   readonly to: number;
+  /** W3C, of the step that exposed it, or of the way back. */
+  readonly traceparent: string | undefined;
 }
 
 /** What there is to know of one configuration to say who should have what. */
@@ -61,9 +63,18 @@ export function isLastExposed({ rollout }: Wanted, { id }: Unit): boolean {
   return rollout !== undefined && positionOf(rollout.seed, id) === rollout.bound - 1;
 }
 
-/** Of which deployment the version is a part, if it is one that is being brought out. */
-export function deploymentOf({ rollout }: Wanted, version: number): string | null {
-  return rollout?.to === version ? rollout.deployment : null;
+/**
+ * Of which deployment the version is a part, if it is one that is being brought out, and in which trace: that of the
+ * step, or, for the version before while everybody goes back to it, that of the way back.
+ */
+export function originOf(
+  { rollout }: Wanted,
+  version: number,
+): { deployment: string | null; traceparent?: string } {
+  const isOut = rollout?.to === version;
+  const isBack = rollout?.bound === 0 && rollout.from === version;
+  const traceparent = isOut || isBack ? rollout.traceparent : undefined;
+  return { deployment: isOut ? rollout.deployment : null, ...(traceparent !== undefined && { traceparent }) };
 }
 
 /** Which side of a comparison the instance is on, by what it should have and what it runs; undefined: neither. */

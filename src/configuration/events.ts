@@ -12,6 +12,7 @@ interface About {
   readonly revision: number;
   readonly format?: string;
   readonly deployment?: string | null;
+  readonly traceparent?: string;
 }
 
 export class Notice {
@@ -43,9 +44,9 @@ export class Notice {
 
 /** Without a payload: there is no version for this instance any more. */
 export function configNotice(about: About, payload: Payload | undefined, inlineBytes: number): Notice {
-  const { config, revision, format, deployment = null } = about;
+  const { config, revision, format, deployment = null, traceparent } = about;
   const head = payload
-    ? { config, version: payload.version, hash: payload.hash, revision, deployment, format }
+    ? { config, version: payload.version, hash: payload.hash, revision, deployment, traceparent, format }
     : { config, version: null, hash: null, revision, deployment };
   return new Notice("config", withValue(head, payload, inlineBytes), revision);
 }

@@ -12,7 +12,7 @@ import type { Service } from "../core/lifecycle.ts";
 import type { Kv } from "../stores/kv/index.ts";
 import type { Sql } from "../stores/sql/port.ts";
 import type { DeliveryTx } from "./delivery.tables.ts";
-import { deploymentOf, type Unit, versionFor, type Wanted } from "./desired.ts";
+import { originOf, type Unit, versionFor, type Wanted } from "./desired.ts";
 import { configNotice, type Notice, trialNotice } from "./events.ts";
 import type { Content, Payload, Payloads } from "./payloads.ts";
 import {
@@ -280,7 +280,7 @@ export class Hub implements Service {
   async #event(name: ScopeName, wanted: Wanted, version: number | null): Promise<Notice | undefined> {
     if (version === null) return configNotice(wanted, undefined, 0);
     const payload = await this.#payload(name.tenant, wanted.config, version);
-    const about = { ...wanted, deployment: deploymentOf(wanted, version) };
+    const about = { ...wanted, ...originOf(wanted, version) };
     return payload && configNotice(about, payload, this.#options.inlineBytes);
   }
 

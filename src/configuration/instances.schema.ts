@@ -95,6 +95,12 @@ const wanted = Type.Object({
   deployment: Type.Union([Type.String(), Type.Null()], {
     description: "That brings the version out; a version that was refused is tried again by another one.",
   }),
+  traceparent: Type.Optional(
+    Type.String({
+      description:
+        "W3C Trace Context of the deployment's step or way back, for a span of the instance's own.",
+    }),
+  ),
 });
 export type Desired = Static<typeof wanted>;
 

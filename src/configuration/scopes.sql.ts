@@ -63,6 +63,7 @@ export async function loadScope(tx: DeliveryTx, scope: ScopeName, now: Date): Pr
     )
     .select(["c.name", "c.format", "c.current_version"])
     .select(["a.revision", "a.deployment", "a.seed", "a.bound", "a.from_version", "a.to_version"])
+    .select("a.traceparent")
     .where("c.tenant_id", "=", tenant)
     .where("c.service", "=", service)
     .where("c.environment", "=", environment)
@@ -84,17 +85,20 @@ interface ConfigRow {
   bound: number | null;
   from_version: number | null;
   to_version: number | null;
+  traceparent: string | null;
 }
 
 function toWanted(row: ConfigRow, pins: ReadonlyMap<string, PinRow[]>): Wanted {
-  const { deployment, seed, bound, to_version: to } = row;
+  const { deployment, seed, bound, from_version: from, to_version: to, traceparent } = row;
   const runs = deployment !== null && seed !== null && bound !== null && to !== null;
   return {
     config: row.name,
     format: row.format,
     revision: row.revision ?? 0,
     current: row.current_version ?? undefined,
-    rollout: runs ? { deployment, seed, bound, from: row.from_version ?? undefined, to } : undefined,
+    rollout: runs
+      ? { deployment, seed, bound, from: from ?? undefined, to, traceparent: traceparent ?? undefined }
+      : undefined,
     pins: bySpecificity(pins.get(row.name) ?? []),
   };
 }

@@ -6,7 +6,7 @@
 import type { Clock } from "../core/clock.ts";
 import { HotSwapError } from "../core/errors.ts";
 import type { Random } from "../core/random.ts";
-import type { Metrics } from "../platform/telemetry/index.ts";
+import { formatTraceparent, type Metrics } from "../platform/telemetry/index.ts";
 import { type Decision, decide, type Effect, type Gates } from "./decide.ts";
 import type { Verdict } from "./judge/judge.ts";
 import { judge, type Look, verdictNow, withVerdict } from "./judging.ts";
@@ -246,8 +246,10 @@ export const refOf = ({ tenant_id: tenant, kind, target: name }: DeploymentRow):
   name,
 });
 
-export function assignmentOf({ id, spec, state, version_from, version_to }: DeploymentRow): Assignment {
+export function assignmentOf(row: DeploymentRow): Assignment {
+  const { id, spec, state, version_from, version_to } = row;
   const { bound, generation } = state;
+  const trace = contextOf(row);
   return {
     seed: spec.seed,
     bound,
@@ -255,6 +257,7 @@ export function assignmentOf({ id, spec, state, version_from, version_to }: Depl
     to: version_to,
     generation,
     deployment: id,
+    traceparent: trace && formatTraceparent(trace),
   };
 }
 

@@ -37,6 +37,8 @@ export interface Assignment {
   /** Grows with every change of what this target should be, over all its deployments. */
   readonly generation: number;
   readonly deployment: string;
+  /** W3C, of the step that this belongs to, or of the way back; undefined when nobody traces the deployment. */
+  readonly traceparent?: string | undefined;
 }
 
 /** What a request to deploy comes to, checked and with its version made. */

@@ -1,9 +1,13 @@
 /**
  * What is seen in a receiver of traces: a request through the gateway in the trace of its caller, with the context at
- * the backend, and a deployment in the trace of who asked for it.
+ * the backend, and a deployment in the trace of who asked for it, down to the instances that are told of it.
  */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { context, propagation, trace } from "@opentelemetry/api";
+import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-http";
+import { NodeTracerProvider, SimpleSpanProcessor } from "@opentelemetry/sdk-trace-node";
+import { connect } from "../../client/src/node.ts";
 import {
   type OtlpReceiver,
   plain,
@@ -131,4 +135,77 @@ test("a deployment is one trace: its steps, their units and the judge, and the w
   assert.equal(left!.parentSpanId, taken("deploy config traced")[0]!.spanId);
   assert.equal(left!.endTimeUnixNano, taken("deployment rollback")[0]!.startTimeUnixNano);
   assert.ok(BigInt(left!.startTimeUnixNano) < BigInt(left!.endTimeUnixNano));
+});
+
+test("who is told of a version by a deployment applies it in a span below the step that told it", async (t) => {
+  const place = { service: "telling", environment: "test" };
+  await ann.ok(ann.post("/configs", { name: "telling", ...place, format: "json" }), 201);
+  // As a service does that has OpenTelemetry; this registers its API for the process.
+  const exporter = new OTLPTraceExporter({ url: `${otlp.url}/v1/traces` });
+  const provider = new NodeTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] });
+  provider.register();
+  const client = connect({ url: server.url, token: ann.token });
+  const watching = client.configuration({
+    instanceId: "telling-1",
+    ...place,
+    onChange({ version }) {
+      if (version === 2) throw new Error("no");
+      seen.push(trace.getActiveSpan()?.spanContext().spanId);
+    },
+  });
+  const seen: (string | undefined)[] = [];
+  t.after(async () => {
+    await (await watching).close();
+    client.close();
+    await provider.shutdown();
+    for (const api of [trace, context, propagation]) api.disable();
+  });
+
+  async function deploy(
+    version: number,
+    traceId: string,
+    body: object,
+    isOver: (now: Deployment) => boolean,
+  ) {
+    await ann.ok(ann.post("/configs/telling/versions", { text: JSON.stringify({ version }) }), 201);
+    const headers = { traceparent: `00-${traceId}-${parent}-01` };
+    const asked = { kind: "config", config: "telling", version, strategy: "direct", ...body };
+    const { id } = await ann.ok(ann.post("/deployments", asked, { headers }), 201);
+    await eventually(() => ann.ok(ann.get(`/deployments/${id}`)), isOver);
+    return id;
+  }
+  /** Of each application the version, whether it failed, and of what span it is. */
+  async function applied(traceId: string, count: number) {
+    const own = async () => otlp.spans.filter((span) => span.traceId === traceId);
+    const isWhole = (spans: ReceivedSpan[]) =>
+      spans.some(({ name }) => name === "deploy config telling") &&
+      spans.filter(({ name }) => name === "configuration apply").length >= count;
+    const spans = await eventually(own, isWhole);
+    return spans
+      .filter(({ name }) => name === "configuration apply")
+      .map(({ spanId, parentSpanId, attributes, status }) => ({
+        spanId,
+        version: Number(plain(attributes)["hotswap.config.version"]),
+        isFailed: status.code === 2,
+        parent: spans.find((span) => span.spanId === parentSpanId)?.name,
+      }))
+      .sort((a, b) => b.version - a.version);
+  }
+  type Deployment = { status: string; endedAt: string | null; progress: { applied: number } | null };
+  const isEnded = ({ endedAt }: Deployment) => endedAt !== null;
+  const [good, bad, back] = ["7".repeat(32), "8".repeat(32), "9".repeat(32)] as const;
+  await deploy(1, good, { probeSeconds: 0.1 }, isEnded);
+  const [first] = await applied(good, 1);
+  assert.deepEqual([first!.version, first!.isFailed, first!.parent], [1, false, "deployment step expose"]);
+  assert.equal(seen.at(-1), first!.spanId, "and what it does is in that span");
+  await deploy(2, bad, { probeSeconds: 0.1 }, isEnded);
+  const [refused] = await applied(bad, 1);
+  assert.deepEqual([refused!.version, refused!.isFailed], [2, true]);
+  const id = await deploy(3, back, { probeSeconds: 60 }, ({ progress }) => progress?.applied === 1);
+  await ann.ok(ann.post(`/deployments/${id}/rollback`, { reason: "enough" }));
+  const ways = (await applied(back, 2)).map(({ version, parent }) => [version, parent]);
+  assert.deepEqual(ways, [
+    [3, "deployment step expose"],
+    [1, "deployment rollback"],
+  ]);
 });
