@@ -4,12 +4,13 @@ import type { DeadLetterFilter, DeadLetterList, NewReplay, Replay } from "../../
 import { systemClock } from "../core/clock.ts";
 import { integer } from "../platform/settings/kind.ts";
 import { addConnectionOptions, type ConnectionFlags, useServer } from "./connection.ts";
-import { read, readTime } from "./option-values.ts";
+import { collectPair, read, readTime } from "./option-values.ts";
 import { grouped, printJson, printTable } from "./print.ts";
 
 type Flags = ConnectionFlags & DeadLetterFilter & { json?: boolean };
 type ReplayFlags = Flags & {
   id?: string[];
+  header?: Record<string, string>;
   rate?: number;
   dryRun?: boolean;
   discard?: boolean;
@@ -44,6 +45,7 @@ export function addDlq(program: Command): void {
     );
   add("replay <topic>", "deliver again what was given up, to the subscriptions that failed")
     .option("--id <id...>", "only these messages")
+    .option("--header <name=value>", "only those with this header; may be repeated", collectPair)
     .option("--rate <count>", "at most so many a second", read(integer(1, 100_000)))
     .option("--discard", "do not deliver them again, they are dealt with")
     .option("--dry-run", "only say what would go")
@@ -76,6 +78,7 @@ function requestOf(flags: ReplayFlags): NewReplay {
   return {
     ...filterOf(flags),
     ...(flags.id && { messageIds: flags.id }),
+    ...(flags.header && { headers: flags.header }),
     ...(flags.rate !== undefined && { ratePerSecond: flags.rate }),
     ...(flags.discard && { action: "discard" as const }),
   };

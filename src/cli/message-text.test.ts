@@ -30,6 +30,18 @@ test("JSON goes through as it was written, and nothing can be smuggled in behind
   }
 });
 
+test("what all messages have in common goes with each", () => {
+  const flags = { header: { region: "eu" }, priority: 9, ttl: 60, in: 5, idempotencyKey: "k" };
+  const fields = {
+    headers: { region: "eu" },
+    priority: 9,
+    ttlSeconds: 60,
+    delayMs: 5000,
+    idempotencyKey: "k",
+  };
+  assert.deepEqual(messageText(flags)("x"), { payload: '"x"', key: undefined, ...fields });
+});
+
 test("the key comes from where it was said to be", () => {
   assert.equal(keyOf({ key: "k" }, "line"), "k");
   assert.equal(keyOf({ json: true, keyField: "a.b" }, '{"a":{"b":7}}'), "7");

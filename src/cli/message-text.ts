@@ -15,6 +15,11 @@ export interface MessageFlags {
   /** For later: at this time (ISO 8601), or in so many seconds. */
   at?: string;
   in?: number;
+  header?: Record<string, string>;
+  priority?: number;
+  /** Seconds. */
+  ttl?: number;
+  idempotencyKey?: string;
 }
 
 export interface TextMessage {
@@ -23,24 +28,37 @@ export interface TextMessage {
   key: string | undefined;
   deliverAt?: string;
   delayMs?: number;
+  headers?: Record<string, string>;
+  priority?: number;
+  ttlSeconds?: number;
+  idempotencyKey?: string;
 }
+
+type Fields = Omit<TextMessage, "payload" | "key">;
 
 /** Undefined: the line is blank and stands for no message. */
 export type MessageText = (line: string) => TextMessage | undefined;
 
 export function messageText({ json = false, ...flags }: MessageFlags): MessageText {
   const keyOf = keyReader(flags);
-  const when = whenOf(flags);
-  if (!json) return (line) => ({ payload: JSON.stringify(line), key: keyOf(line, undefined), ...when });
+  const fields = fieldsOf(flags);
+  if (!json) return (line) => ({ payload: JSON.stringify(line), key: keyOf(line, undefined), ...fields });
   return (line) => {
     const trimmed = line.trim();
-    return trimmed === "" ? undefined : { payload: trimmed, key: keyOf(line, parse(trimmed)), ...when };
+    return trimmed === "" ? undefined : { payload: trimmed, key: keyOf(line, parse(trimmed)), ...fields };
   };
 }
 
-function whenOf({ at, in: seconds }: MessageFlags): Pick<TextMessage, "deliverAt" | "delayMs"> {
-  if (at !== undefined) return { deliverAt: at };
-  return seconds === undefined ? {} : { delayMs: seconds * 1_000 };
+/** What all messages of a command have in common. */
+function fieldsOf({ at, in: seconds, header, priority, ttl, idempotencyKey }: MessageFlags): Fields {
+  return {
+    ...(at !== undefined && { deliverAt: at }),
+    ...(seconds !== undefined && { delayMs: seconds * 1_000 }),
+    ...(header && { headers: header }),
+    ...(priority !== undefined && { priority }),
+    ...(ttl !== undefined && { ttlSeconds: ttl }),
+    ...(idempotencyKey !== undefined && { idempotencyKey }),
+  };
 }
 
 /**

@@ -22,3 +22,10 @@ export function readTime(raw: string): string {
 export function collect(value: string, previous: string[] = []): string[] {
   return [...previous, value];
 }
+
+/** For an option of pairs that may be given several times. */
+export function collectPair(raw: string, previous: Record<string, string> = {}): Record<string, string> {
+  const at = raw.indexOf("=");
+  if (at < 1) throw new InvalidArgumentError("It must be name=value.");
+  return { ...previous, [raw.slice(0, at)]: raw.slice(at + 1) };
+}

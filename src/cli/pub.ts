@@ -1,10 +1,11 @@
 /** `hotswap pub TOPIC`: a message, or each line of a file or of stdin as one, in order and acknowledged. */
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { StreamPublisher, Wire } from "../../client/src/node.ts";
+import { HotSwapError } from "../core/errors.ts";
 import { integer } from "../platform/settings/kind.ts";
 import { addConnectionOptions, type ConnectionFlags, useServer } from "./connection.ts";
 import { type MessageFlags, messageText, singleMessageText } from "./message-text.ts";
-import { read, readTime } from "./option-values.ts";
+import { collectPair, read, readTime } from "./option-values.ts";
 import { Patience, patientRetry } from "./patience.ts";
 import { printJson } from "./print.ts";
 import { publishLines } from "./publish-lines.ts";
@@ -30,6 +31,14 @@ export function addPub(program: Command): void {
     .addOption(new Option("--text", "take [message] as text even when it is JSON").conflicts("json"));
   for (const option of [...keyOptions(), ...timeOptions()]) command.addOption(option);
   command
+    .option("--header <name=value>", "a header of all messages; may be repeated", collectPair)
+    .option("--priority <number>", "0 to 9, for topics of the strategy priority", read(integer(0, 9)))
+    .option(
+      "--ttl <time>",
+      "do not deliver it after this time, such as 10m",
+      read(integer(1, tenYears, "seconds")),
+    )
+    .option("--idempotency-key <key>", "store [message] once, however often it is sent under this key")
     .option("--separator <text>", "between columns (default: white space)")
     .option(
       "--receipts <file>",
@@ -53,6 +62,7 @@ Examples:
   hotswap pub orders '{"id":1}'
   hotswap pub words < /usr/share/dict/words
   hotswap pub reminders '{"id":1}' --in 2h
+  hotswap pub events '{"id":1}' --header region=eu --priority 9
   hotswap pub orders --json --key-field customer.id --file orders.ndjson
   tail -F access.log | hotswap pub access --key-column 1`;
 
@@ -90,6 +100,11 @@ function pattern(raw: string): RegExp {
 }
 
 async function run(topic: string, message: string | undefined, flags: Flags): Promise<void> {
+  if (flags.idempotencyKey !== undefined && message === undefined) {
+    const detail =
+      "--idempotency-key goes with [message]: under one key only the first line would be stored.";
+    throw new HotSwapError("validation_failed", detail);
+  }
   // One attempt, so that a wrong address or topic is told at once; from then on with patience.
   const found = await useServer(flags, ({ topics }) => topics.get(topic), { retry: { attempts: 1 } });
   const patience = new Patience(flags.retryFor ?? 60);

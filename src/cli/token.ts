@@ -5,7 +5,7 @@ import { systemClock } from "../core/clock.ts";
 import { type Role, roles } from "../platform/access/permissions.ts";
 import type { Mode } from "../platform/settings/index.ts";
 import { integer } from "../platform/settings/kind.ts";
-import { read } from "./option-values.ts";
+import { collectPair, read } from "./option-values.ts";
 import { printJson } from "./print.ts";
 
 interface Flags {
@@ -77,10 +77,4 @@ function collectRole(raw: string, previous: Role[] = []): Role[] {
   const known = given.filter((role) => role !== undefined);
   if (known.length < given.length) throw new InvalidArgumentError(`It must be one of ${roles.join(", ")}.`);
   return [...previous, ...known];
-}
-
-function collectPair(raw: string, previous: Record<string, string> = {}): Record<string, string> {
-  const at = raw.indexOf("=");
-  if (at < 1) throw new InvalidArgumentError("It must be name=value.");
-  return { ...previous, [raw.slice(0, at)]: raw.slice(at + 1) };
 }
