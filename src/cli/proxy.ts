@@ -44,6 +44,9 @@ export function addProxy(program: Command): void {
 
 async function run({ from, to, strategy, health, workers, log, json }: Flags): Promise<void> {
   const { host, port } = listenOn(from);
+  if (health !== undefined && !/^\/[!-~]*$/.test(health)) {
+    throw new HotSwapError("setting_invalid", `--health ${health} is not a path such as /ready.`);
+  }
   const backends = to.map((address, index) => ({
     id: `backend-${index + 1}`,
     url: backendUrl(address),
@@ -61,17 +64,11 @@ async function run({ from, to, strategy, health, workers, log, json }: Flags): P
   const targets = backends.map(({ id }) => ({ backend: id }));
   const onCrash = (error: Error) => process.stderr.write(`hotswap: a worker ended: ${error.message}\n`);
   const accessLog = log ? { accessLog: { path: "-" } } : {};
-  const [address] = await proxy
-    .start({ listen: [{ host, port }], workers, onCrash, ...accessLog })
-    .catch((error: NodeJS.ErrnoException) => {
-      if (!/EADDRINUSE/.test(`${error.code} ${error.message}`)) throw error;
-      throw new HotSwapError("port_in_use", `${host}:${port} is taken.`);
-    });
-  const problems = await proxy.publish({ revision: 1, routes: [{ ...route, targets }], backends });
-  if (problems[0]) {
-    await proxy.stop({ drainMs: 0 });
-    throw new HotSwapError("setting_invalid", problems[0].message);
-  }
+  const options = { listen: [{ host, port }], workers, onCrash, ...accessLog };
+  const snapshot = { revision: 1, routes: [{ ...route, targets }], backends };
+  const [address] = await proxy.start(options, snapshot).catch((error: Error) => {
+    throw cannotListen(error.message, host, port);
+  });
   const url = `http://${host.includes(":") ? `[${host}]` : host}:${address!.port}`;
   const urls = backends.map((backend) => backend.url);
   process.stdout.write(
@@ -97,6 +94,14 @@ function backendUrl(text: string): string {
     : `http://${/^:?\d+$/.test(text) ? `127.0.0.1:${text.replace(":", "")}` : text}`;
   if (!URL.canParse(url) || !["", "/"].includes(new URL(url).pathname)) throw unusable("--to", text);
   return new URL(url).origin;
+}
+
+/** A worker tells what happened as text, with the name of the error in front. */
+function cannotListen(message: string, host: string, port: number): HotSwapError {
+  if (/EADDRINUSE/.test(message)) {
+    return new HotSwapError("port_in_use", `${host}:${port} is taken; choose another with --from.`);
+  }
+  return new HotSwapError("setting_invalid", `--from ${host}:${port} cannot be used: ${message}.`);
 }
 
 const unusable = (option: string, text: string) =>

@@ -544,4 +544,21 @@ suite("commands", { concurrency: 2 }, () => {
     assert.equal((await run(pin("remove", "desk", "--labels", "host"))).code, 2);
     assert.deepEqual(await json(pin("remove", "desk", ...host, "--json")), []);
   });
+
+  test("proxy serves at once when it says where, and a port that is taken ends it", async () => {
+    const backend = await startBackend("proxied");
+    const child = spawnHotswap(["proxy", "--from", ":0", "--to", backend.url, "--json"]);
+    const exit = once(child, "exit");
+    const [line] = (await once(child.stdout, "data")) as [Buffer];
+    const { url } = JSON.parse(line.toString()) as { url: string };
+    assert.equal((await fetch(url)).status, 200);
+    const taken = await hotswap(["proxy", "--from", new URL(url).host, "--to", backend.url]);
+    assert.deepEqual(
+      [taken.code, /port_in_use: .* choose another with --from/.test(taken.stderr)],
+      [1, true],
+    );
+    child.kill("SIGTERM");
+    assert.deepEqual((await exit)[0], 0);
+    await backend.stop();
+  });
 });

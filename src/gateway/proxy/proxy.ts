@@ -47,6 +47,16 @@ export class GatewayProxy implements DataPlane {
     this.#memory = allocateShared(workers, LIMIT_BYTES);
     this.#limits = new LimitUses(this.#memory.limits);
     for (let index = 0; index < workers; index++) this.#workers.push(this.#thread(index));
+    try {
+      await this.#begin(first);
+    } catch (error) {
+      await this.stop({ drainMs: 0 }); // threads that wait for questions would keep the process alive
+      throw error;
+    }
+    return this.#addresses;
+  }
+
+  async #begin(first: Snapshot | undefined): Promise<void> {
     if (first) await this.publish(first);
     for (const [index, thread] of this.#workers.entries()) {
       // The first finds the ports; the others share them.
@@ -54,7 +64,6 @@ export class GatewayProxy implements DataPlane {
       const addresses = await thread.ask<readonly Address[]>({ ask: "start", ...(ports && { ports }) });
       if (index === 0) this.#addresses = addresses;
     }
-    return this.#addresses;
   }
 
   publish(snapshot: Snapshot): Promise<readonly SnapshotProblem[]> {
