@@ -1,6 +1,7 @@
 /** `hotswap config pin …`: a few instances, known by their labels, have a version by hand, whatever is deployed. */
 import { type Command, InvalidArgumentError } from "commander";
 import type { Pin } from "../../client/src/index.ts";
+import { INTEGER_MAX } from "../core/bounds.ts";
 import { HotSwapError } from "../core/errors.ts";
 import { integer } from "../platform/settings/kind.ts";
 import { addConnectionOptions, type ConnectionFlags, useServer } from "./connection.ts";
@@ -16,7 +17,7 @@ export function addConfigPins(config: Command): void {
     addConnectionOptions(group.command(signature).description(description)).option("--json", "print JSON");
   add("set <name>", "pin instances to a version, at once; a pin of the same labels is replaced")
     .requiredOption("--labels <pairs>", "those with all of these: host=web-1,zone=a", readLabels)
-    .requiredOption("--version <number>", "which they have from now on", read(integer(1, 2_147_483_647)))
+    .requiredOption("--version <number>", "which they have from now on", read(integer(1, INTEGER_MAX)))
     .option("--reason <text>")
     .option("--dry-run", "check everything, but keep nothing")
     .action((name: string, flags: Flags & { labels: Labels; version: number; reason?: string }) =>

@@ -2,6 +2,7 @@
 import { styleText } from "node:util";
 import type { Command } from "commander";
 import type { HotSwap, Trial } from "../../client/src/index.ts";
+import { INTEGER_MAX } from "../core/bounds.ts";
 import { systemClock } from "../core/clock.ts";
 import { integer } from "../platform/settings/kind.ts";
 import { type ConnectionFlags, useServer } from "./connection.ts";
@@ -16,7 +17,7 @@ const pause = () =>
 
 export function addConfigTrial(add: (signature: string, description: string) => Command): void {
   add("try <name>", "ask live instances whether they would take your draft, or a version; they apply nothing")
-    .option("--version <number>", "this version instead of your draft", read(integer(1, 2_147_483_647)))
+    .option("--version <number>", "this version instead of your draft", read(integer(1, INTEGER_MAX)))
     .option("--instances <number>", "how many are asked", read(integer(1, 100)))
     .addHelpText("after", "\nEnds with 1 when one of them would refuse it.")
     .action((name: string, flags: Flags) =>

@@ -3,6 +3,7 @@ import { styleText } from "node:util";
 import { type Command, Option } from "commander";
 import { parse, stringify } from "yaml";
 import type { Config, ConfigFormat, ImportedConfig } from "../../client/src/index.ts";
+import { INTEGER_MAX } from "../core/bounds.ts";
 import { HotSwapError } from "../core/errors.ts";
 import { integer } from "../platform/settings/kind.ts";
 import { addConfigDrafts } from "./config-drafts.ts";
@@ -19,7 +20,7 @@ type Flags = ConnectionFlags & { json?: boolean };
 type Add = (signature: string, description: string) => Command;
 
 const formats = ["json", "yaml", "toml", "properties"];
-const version = read(integer(1, 2_147_483_647));
+const version = read(integer(1, INTEGER_MAX));
 
 export function addConfig(program: Command): void {
   const config = program.command("config").description("write, compare, promote and sync configurations");
@@ -104,7 +105,7 @@ function addDocuments(add: Add): void {
     .option(
       "--parent <number>",
       "refuse when this is not the newest, 0 for none",
-      read(integer(0, 2_147_483_647)),
+      read(integer(0, INTEGER_MAX)),
     )
     .option("--dry-run", "check everything, but keep nothing")
     .action(

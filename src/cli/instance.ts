@@ -1,6 +1,7 @@
 /** `hotswap instance …`: instances of services, and what each of them runs. */
 import { type Command, Option } from "commander";
 import type { Instance, InstanceConfig, InstanceFilter } from "../../client/src/index.ts";
+import { INTEGER_MAX } from "../core/bounds.ts";
 import { integer } from "../platform/settings/kind.ts";
 import { addConnectionOptions, type ConnectionFlags, useServer } from "./connection.ts";
 import { read } from "./option-values.ts";
@@ -19,7 +20,7 @@ export function addInstance(program: Command): void {
     .option("--service <name>", "of this service")
     .option("--environment <name>", "in this environment")
     .option("--config <name>", "that say something of this configuration")
-    .option("--config-version <number>", "that run this version of it", read(integer(1, 0x7fffffff)))
+    .option("--config-version <number>", "that run this version of it", read(integer(1, INTEGER_MAX)))
     .addOption(
       new Option("--status <status>", "that are so; the last two of the configuration").choices([
         "live",

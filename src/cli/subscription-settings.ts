@@ -1,6 +1,7 @@
 /** The settings of a subscription as flags, for `hotswap subscription create` and `update`; all of those of the API. */
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Backoff, Filter, SubscriptionSettings } from "../../client/src/index.ts";
+import { INTEGER_MAX } from "../core/bounds.ts";
 import { boolean, integer } from "../platform/settings/kind.ts";
 import { read } from "./option-values.ts";
 
@@ -80,7 +81,7 @@ function readBackoff(raw: string): Backoff {
 }
 
 function readVersion(raw: string): number | "topic" {
-  return raw === "topic" ? raw : read(integer(1, 2_147_483_647))(raw);
+  return raw === "topic" ? raw : read(integer(1, INTEGER_MAX))(raw);
 }
 
 /** What may stand in it is for the server to say, with a pointer. */

@@ -1,5 +1,6 @@
 /** Configurations and their versions as the API shows them. */
 import { Type } from "typebox";
+import { INTEGER_MAX } from "../core/bounds.ts";
 import { formats } from "./formats/format.ts";
 import { eventTypes } from "./tables.ts";
 
@@ -31,7 +32,7 @@ const labels = Type.Record(
   { maxProperties: 32 },
 );
 const subject = Type.String({ pattern: "^[A-Za-z0-9_:][A-Za-z0-9._:-]{0,254}$" });
-const schemaVersion = Type.Union([Type.Integer({ minimum: 1, maximum: 2_147_483_647 }), Type.Null()], {
+const schemaVersion = Type.Union([Type.Integer({ minimum: 1, maximum: INTEGER_MAX }), Type.Null()], {
   description: "null, the default: the latest in force.",
 });
 const aboutSchema = { description: "The schema that each new version must fit; null for none." };
@@ -45,7 +46,7 @@ const note = Type.String({
   description: "What it is for, as the message of a commit.",
 });
 const text = Type.String({ description: "The document, as it is written: comments and order are kept." });
-export const versionNumber = Type.Integer({ minimum: 1, maximum: 2_147_483_647 });
+export const versionNumber = Type.Integer({ minimum: 1, maximum: INTEGER_MAX });
 const hash = Type.String({
   pattern: "^[0-9a-f]{64}$",
   description: "SHA-256 over the canonical JSON (RFC 8785) of the value, and its schema if there is one.",
@@ -87,7 +88,7 @@ export const newVersion = Type.Object(
     parent: Type.Optional(
       Type.Integer({
         minimum: 0,
-        maximum: 2_147_483_647,
+        maximum: INTEGER_MAX,
         description: "The version it was made from, 0 for none: refused when there is a newer one.",
       }),
     ),
@@ -159,7 +160,7 @@ export const promotion = Type.Object(
     version: Type.Optional(
       Type.Integer({
         minimum: 1,
-        maximum: 2_147_483_647,
+        maximum: INTEGER_MAX,
         description: "Default: the one in force, or else the newest.",
       }),
     ),
@@ -238,7 +239,7 @@ export const importBody = Type.Object(
             orNull(
               Type.Integer({
                 minimum: 0,
-                maximum: 2_147_483_647,
+                maximum: INTEGER_MAX,
                 description: "As an export has it; not looked at.",
               }),
             ),

@@ -7,6 +7,7 @@
  * so does one that was there when it was told, and of which nothing but that is heard. Until it is heard of again
  * after that it is unproven. Silence is only judged while nothing kept heartbeats from being written.
  */
+import { INTEGER_MAX } from "../core/bounds.ts";
 import type { Clock } from "../core/clock.ts";
 import { boundOfCount, boundOfShare, isExposed, SPAN } from "../core/cohort.ts";
 import { HotSwapError, hasCode } from "../core/errors.ts";
@@ -59,7 +60,7 @@ export class ConfigTarget implements Target {
     const { tenant } = actor.principal;
     const { config, version } = body;
     if (typeof config !== "string") throw invalid("/config", "must name a configuration");
-    if (typeof version !== "number" || !Number.isInteger(version) || version < 1 || version > 0x7fffffff) {
+    if (typeof version !== "number" || !Number.isInteger(version) || version < 1 || version > INTEGER_MAX) {
       throw invalid("/version", "must be the number of a version");
     }
     const found = await this.#parts.documents

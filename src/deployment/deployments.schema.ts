@@ -3,6 +3,7 @@
  * not given. Fields of the thing itself (`config`, `version`, `route`, `change`) go to its target.
  */
 import { type Static, type TProperties, Type } from "typebox";
+import { INTEGER_MAX } from "../core/bounds.ts";
 import { HotSwapError } from "../core/errors.ts";
 import { type AnalysisPolicy, analysis, policyOf } from "./judge/policy.ts";
 import { curve, type StrategyName, type StrategySpec, strategies } from "./plan.ts";
@@ -29,10 +30,7 @@ const fieldName = Type.String({ pattern: "^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$" }
 const thingFields = {
   config: {
     config: targetName,
-    version: Type.Union([
-      Type.Integer({ minimum: 1, maximum: 2_147_483_647 }),
-      Type.String({ maxLength: 64 }),
-    ]),
+    version: Type.Union([Type.Integer({ minimum: 1, maximum: INTEGER_MAX }), Type.String({ maxLength: 64 })]),
   },
   route: {
     route: targetName,

@@ -1,5 +1,6 @@
 /** Schemas of subscriptions as the API shows them. */
 import { Type } from "typebox";
+import { INTEGER_MAX } from "../core/bounds.ts";
 import { consumerKinds } from "./delivery/consumers.ts";
 import { messageStates, reasonCodes } from "./delivery/explain.ts";
 import type { Filter } from "./delivery/filter.ts";
@@ -32,7 +33,7 @@ const backoff = Type.Union(
   },
 );
 
-const schemaVersion = Type.Union([Type.Integer({ minimum: 1, maximum: 2_147_483_647 }), Type.Null()], {
+const schemaVersion = Type.Union([Type.Integer({ minimum: 1, maximum: INTEGER_MAX }), Type.Null()], {
   description:
     "The version of the topic's schema that its consumers read by; shown before that is deprecated.",
 });

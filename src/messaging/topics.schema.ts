@@ -1,5 +1,6 @@
 /** Schemas of topics and subscriptions as the API shows them. */
 import { Type } from "typebox";
+import { INTEGER_MAX } from "../core/bounds.ts";
 import { durabilities } from "../stores/log/port.ts";
 import { balancings, strategies } from "./delivery/routing.ts";
 
@@ -43,7 +44,7 @@ const retain = Type.Enum(["unacknowledged", "limits"], {
     "`unacknowledged`: the limits spare what a subscription has not finished. `limits`: they do not.",
 });
 const subject = Type.String({ pattern: "^[A-Za-z0-9_:][A-Za-z0-9._:-]{0,254}$" });
-const schemaVersion = Type.Union([Type.Integer({ minimum: 1, maximum: 2_147_483_647 }), Type.Null()], {
+const schemaVersion = Type.Union([Type.Integer({ minimum: 1, maximum: INTEGER_MAX }), Type.Null()], {
   description: "null, the default: the latest in force.",
 });
 const enforcement = Type.Enum(["strict", "warn"], {

@@ -1,5 +1,6 @@
 /** /api/v1/schemas: versions of schemas and their life. */
 import { type Static, Type } from "typebox";
+import { INTEGER_MAX } from "../core/bounds.ts";
 import { HotSwapError } from "../core/errors.ts";
 import type { Json } from "../core/json.ts";
 import { authorize } from "../platform/access/access.ts";
@@ -259,7 +260,7 @@ function diffRoute(schemas: Schemas, checker: Checker): Route {
     query: Type.Object(
       {
         from: Type.Optional(
-          Type.Integer({ minimum: 1, maximum: 2_147_483_647, description: "Default: the version before." }),
+          Type.Integer({ minimum: 1, maximum: INTEGER_MAX, description: "Default: the version before." }),
         ),
       },
       strict,

@@ -1,5 +1,6 @@
 /** Schemas of the registry as the API shows them. */
 import { Type } from "typebox";
+import { INTEGER_MAX } from "../core/bounds.ts";
 import { schemaStates } from "./lifecycle.ts";
 import { modes } from "./modes.ts";
 
@@ -15,7 +16,7 @@ export const mode = Type.Enum([...modes], {
     "`backward`: the new schema reads what was written under the old; `forward`: the old reads the new; `full`: " +
     "both. Against the latest version, or with `_transitive` against all of them.",
 });
-export const version = Type.Integer({ minimum: 1, maximum: 2_147_483_647 });
+export const version = Type.Integer({ minimum: 1, maximum: INTEGER_MAX });
 const state = Type.Enum([...schemaStates]);
 const description = Type.String({ maxLength: 1024, pattern: "^[^\\u0000]*$" });
 const reason = Type.String({ minLength: 1, maxLength: 2000, pattern: "^[^\\u0000]*$" });
@@ -81,7 +82,7 @@ export const checkBody = Type.Object(
     schema: jsonSchema,
     compatibility: Type.Optional(mode),
     version: Type.Optional(
-      Type.Integer({ minimum: 1, maximum: 2_147_483_647, description: "Compare with this one only." }),
+      Type.Integer({ minimum: 1, maximum: INTEGER_MAX, description: "Compare with this one only." }),
     ),
     replay: Type.Optional(
       Type.Object(

@@ -5,6 +5,7 @@
  * /api/v1/schemas with its approvals.
  */
 import { type Static, Type } from "typebox";
+import { INTEGER_MAX } from "../../core/bounds.ts";
 import type { Context } from "../../platform/http/route.ts";
 import { type Reply, type Route, route } from "../../platform/http/route.ts";
 import type { Checker } from "../checker.ts";
@@ -18,7 +19,7 @@ import * as wire from "./wire.ts";
 
 const bySubject = Type.Object({ subject: subjectName });
 const byVersion = Type.Object({ subject: subjectName, version: wire.version });
-const byNumber = Type.Object({ id: Type.Integer({ minimum: 1, maximum: 2_147_483_647 }) });
+const byNumber = Type.Object({ id: Type.Integer({ minimum: 1, maximum: INTEGER_MAX }) });
 const numbers = Type.Array(Type.Integer());
 const names = Type.Array(Type.String());
 const read = {

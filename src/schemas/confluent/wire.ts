@@ -4,6 +4,7 @@
  * read.
  */
 import { type Static, type TSchema, Type } from "typebox";
+import { INTEGER_MAX } from "../../core/bounds.ts";
 import { HotSwapError } from "../../core/errors.ts";
 import { parseJson } from "../../platform/http/body.ts";
 import type { Problem } from "../../platform/http/problem.ts";
@@ -89,8 +90,8 @@ export const options = {
   reference_format: Type.Optional(Type.String({ maxLength: 64 })),
   subject: Type.Optional(Type.String({ maxLength: 255 })),
   subjectPrefix: Type.Optional(Type.String({ maxLength: 255 })),
-  offset: Type.Optional(Type.Integer({ minimum: 0, maximum: 2_147_483_647 })),
-  limit: Type.Optional(Type.Integer({ minimum: -2_147_483_648, maximum: 2_147_483_647 })),
+  offset: Type.Optional(Type.Integer({ minimum: 0, maximum: INTEGER_MAX })),
+  limit: Type.Optional(Type.Integer({ minimum: -INTEGER_MAX - 1, maximum: INTEGER_MAX })),
 };
 export const query = Type.Object(options, { additionalProperties: false });
 
@@ -104,7 +105,7 @@ const reference = Type.Object(
   {
     name: Type.String({ minLength: 1, maxLength: 1024, description: "What `$ref` calls it." }),
     subject: subjectName,
-    version: Type.Integer({ minimum: -1, maximum: 2_147_483_647, description: "-1 for the latest." }),
+    version: Type.Integer({ minimum: -1, maximum: INTEGER_MAX, description: "-1 for the latest." }),
   },
   { title: "RegistryReference" },
 );
@@ -114,8 +115,8 @@ export const schemaBody = Type.Object(
     schema: Type.String({ description: "JSON text." }),
     schemaType: Type.Optional(Type.String({ description: "JSON; there is no other." })),
     references: Type.Optional(Type.Union([Type.Null(), Type.Array(reference, { maxItems: referencesMax })])),
-    id: Type.Optional(Type.Integer({ minimum: -1, maximum: 2_147_483_647 })),
-    version: Type.Optional(Type.Integer({ minimum: -1, maximum: 2_147_483_647 })),
+    id: Type.Optional(Type.Integer({ minimum: -1, maximum: INTEGER_MAX })),
+    version: Type.Optional(Type.Integer({ minimum: -1, maximum: INTEGER_MAX })),
     metadata: Type.Optional(nothing),
     ruleSet: Type.Optional(nothing),
     schemaTags: Type.Optional(Type.Unknown()),
