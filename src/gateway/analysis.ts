@@ -8,6 +8,7 @@
  */
 import { compileMatch } from "./compile.ts";
 import { beginningOf, covers, coversHost, type Matched, meets, prepare } from "./overlap.ts";
+import { PathIndex } from "./path-index.ts";
 import { compareRanks, type Rank, rankOf } from "./proxy/order.ts";
 import type { Finding, RouteSpec } from "./routes.schema.ts";
 
@@ -36,16 +37,17 @@ export interface SetAnalysis {
 
 export function analyse(routes: readonly AnalysedRoute[]): SetAnalysis {
   const entries = routes.filter(isEnabled).map(toEntry);
-  const byBeginning = Map.groupBy(entries, ({ matched }) => beginningOf(matched.path).join("/"));
+  const index = new PathIndex<Entry>();
+  for (const entry of entries) index.put(entry);
   const found: Record<FoundKind, Finding[]> = { unreachable: [], ambiguous: [], overlap: [] };
   let truncated = false;
   let comparisons = 0;
   for (const entry of entries) {
     const beginning = beginningOf(entry.matched.path);
-    for (let length = 0; length <= beginning.length; length++) {
-      for (const other of byBeginning.get(beginning.slice(0, length).join("/")) ?? []) {
+    for (const { routes: others, depth } of index.along(beginning)) {
+      for (const other of others) {
         // Two with the same beginning would be seen from both sides.
-        if (other === entry || (length === beginning.length && other.id > entry.id)) continue;
+        if (other === entry || (depth === beginning.length && other.id > entry.id)) continue;
         if (++comparisons > comparisonsMax) return { findings: inOrder(found), truncated: true };
         const finding = between(entry, other);
         if (!finding) continue;

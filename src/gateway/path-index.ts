@@ -1,7 +1,7 @@
 /**
- * Routes of one host as a tree of the literal segments that their paths begin with, since two paths whose beginnings
- * part have no request in common: what is asked about one path costs what its own neighbours cost, however many
- * routes the host has.
+ * Routes, of one host or of a set, as a tree of the literal segments that their paths begin with, since two paths whose
+ * beginnings part have no request in common: what is asked about one path costs what its own neighbours cost, however
+ * many routes there are.
  */
 import type { AnalysedRoute } from "./analysis.ts";
 import { beginningOf, pathPattern } from "./overlap.ts";
@@ -35,6 +35,16 @@ export class PathIndex<Held extends AnalysedRoute> {
 
   remove(held: Held): void {
     removeFrom(this.#root, held.id, pathOf(held));
+  }
+
+  /** Those whose paths begin with a part of this beginning, or all of it: by how many segments that is. */
+  *along(beginning: readonly string[]): Generator<{ routes: readonly Held[]; depth: number }> {
+    let node: Node<Held> | undefined = this.#root;
+    for (let depth = 0; node; depth++) {
+      yield { routes: node.routes, depth };
+      if (depth === beginning.length) return;
+      node = node.below?.get(beginning[depth]!);
+    }
   }
 
   /** Those that may have a request in common with a path that begins so. */

@@ -304,12 +304,14 @@ describe("a route set", () => {
     for (const [name, template] of Object.entries({ crossed: "/w/{id}/x", crossing: "/w/a/{id}" })) {
       await ann.ok(ann.post(routes, named(name, "/", { match: { path: { template } }, priority: 30 })), 201);
     }
+    await ann.ok(ann.post(routes, named("root", "/", { match: { path: { exact: "/" } }, priority: 5 })), 201);
     const { findings, routes: count, truncated } = await ann.ok(ann.get(`${routes}/analysis`));
-    assert.deepEqual([count, truncated], [7, false]);
+    assert.deepEqual([count, truncated], [8, false]);
     const shown = findings.map(
       ({ kind, route, other }: Record<string, string>) => `${kind} ${route} ${other}`,
     );
     assert.ok(shown.includes("unreachable narrow wide"), shown.join("; "));
+    assert.equal(shown.filter((text: string) => text === "unreachable root wide").length, 1, "once");
     assert.ok(shown.includes("ambiguous v2 v1"), shown.join("; "));
     assert.deepEqual(
       shown.filter((text: string) => text.startsWith("overlap")),
