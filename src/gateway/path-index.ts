@@ -3,8 +3,13 @@
  * beginnings part have no request in common: what is asked about one path costs what its own neighbours cost, however
  * many routes there are.
  */
-import type { AnalysedRoute } from "./analysis.ts";
 import { beginningOf, pathPattern } from "./overlap.ts";
+import type { RouteSpec } from "./routes.schema.ts";
+
+interface Placed {
+  readonly id: string;
+  readonly spec: Pick<RouteSpec, "match">;
+}
 
 interface Node<Held> {
   routes: Held[];
@@ -13,9 +18,9 @@ interface Node<Held> {
 }
 
 const newNode = <Held>(): Node<Held> => ({ routes: [], below: undefined });
-const pathOf = ({ spec }: AnalysedRoute) => beginningOf(pathPattern(spec.match.path));
+const pathOf = ({ spec }: Placed) => beginningOf(pathPattern(spec.match.path));
 
-export class PathIndex<Held extends AnalysedRoute> {
+export class PathIndex<Held extends Placed> {
   readonly #root = newNode<Held>();
 
   get isEmpty(): boolean {
@@ -61,7 +66,7 @@ export class PathIndex<Held extends AnalysedRoute> {
 
 const isEmpty = ({ routes, below }: Node<unknown>) => routes.length === 0 && !below?.size;
 
-function removeFrom<Held extends AnalysedRoute>(
+function removeFrom<Held extends Placed>(
   node: Node<Held>,
   id: string,
   [segment, ...rest]: readonly string[],
