@@ -37,6 +37,12 @@ test("a restart keeps topics, subscriptions, messages and what was settled", asy
     const { payload, key, headers } = await ann.ok(ann.get(`/messages/${messageId}`));
     assert.deepEqual({ payload, key, headers }, messages[index]);
   }
+  const late = held.map(({ receipt }) => receipt);
+  for (const path of ["ack", "nack", "extend"]) {
+    const body = path === "nack" ? { items: late.map((receipt) => ({ receipt })) } : { receipts: late };
+    const { failed } = await post(`/messages/${path}`, { ...body, ...(path === "extend" && { seconds: 5 }) });
+    assert.ok(failed.length > 0 && failed.every(({ code }: { code: string }) => code === "lease_lost"), path);
+  }
   // Whoever held a message may be gone: all that is not settled comes again, with the order of keys kept.
   const behind = new Set(delayed.map(({ key }) => key));
   const settled = new Set([...acked, ...delayed].map(({ payload }) => payload));

@@ -28,7 +28,7 @@ import {
 
 /**
  * ok: recorded. stale: the fence is not that of the current lease. done: the message was settled before.
- * never: it was never delivered, so the receipt is made up.
+ * never: it was not delivered in this life, or since a seek; unless it was before, the receipt is made up.
  */
 export type Settlement = "ok" | "stale" | "done" | "never";
 

@@ -5,7 +5,7 @@
 import { hasCode } from "../../core/errors.ts";
 import type { LogPartition, LogRecord } from "../../stores/log/port.ts";
 import { keyOf } from "../message.ts";
-import type { Cursor } from "./cursor.ts";
+import type { Cursor, Settlement } from "./cursor.ts";
 import type { Entry } from "./entry.ts";
 
 /** How much is read ahead of the receivers, a partition. */
@@ -56,6 +56,14 @@ export function pass(lane: Lane): void {
   if (last && last[1] + 1 === offset) last[1] = offset;
   else if (lane.passed) lane.passed.push([offset, offset]);
   else lane.passed = [[offset, offset]];
+}
+
+/**
+ * The cursor's answer to a receipt. It knows what was delivered since the start, or since a seek; what it has not come
+ * to again may have been out before that, under a lease which is over.
+ */
+export function outcomeOf(lane: Lane, offset: number, outcome: Settlement): Settlement {
+  return outcome === "never" && offset < lane.log.end ? "stale" : outcome;
 }
 
 /** Reads ahead once for all who wait for it. */

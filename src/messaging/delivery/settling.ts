@@ -9,7 +9,7 @@ import type { Cursor, Settlement } from "./cursor.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import type { Nack } from "./delivered.ts";
 import { type Entry, recordOf } from "./entry.ts";
-import type { Lane, Taken } from "./lane.ts";
+import { type Lane, outcomeOf, type Taken } from "./lane.ts";
 import type { Lanes } from "./lanes.ts";
 import type { Counters, SubscriptionOptions } from "./subscription.options.ts";
 import type { Terms } from "./terms.ts";
@@ -62,7 +62,7 @@ export class Settling {
       const lane = lanes.of(receipt.partition);
       if (!lane) return "never";
       const outcome = lane.cursor.ack(receipt.offset, receipt.fence);
-      if (outcome !== "ok") return outcome;
+      if (outcome !== "ok") return outcomeOf(lane, receipt.offset, outcome);
       acked += 1;
       const offsets = done.get(lane);
       if (offsets) offsets.push(receipt.offset);
@@ -84,7 +84,7 @@ export class Settling {
       if (!lane) return "never";
       const entry = lane.cursor.entry(item.receipt.offset);
       const outcome = this.#giveBack(lane.cursor, entry, item);
-      if (outcome !== "ok" || !entry) return outcome;
+      if (outcome !== "ok" || !entry) return outcomeOf(lane, item.receipt.offset, outcome);
       if (!item.release) failed += 1;
       const entries = returned.get(lane);
       if (entries) entries.push(entry);

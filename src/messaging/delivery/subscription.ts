@@ -14,7 +14,7 @@ import { type Consumer, type ConsumerName, Consumers, nobody } from "./consumers
 import type { Cursor, Settlement } from "./cursor.ts";
 import { type Delivery, Leased, type Nack, type Received } from "./delivered.ts";
 import type { SubscriptionView } from "./explain.ts";
-import { load, type Taken } from "./lane.ts";
+import { load, outcomeOf, type Taken } from "./lane.ts";
 import { Lanes, replayPartition } from "./lanes.ts";
 import type { SubscriptionPolicy } from "./policy.ts";
 import { chooseWaiter } from "./routing.ts";
@@ -242,10 +242,10 @@ export class LiveSubscription {
   /** Moves the deadlines to `forMs` from now. */
   extend(receipts: readonly Receipt[], forMs: number): Settlement[] {
     const deadline = this.#options.clock.monotonic() + forMs;
-    const outcomes = receipts.map(
-      ({ partition, offset, fence }) =>
-        this.#lanes.of(partition)?.cursor.extend(offset, fence, deadline) ?? "never",
-    );
+    const outcomes = receipts.map(({ partition, offset, fence }): Settlement => {
+      const lane = this.#lanes.of(partition);
+      return lane ? outcomeOf(lane, offset, lane.cursor.extend(offset, fence, deadline)) : "never";
+    });
     this.#arm();
     return outcomes;
   }
