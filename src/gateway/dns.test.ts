@@ -37,7 +37,14 @@ test("SRV names ports and weights, and a name that cannot be resolved keeps its 
   const names = await nameServer(1);
   const clock = new ManualClock();
   const failed = Promise.withResolvers<unknown>();
-  const options = { clock, servers: [names.server], isUsed: () => true, onChange: () => {} };
+  const changed = Promise.withResolvers<void>();
+  const changes = [Promise.withResolvers<void>(), changed];
+  const options = {
+    clock,
+    servers: [names.server],
+    isUsed: () => true,
+    onChange: () => void changes.shift()?.resolve(),
+  };
   const watcher = new DnsWatcher({ ...options, onError: failed.resolve });
   const spec = { name: "_orders._tcp.test", type: "SRV", scheme: "https" } as const;
   names.state.addresses = ["10.0.0.1"];
@@ -48,9 +55,13 @@ test("SRV names ports and weights, and a name that cannot be resolved keeps its 
     { url: "https://10.0.0.1:8002", weight: 1, serverName: "test" },
   ];
   assert.deepEqual(watcher.endpoints(spec), expected);
-  names.close();
+  names.state.targets[1] = "b";
   clock.advance(1_000);
+  await changed.promise;
+  assert.deepEqual(watcher.endpoints(spec), expected.slice(0, 1), "a target without an address");
+  names.close();
+  clock.advance(5_000);
   assert.ok(await failed.promise);
-  assert.deepEqual(watcher.endpoints(spec), expected);
+  assert.deepEqual(watcher.endpoints(spec), expected.slice(0, 1));
   watcher.stop();
 });

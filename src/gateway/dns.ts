@@ -102,12 +102,18 @@ export class DnsWatcher {
     // RFC 2782: the lowest priority that there is; a weight of 0 still gets a little.
     const best = Math.min(...records.map(({ priority }) => priority));
     const chosen = records.filter(({ priority }) => priority === best);
-    const found = await Promise.all(chosen.map(({ name: target }) => this.#addresses(target, undefined)));
+    // A target that has no address yet, or no more, takes nothing from the others.
+    const found = await Promise.allSettled(chosen.map(({ name: at }) => this.#addresses(at, undefined)));
+    const targets = found.map((answer) => (answer.status === "fulfilled" ? answer.value : undefined));
+    if (!targets.some((target) => target)) throw (found[0] as PromiseRejectedResult).reason;
     const endpoints = chosen.flatMap((record, index) =>
-      found[index]!.addresses.map((address) => toEndpoint(address, record.port, Math.max(1, record.weight))),
+      (targets[index]?.addresses ?? []).map((address) =>
+        toEndpoint(address, record.port, Math.max(1, record.weight)),
+      ),
     );
     endpoints.sort((a, b) => (a.url < b.url ? -1 : 1));
-    return { endpoints, ttlSeconds: Math.min(...found.map(({ ttlSeconds }) => ttlSeconds)) };
+    const ttls = targets.map((target) => target?.ttlSeconds ?? retryMs / 1_000);
+    return { endpoints, ttlSeconds: Math.min(...ttls) };
   }
 
   async #addresses(
