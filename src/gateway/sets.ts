@@ -36,7 +36,11 @@ export function checkSet(routes: readonly unknown[]): RouteSpec[] {
     const first = places.get(name);
     if (first !== undefined) own.push({ pointer: "/name", message: `is that of /routes/${first} already` });
     else if (typeof name === "string") places.set(name, index);
-    return own.map(({ pointer, message }) => ({ pointer: `/routes/${index}${pointer}`, message }));
+    const of = typeof name === "string" ? ` (route ${name.slice(0, 128)})` : "";
+    return own.map(({ pointer, message }) => ({
+      pointer: `/routes/${index}${pointer}`,
+      message: message + of,
+    }));
   });
   if (fields.length > 0) throw invalid(fields.slice(0, errorsMax), fields.length);
   return routes as RouteSpec[];

@@ -257,6 +257,8 @@ describe("a route set", () => {
       problem.errors?.map(({ pointer }) => pointer),
       ["/routes/1/strategy", "/routes/1/backends/0/url", "/routes/2/name", "/routes/3", "/routes/4/backends"],
     );
+    const [, url] = problem.errors ?? [];
+    assert.match(url!.message, /^must match pattern .* \(`http:\/\/` or .* host and port\) \(route a\)$/);
     assert.deepEqual(await ann.ok(ann.get(`${routes}/export`)), before);
     const type = (value: string) => ({ headers: { "content-type": value } });
     assertRefused(await ann.post(`${routes}/import`, "{", type("application/json")), 400, "json_malformed");

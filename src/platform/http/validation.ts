@@ -13,6 +13,7 @@ const errorsMax = 20;
 
 const options = {
   ...{ allErrors: true, strict: true, strictTypes: false, useDefaults: true, ownProperties: true },
+  verbose: true, // for what a text should be; see `fieldError`
   // Our own schemas: that they are schemas is tested (test/endpoints) rather than found at every start.
   ...{ meta: false, validateSchema: false },
 };
@@ -125,9 +126,19 @@ function fieldError(error: ErrorObject, part: Part): FieldError {
         pointer: prefix + error.instancePath,
         message: `must be ${JSON.stringify(params.allowedValue)}`,
       };
-    default:
-      return { pointer: prefix + error.instancePath, message: error.message ?? "is not valid" };
+    default: {
+      const message = error.message ?? "is not valid";
+      return { pointer: prefix + error.instancePath, message: message + meaning(error) };
+    }
   }
+}
+
+/** Who reads a pattern, or that there is too much of something, wants to know what was meant. */
+function meaning({ keyword, params, parentSchema }: ErrorObject): string {
+  const says = ["pattern", "minProperties", "maxProperties"].includes(keyword) || params.type === "object";
+  if (!says) return "";
+  const { description } = parentSchema as { description?: unknown };
+  return typeof description === "string" ? ` (${description.replace(/\.$/, "")})` : "";
 }
 
 function list(values: unknown): string {
