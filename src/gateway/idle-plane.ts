@@ -6,7 +6,7 @@ import type { ProxyStats } from "./proxy/stats.ts";
 
 const nothing: ProxyStats = {
   ...{ revision: 0, workers: 0, connections: 0, tunnels: 0 },
-  ...{ retries: {}, flags: {}, routes: [], backends: [], refused: {} },
+  ...{ retries: {}, flags: {}, logDropped: 0, routes: [], backends: [], refused: {} },
 };
 
 export class IdlePlane implements DataPlane {

@@ -58,6 +58,8 @@ export class GatewayMetrics {
         metrics.counter("gateway_requests_refused_total").labels({ reason }),
       );
     }
+    const dropped = metrics.counter("gateway_access_log_dropped_total").labels({});
+    this.#add("log dropped", stats.logDropped, dropped);
     const { revision, staleSince, limits } = source.state();
     metrics.gauge("gateway_config_revision").labels({}).set(revision);
     metrics

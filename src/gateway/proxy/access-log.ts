@@ -1,8 +1,10 @@
 /**
  * The access log: one line per request, put together byte by byte and written in batches, so that it costs a request
- * some microseconds and never waits for the disk. When the disk cannot keep up, lines are dropped and counted.
+ * some microseconds and never waits for the disk. When the disk cannot keep up or is full, lines are dropped and
+ * counted; the file is opened again with the next batch.
  */
-import { createWriteStream } from "node:fs";
+import { createWriteStream, mkdirSync } from "node:fs";
+import { dirname } from "node:path";
 import type { Writable } from "node:stream";
 import { LineBuffer } from "./line-buffer.ts";
 import type { ResponseFlag } from "./records.ts";
@@ -73,8 +75,9 @@ const END = bytesOf("}\n");
 
 export class AccessLog {
   dropped = 0;
+  readonly #path: string;
   readonly #format: LogFormat;
-  readonly #stream: Writable;
+  #stream: Writable;
   readonly #batch = new LineBuffer(CAPACITY);
   #lines = 0;
   #second = Number.NaN;
@@ -82,11 +85,10 @@ export class AccessLog {
   #secondText: Uint8Array = Buffer.alloc(0);
 
   constructor(path: string, format: LogFormat) {
+    this.#path = path;
     this.#format = format;
-    this.#stream = path === "-" ? process.stdout : createWriteStream(path, { flags: "a" });
-    this.#stream.on("error", () => {
-      this.dropped += 1;
-    });
+    this.#stream = this.#open();
+    if (path === "-") process.stdout.on("error", () => {});
   }
 
   get wantsHeaders(): boolean {
@@ -103,9 +105,26 @@ export class AccessLog {
   flush(): void {
     if (this.#lines === 0) return;
     const batch = this.#batch.take();
-    if (this.#stream.writableLength > WAITING_MAX) this.dropped += this.#lines;
-    else this.#stream.write(batch);
+    const lines = this.#lines;
     this.#lines = 0;
+    if (this.#stream.destroyed) this.#stream = this.#open();
+    if (this.#stream.writableLength > WAITING_MAX) this.dropped += lines;
+    else {
+      this.#stream.write(batch, (error) => {
+        if (error) this.dropped += lines;
+      });
+    }
+  }
+
+  #open(): Writable {
+    const path = this.#path;
+    if (path === "-") return process.stdout;
+    try {
+      mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    } catch {} // then it cannot be opened either
+    const stream = createWriteStream(path, { flags: "a" });
+    stream.on("error", () => {}); // the writes that failed are told so
+    return stream;
   }
 
   close(): Promise<void> {

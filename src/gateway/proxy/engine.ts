@@ -357,6 +357,7 @@ export class Engine implements ProxyContext {
       tunnels: this.tunnels,
       retries: { ...this.#retryCounts },
       flags: { ...this.#flagCounts },
+      logDropped: this.log?.dropped ?? 0,
       routes: this.#routes.stats(),
       backends: [...this.#backends.values()].map((backend) => backend.state(this.now())),
       refused: { ...this.#refusedCounts },

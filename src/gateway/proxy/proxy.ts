@@ -300,6 +300,7 @@ function merged(all: readonly ProxyStats[]): ProxyStats {
     tunnels: sum(({ tunnels }) => tunnels),
     retries: records(({ retries }) => retries),
     flags: records(({ flags }) => flags),
+    logDropped: sum(({ logDropped }) => logDropped),
     routes: mergeRoutes(all.flatMap(({ routes }) => routes)),
     backends: [...backends.values()],
     refused: records(({ refused }) => refused),

@@ -76,7 +76,7 @@ describe("resilience", { concurrency: true }, () => {
     });
     await using backend = await startBackend("b", talk);
     const folder = await mkdtemp(join(tmpdir(), "hotswap-log-"));
-    const path = join(folder, "access.log");
+    const path = join(folder, "gateway", "access.log");
     const route = routeTo(["b"], { id: "0123", name: "orders", retry: { attempts: 1, backoffMs: 1 } });
     const backends = [backend.settings({ breaker: { enabled: false } })];
     await using running = await startEngine({ routes: [route], backends }, { accessLog: { path } });
@@ -98,6 +98,18 @@ describe("resilience", { concurrency: true }, () => {
     ]);
     const spans = seen.slice(0, 2).map((request) => /traceparent: 00-(.*)-01\r\n/.exec(request)?.[1]);
     assert.equal(new Set(spans).size, 2, "each attempt is a span of its own");
+  });
+
+  test("the access log counts what it cannot write, and goes on when it can", async () => {
+    const path = await mkdtemp(join(tmpdir(), "hotswap-log-"));
+    await using running = await startEngine({ routes: [routeTo([])] }, { accessLog: { path } });
+    assert.deepEqual(await statuses(running.port, 2), [503, 503]);
+    while (running.engine.stats().logDropped < 2) await new Promise((resolve) => setTimeout(resolve, 20));
+    await rm(path, { recursive: true });
+    assert.deepEqual(await statuses(running.port, 1), [503]);
+    await running.engine.stop(0);
+    assert.equal((await readFile(path, "utf8")).trim().split("\n").length, 1);
+    await rm(path);
   });
 
   test("the budget bounds what an outage costs", async () => {

@@ -75,6 +75,8 @@ export interface ProxyStats {
   /** Only those with traffic. */
   readonly routes: readonly RouteStats[];
   readonly backends: readonly BackendState[];
+  /** Lines of the access log that could not be written. */
+  readonly logDropped: number;
   /** Requests refused before a route was known, by reason (a code of the codec). */
   readonly refused: Readonly<Record<string, number>>;
 }

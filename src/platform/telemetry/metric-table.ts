@@ -208,6 +208,11 @@ export const metricTable = {
     help: "Requests refused before a route was known, by reason.",
     labels: ["reason"],
   },
+  gateway_access_log_dropped_total: {
+    type: "counter",
+    help: "Lines of the gateway's access log that could not be written: the disk is full, or too slow.",
+    labels: [],
+  },
   gateway_config_revision: {
     type: "gauge",
     help: "Snapshot that the gateway of this node serves by.",
