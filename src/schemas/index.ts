@@ -8,6 +8,7 @@ import { configRoutes } from "./confluent/config.routes.ts";
 import { deletionRoutes } from "./confluent/deletion.routes.ts";
 import { subjectRoutes as registryRoutes } from "./confluent/subjects.routes.ts";
 import { subjectRoutes } from "./schema-subjects.routes.ts";
+import { SchemaSubjects } from "./schema-subjects.ts";
 import { schemaRoutes } from "./schemas.routes.ts";
 import { type SchemaParts, Schemas } from "./schemas.ts";
 import type { SchemaUser } from "./users.ts";
@@ -51,12 +52,13 @@ export class SchemaRegistry implements Service {
     this.#validators = new Validators({ pool: this.#pool, clock, documentTimeoutMs });
     const checker = new Checker(this.#pool, sizeLimitBytes);
     this.#schemas = new Schemas({ ...parts, checker, autoApprove });
+    const subjects = new SchemaSubjects(parts);
     this.routes = [
       ...schemaRoutes(this.#schemas, checker),
-      ...subjectRoutes(this.#schemas),
+      ...subjectRoutes(subjects),
       ...registryRoutes(this.#schemas, checker),
       ...deletionRoutes(this.#schemas),
-      ...configRoutes(this.#schemas),
+      ...configRoutes(subjects),
     ];
   }
 

@@ -5,13 +5,13 @@ import { actorOf, dryRunQuery } from "../platform/http/change.ts";
 import { decodeCursor, pageOf, pageQuery, toPage } from "../platform/http/page.ts";
 import { type Route, route } from "../platform/http/route.ts";
 import type { Mode } from "./modes.ts";
+import type { SchemaSubjects } from "./schema-subjects.ts";
 import * as shapes from "./schemas.schema.ts";
-import type { Schemas } from "./schemas.ts";
 import type { SubjectRow } from "./tables.ts";
 
 const byName = Type.Object({ name: shapes.subjectName });
 
-export function subjectRoutes(schemas: Schemas): Route[] {
+export function subjectRoutes(subjects: SchemaSubjects): Route[] {
   return [
     route({
       id: "schemas.subjects.list",
@@ -25,8 +25,8 @@ export function subjectRoutes(schemas: Schemas): Route[] {
       errors: ["cursor_invalid"],
       handler: async ({ principal: { tenant }, query: { limit, cursor } }) => {
         const after = decodeCursor(cursor, 1)?.[0]?.toString();
-        const usual = await schemas.defaultCompatibility(tenant);
-        const found = await schemas.subjects(tenant, after, limit + 1);
+        const usual = await subjects.defaultCompatibility(tenant);
+        const found = await subjects.list(tenant, after, limit + 1);
         return toPage(
           found,
           limit,
@@ -45,7 +45,7 @@ export function subjectRoutes(schemas: Schemas): Route[] {
       params: byName,
       response: shapes.subject,
       errors: ["schema_not_found"],
-      handler: ({ principal, params }) => shown(schemas, principal.tenant, params.name),
+      handler: ({ principal, params }) => shown(subjects, principal.tenant, params.name),
     }),
     route({
       id: "schemas.subjects.configure",
@@ -61,17 +61,17 @@ export function subjectRoutes(schemas: Schemas): Route[] {
       response: shapes.subject,
       handler: async (context) => {
         const { name } = context.params;
-        const row = await schemas.configure(actorOf(context), name, context.body.compatibility);
-        return toSubject(row!, await schemas.defaultCompatibility(context.principal.tenant));
+        const row = await subjects.configure(actorOf(context), name, context.body.compatibility);
+        return toSubject(row!, await subjects.defaultCompatibility(context.principal.tenant));
       },
     }),
   ];
 }
 
-async function shown(schemas: Schemas, tenant: string, name: string) {
-  const row = await schemas.subject(tenant, name);
+async function shown(subjects: SchemaSubjects, tenant: string, name: string) {
+  const row = await subjects.get(tenant, name);
   if (!row) throw new HotSwapError("schema_not_found", `There is no subject named ${JSON.stringify(name)}.`);
-  return toSubject(row, await schemas.defaultCompatibility(tenant));
+  return toSubject(row, await subjects.defaultCompatibility(tenant));
 }
 
 function toSubject(row: SubjectRow, usual: Mode) {

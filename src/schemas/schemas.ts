@@ -17,7 +17,7 @@ import type { Candidate, Checker } from "./checker.ts";
 import { isInForce, nextState, type SchemaState, type Step } from "./lifecycle.ts";
 import { defaultMode, type Mode, type Verdict, verdictText } from "./modes.ts";
 import * as rows from "./schemas.sql.ts";
-import type { SchemaTx, Source, SubjectRow, VersionRow } from "./tables.ts";
+import type { SchemaTx, Source, VersionRow } from "./tables.ts";
 import type { Caller, SchemaUse, SchemaUser, Usage } from "./users.ts";
 
 export interface SchemaParts {
@@ -331,53 +331,8 @@ export class Schemas {
     throw new HotSwapError("topic_not_found", `There is no topic named ${JSON.stringify(topic)}.`);
   }
 
-  async subjects(tenant: string, after: string | undefined, limit: number): Promise<SubjectRow[]> {
-    return this.#read(tenant, (tx) => rows.selectSubjects(tx, tenant, after, limit));
-  }
-
-  /** Undefined when nobody has named it. */
-  subject(tenant: string, name: string): Promise<SubjectRow | undefined> {
-    return this.#read(tenant, (tx) => rows.selectSubject(tx, tenant, name));
-  }
-
   text(tenant: string, number: number) {
     return this.#read(tenant, (tx) => rows.selectText(tx, tenant, number));
-  }
-
-  async defaultCompatibility(tenant: string): Promise<Mode> {
-    return (await this.#read(tenant, (tx) => rows.selectDefault(tx, tenant))) ?? defaultMode;
-  }
-
-  /**
-   * Of one subject, which is answered, or of all that have none of their own; null takes a subject's own away.
-   */
-  configure(
-    actor: Actor,
-    subject: string | undefined,
-    compatibility: Mode | null,
-  ): Promise<SubjectRow | undefined> {
-    const { sql, clock } = this.#parts;
-    const { principal, requestId } = actor;
-    const { tenant } = principal;
-    const work = async (tx: SchemaTx) => {
-      const now = new Date(clock.now());
-      const resource = subject === undefined ? "schema-subjects" : `schema-subjects/${subject}`;
-      const detail = { compatibility };
-      await this.#parts.audit.record(tx, {
-        principal,
-        requestId,
-        action: "schema.configure",
-        resource,
-        detail,
-      });
-      if (subject === undefined) {
-        await rows.upsertDefault(tx, tenant, compatibility ?? defaultMode, now);
-        return undefined;
-      }
-      await rows.lockSubject(tx, tenant, subject, now);
-      return rows.updateSubject(tx, tenant, subject, { compatibility }, now);
-    };
-    return change(sql, actor, work, () => {});
   }
 
   /** Compares again, then takes the step in one transaction, if the subject is still what was compared with. */

@@ -2,8 +2,8 @@
 import { type Static, Type } from "typebox";
 import { type Route, route } from "../../platform/http/route.ts";
 import { defaultMode } from "../modes.ts";
+import type { SchemaSubjects } from "../schema-subjects.ts";
 import { subjectName } from "../schemas.schema.ts";
-import type { Schemas } from "../schemas.ts";
 import * as wire from "./wire.ts";
 
 const bySubject = Type.Object({ subject: subjectName });
@@ -30,11 +30,11 @@ const write = {
   query: wire.query,
 } as const;
 
-export function configRoutes(schemas: Schemas): Route[] {
-  return [...levelRoutes(schemas), ...subjectLevelRoutes(schemas), ...modeRoutes()];
+export function configRoutes(subjects: SchemaSubjects): Route[] {
+  return [...levelRoutes(subjects), ...subjectLevelRoutes(subjects), ...modeRoutes()];
 }
 
-function levelRoutes(schemas: Schemas): Route[] {
+function levelRoutes(subjects: SchemaSubjects): Route[] {
   return [
     route({
       ...read,
@@ -45,7 +45,7 @@ function levelRoutes(schemas: Schemas): Route[] {
       response: shown,
       handler: async ({ principal }) =>
         wire.reply({
-          compatibilityLevel: wire.levelOf(await schemas.defaultCompatibility(principal.tenant)),
+          compatibilityLevel: wire.levelOf(await subjects.defaultCompatibility(principal.tenant)),
         }),
     }),
     route({
@@ -59,14 +59,14 @@ function levelRoutes(schemas: Schemas): Route[] {
       response: Type.Object({ compatibility: wire.level }),
       handler: async ({ principal, requestId, body: bytes }) => {
         const mode = wire.modeOf(readLevel(bytes).compatibility);
-        await schemas.configure({ principal, requestId }, undefined, mode);
+        await subjects.configure({ principal, requestId }, undefined, mode);
         return wire.reply({ compatibility: wire.levelOf(mode) });
       },
     }),
   ];
 }
 
-function subjectLevelRoutes(schemas: Schemas): Route[] {
+function subjectLevelRoutes(subjects: SchemaSubjects): Route[] {
   return [
     route({
       ...read,
@@ -78,10 +78,12 @@ function subjectLevelRoutes(schemas: Schemas): Route[] {
       response: shown,
       errors: ["schema_not_found"],
       handler: async ({ principal: { tenant }, params, query }) => {
-        const own = (await schemas.subject(tenant, params.subject))?.compatibility;
+        const own = (await subjects.get(tenant, params.subject))?.compatibility;
         if (own) return wire.reply({ compatibilityLevel: wire.levelOf(own) });
         if (wire.isSet(query.defaultToGlobal))
-          return wire.reply({ compatibilityLevel: wire.levelOf(await schemas.defaultCompatibility(tenant)) });
+          return wire.reply({
+            compatibilityLevel: wire.levelOf(await subjects.defaultCompatibility(tenant)),
+          });
         const detail = `Subject '${params.subject}' does not have subject-level compatibility configured`;
         throw wire.failure("schema_not_found", 40408, detail);
       },
@@ -98,7 +100,7 @@ function subjectLevelRoutes(schemas: Schemas): Route[] {
       response: Type.Object({ compatibility: wire.level }),
       handler: async ({ principal, requestId, params, body: bytes }) => {
         const mode = wire.modeOf(readLevel(bytes).compatibility);
-        await schemas.configure({ principal, requestId }, params.subject, mode);
+        await subjects.configure({ principal, requestId }, params.subject, mode);
         return wire.reply({ compatibility: wire.levelOf(mode) });
       },
     }),
@@ -111,9 +113,8 @@ function subjectLevelRoutes(schemas: Schemas): Route[] {
       params: bySubject,
       response: shown,
       handler: async ({ principal, requestId, params }) => {
-        const before =
-          (await schemas.subject(principal.tenant, params.subject))?.compatibility ?? defaultMode;
-        await schemas.configure({ principal, requestId }, params.subject, null);
+        const before = (await subjects.get(principal.tenant, params.subject))?.compatibility ?? defaultMode;
+        await subjects.configure({ principal, requestId }, params.subject, null);
         return wire.reply({ compatibilityLevel: wire.levelOf(before) });
       },
     }),
