@@ -212,7 +212,9 @@ function endRoutes(schemas: Schemas): Route[] {
       id: "schemas.retire",
       path: "/api/v1/schemas/{id}/retire",
       summary: "Take a version out of force for good",
-      description: "Of a deprecated version, or of one that was never approved.",
+      description:
+        "Of a deprecated version, or of one that was never approved. While something uses it, on any node, only with " +
+        "`force`, and by who may set how compatible versions must be.",
       permission: "schemas.write",
       audit: { action: "schema.retire" },
       body: shapes.endBody,

@@ -9,6 +9,7 @@
 import type { Clock } from "../core/clock.ts";
 import { HotSwapError } from "../core/errors.ts";
 import type { MakeId } from "../core/ids.ts";
+import { authorize } from "../platform/access/index.ts";
 import type { Approval, Approvals } from "../platform/approvals/index.ts";
 import type { Audit } from "../platform/audit/index.ts";
 import { type Actor, change } from "../platform/http/change.ts";
@@ -264,6 +265,9 @@ export class Schemas {
     const row = await this.get(tenant, id);
     const usage = isInForce(row.state) ? await this.usage(row, options) : unused;
     if (usage.total > 0 && !force) throw inUse(row, usage);
+    // With no version in force the next one breaks nothing, and needs no approval: whoever may ask for no
+    // compatibility may do this, and nobody else.
+    if (usage.total > 0 && step === "retire") authorize(principal, "schemas.configure");
     const work = async (tx: SchemaTx) => {
       const locked = found(await rows.lockVersion(tx, tenant, id), id);
       const now = new Date(clock.now());

@@ -116,6 +116,11 @@ test("who uses a version is known, and kept from losing it by mistake", async ()
     (await dev.ok(dev.post(`/schemas/${first.id}/deprecate`, { force: true }))).state,
     "deprecated",
   );
+  // Otherwise a breaking version would need no approval: with nothing in force there is nothing to break.
+  const developer = await server.as({ subject: "eve", roles: ["developer"] });
+  const forced = await developer.post(`/schemas/${first.id}/retire`, { force: true });
+  assert.deepEqual([forced.status, forced.json.code], [403, "permission_denied"]);
+  assert.equal((await dev.ok(dev.post(`/schemas/${first.id}/retire`, { force: true }))).state, "retired");
 });
 
 test("a proposal is tried on real messages: shares and places, and nothing of the messages", async () => {
