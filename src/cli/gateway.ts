@@ -151,7 +151,9 @@ function statusText(status: GatewayStatus): string {
     row("Workers", String(status.workers)),
     row("Limits", limitsText[status.limits]),
     ...(status.staleSince ? [row("Stale since", status.staleSince)] : []),
-    ...status.problems.map(({ kind, id, message }) => row("Left out", `${kind} ${id}: ${message}`)),
+    ...status.problems.map(({ kind, id, message }) =>
+      row(kind === "issuer" ? "Trouble" : "Left out", `${kind} ${id}: ${message}`),
+    ),
   ];
   return `${lines.join("\n")}\n`;
 }

@@ -170,6 +170,18 @@ export class Follower implements Service {
     this.#issuers.lookSoon(issuer);
   }
 
+  /** Issuers that the tenant's routes rely on and whose keys cannot be read. */
+  issuerProblems(tenant: string): SnapshotProblem[] {
+    const found = new Map<string, SnapshotProblem>();
+    for (const { spec } of this.routesOf(tenant).values()) {
+      const jwt = spec.auth?.jwt;
+      const message = jwt && this.#issuers.problemOf(jwt);
+      if (message !== undefined)
+        found.set(`${jwt!.issuer} ${message}`, { kind: "issuer", id: jwt!.issuer!, message });
+    }
+    return [...found.values()];
+  }
+
   get state(): FollowerState {
     const problems = [...this.#problems.values()];
     const { revision, size: routes } = this.builder;

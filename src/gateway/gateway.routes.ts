@@ -38,7 +38,8 @@ const status = Type.Object({
       "nodes. `alone`: the shared store is away, and each node counts by itself.",
   }),
   problems: Type.Array(Type.Object({ kind: text, id: text, message: text }), {
-    description: "What the data plane left out, as it cannot be served.",
+    description:
+      "What the data plane left out, as it cannot be served, and issuers of tokens whose keys cannot be read.",
   }),
 });
 
@@ -92,7 +93,11 @@ async function showStatus({ follower, traffic, limits, address }: GatewayParts, 
     checkedAt: toTime(checkedAt || undefined),
     staleSince: toTime(staleSince),
     limits: limits(),
-    problems: own.map(({ kind, id, message }) => ({ kind, id: follower.routeName(id) ?? id, message })),
+    problems: [...own, ...follower.issuerProblems(tenant)].map(({ kind, id, message }) => ({
+      kind,
+      id: follower.routeName(id) ?? id,
+      message,
+    })),
   };
 }
 

@@ -43,6 +43,8 @@ interface Watched extends Named {
   first: Promise<void>;
   timer: Timer | undefined;
   askedAt: number;
+  /** Why its keys could not be read when they were asked for last. */
+  problem: string | undefined;
 }
 
 const refreshMs = 300_000;
@@ -70,15 +72,21 @@ export class Issuers {
   /** Ids for the snapshot; begins to fetch what is new. */
   idsOf({ issuer, jwksUrl }: JwtSpec): readonly string[] {
     if (issuer === undefined) return this.#own;
-    return [this.#watch({ issuer, ...(jwksUrl !== undefined && { jwksUrl }) })];
+    return [this.#watch(namedIn(issuer, jwksUrl))];
   }
 
   list(): TokenIssuer[] {
-    return [...this.#watched].map(([id, { jwksUrl, first, timer, askedAt, ...issuer }]) => ({
+    return [...this.#watched].map(([id, { jwksUrl, first, timer, askedAt, problem, ...issuer }]) => ({
       id,
       algorithms,
       ...issuer,
     }));
+  }
+
+  /** Why routes that rely on this issuer refuse tokens, or will once its keys change. */
+  problemOf(jwt: JwtSpec): string | undefined {
+    if (jwt.issuer === undefined) return undefined;
+    return this.#watched.get(idOf(namedIn(jwt.issuer, jwt.jwksUrl)))?.problem;
   }
 
   /** Asks for the keys again before their time, as a token has come that none of them has signed. */
@@ -102,11 +110,11 @@ export class Issuers {
   }
 
   #watch(named: Named, keys?: readonly Jwk[]): string {
-    const id = createHash("sha256").update(canonicalJson(named)).digest("hex").slice(0, 16);
+    const id = idOf(named);
     if (this.#watched.has(id)) return id;
     const watched: Watched = {
       ...{ ...named, keys: keys ?? [], first: Promise.resolve() },
-      ...{ timer: undefined, askedAt: Number.NEGATIVE_INFINITY },
+      ...{ timer: undefined, askedAt: Number.NEGATIVE_INFINITY, problem: undefined },
     };
     this.#watched.set(id, watched);
     if (keys === undefined) watched.first = this.#refresh(watched);
@@ -119,13 +127,18 @@ export class Issuers {
     watched.askedAt = this.#options.clock.monotonic();
     try {
       const keys = await this.#fetchKeys(watched);
+      watched.problem = undefined;
       if (canonicalJson(keys) !== canonicalJson(watched.keys)) {
         watched.keys = keys;
         if (!this.#stopped) this.#options.onChange();
       }
     } catch (error) {
       waitMs = retryMs;
-      if (!this.#stopped) this.#options.onError(error);
+      const isNews = watched.problem === undefined;
+      watched.problem = `its keys cannot be read: ${reasonOf(error)}`;
+      // Told once, not with each attempt.
+      const named = new Error(`issuer ${watched.issuer}: ${watched.problem}`, { cause: error });
+      if (isNews && !this.#stopped) this.#options.onError(named);
     }
     if (!this.#stopped) watched.timer = this.#options.clock.after(waitMs, () => void this.#refresh(watched));
   }
@@ -163,4 +176,18 @@ export class Issuers {
     if (typeof value !== "object" || value === null) throw new Error(`${url} is not a JSON object`);
     return value as Record<string, unknown>;
   }
+}
+
+const namedIn = (issuer: string, jwksUrl: string | undefined): Named => ({
+  issuer,
+  ...(jwksUrl !== undefined && { jwksUrl }),
+});
+
+const idOf = (named: Named): string =>
+  createHash("sha256").update(canonicalJson(named)).digest("hex").slice(0, 16);
+
+/** `fetch failed` says nothing; its cause does. */
+function reasonOf(error: unknown): string {
+  const { message, cause } = error as Error;
+  return cause instanceof Error ? cause.message : message;
 }

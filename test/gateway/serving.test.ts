@@ -277,6 +277,17 @@ describe("policies", () => {
     assert.equal((await ask("/bss")).headers.get("ratelimit-policy"), '"bss";q=1000;w=60');
   });
 
+  it("say which issuer's keys cannot be read", async () => {
+    const issuer = "http://127.0.0.1:1";
+    const { id } = await create("unread", { auth: { jwt: { issuer } } });
+    const problems = async () => (await ann.ok(ann.get("/gateway/status"))).problems;
+    const [problem] = await eventually(problems, (found) => found.length === 1);
+    assert.partialDeepStrictEqual(problem, { kind: "issuer", id: issuer });
+    assert.match(problem.message, /^its keys cannot be read: /);
+    await ann.ok(ann.delete(`${routes}/${id}`), 204);
+    assert.deepEqual(await problems(), []);
+  });
+
   it("refuse addresses and answer preflights", async () => {
     await create("closed", { ip: { deny: ["127.0.0.0/8"] } });
     assert.equal((await ask("/closed")).status, 403);
