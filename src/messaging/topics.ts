@@ -158,6 +158,11 @@ export class Topics {
       const kept = toValues(before);
       const after = { ...kept, ...wanted, schema: wanted.schema === undefined ? kept.schema : schema };
       refuseMisrouted(after);
+      // The topic is locked, and no subscription comes in between.
+      if (after.strategy === "content-based" && before.strategy !== after.strategy)
+        refuseUnfiltered(
+          await selectSubscriptions(tx, tenant, { topic: name, after: undefined, limit: 100_000 }),
+        );
       const row = await rows.updateTopic(tx, tenant, name, toColumns(after), new Date(clock.now()));
       const resource = `topics/${name}`;
       await audit.record(tx, {
@@ -301,6 +306,14 @@ function refuseFixed(before: rows.TopicRow, change: Partial<NewTopic>): void {
 }
 
 /** The strategies that a type of topic can have. */
+function refuseUnfiltered(subscriptions: readonly SubscriptionRow[]): void {
+  const without = subscriptions.filter(({ policy }) => !policy.filter).map(({ name }) => name);
+  if (without.length === 0) return;
+  const message = `cannot be content-based while a subscription has no filter: ${without.slice(0, 10).join(", ")}`;
+  const fields = [{ pointer: "/strategy", message }];
+  throw new HotSwapError("topic_change_refused", `/strategy ${message}.`, { fields });
+}
+
 function refuseMisrouted({ type, strategy, partitions }: TopicValues): void {
   const forSubscriptions = strategy === "fan-out" || strategy === "content-based";
   if (strategy === "load-balanced" ? type === "pubsub" : forSubscriptions && type === "queue") {

@@ -87,6 +87,15 @@ describe("a filter", () => {
     const messages = ["a", "b"].map((kind) => ({ payload: kind, headers: { kind } }));
     await ann.ok(ann.post("/messages/publish", { topic, messages }), 201);
     assert.deepEqual(payloads(await consume(topic, "subscription=s")), ["a"]);
+    const fanned = await topicOf({ type: "pubsub" });
+    const { id } = await subscribe(fanned, "all");
+    const change = () =>
+      ann.put(`/topics/${fanned}`, { strategy: "content-based" }, { headers: { "if-match": "*" } });
+    const fixed = assertRefused(await change(), 409, "topic_change_refused");
+    assert.match(fixed.errors?.[0]?.message ?? "", /: all$/);
+    const filter = { filter: { header: "kind" } };
+    await ann.ok(ann.put(`/subscriptions/${id}`, filter, { headers: { "if-match": "*" } }));
+    await ann.ok(change());
   });
 });
 
