@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { after, before, suite, type TestContext, test } from "node:test";
+import { connect } from "../../client/src/node.ts";
 import { redisServerMissing } from "../../src/stores/redis.server.ts";
 import type { Server } from "../e2e/hotswap.ts";
 import { Farm } from "./farm.ts";
@@ -40,6 +41,18 @@ suite("nodes that stop, die and freeze under load", { skip: redisServerMissing()
     t.after(() => load.abort());
     return load;
   };
+  /** A stream to one node that publishes to topics of all: returns what publishes once to each of them. */
+  const streamTo = async (t: TestContext, node: Server) => {
+    const hotswap = connect({ url: new URL(node.facts.api).origin, token: farm.token });
+    const names = topics.map((_, i) => `streamed-${i}`);
+    for (const name of names) await hotswap.topics.create({ name });
+    const stream = hotswap.stream();
+    t.after(() => stream.drain());
+    const publishers = names.map((name) => stream.publisher<number>(name, { idempotencyKeys: true }));
+    const publish = () => publishers.map((publisher) => publisher.publish({ payload: 1 }));
+    await Promise.all(publish());
+    return publish;
+  };
   const statusOf = async (name: string): Promise<string[]> => {
     const { items } = await farm.ok(alive[0]!, "GET", "/nodes");
     return items
@@ -69,10 +82,16 @@ suite("nodes that stop, die and freeze under load", { skip: redisServerMissing()
     const load = await begin(t);
     await load.more(200);
     const victim = alive[1]!;
+    const streamed = await streamTo(t, alive[0]!);
     alive = alive.filter((node) => node !== victim);
     await victim.kill();
+    const receipts = Promise.all([...streamed(), ...streamed()]);
     const tookMs = Math.round(await load.everyTopic());
     await load.more(200);
+    assert.ok(
+      (await receipts).every(({ offset }) => offset !== undefined),
+      "no publish of a stream fails",
+    );
     const verdict = await load.finish();
     t.diagnostic(JSON.stringify({ ...verdict, takeoverMs: tookMs }));
     assertSound(verdict);

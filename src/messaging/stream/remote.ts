@@ -64,6 +64,7 @@ export class Remote {
   #nextId = 2 ** 32 - 1;
   /** What the node said before it ended the connection. */
   #problem: Problem | undefined;
+  #isOpen = false;
   #isClosed = false;
 
   private constructor(node: BrokerNode, options: RemoteOptions) {
@@ -142,7 +143,7 @@ export class Remote {
   #read(text: string): void {
     const frame = JSON.parse(text) as TextFrame & Settled;
     const { type, id, channel, error } = frame;
-    if (type === "welcome") this.#welcome.resolve();
+    if (type === "welcome") this.#open();
     else if (type === "receipts") this.#published.shift()?.resolve(text);
     else if (type === "settled") this.#settled(id!)?.resolve(countsOf(frame));
     else if (type === "drain") this.#options.onMoved();
@@ -150,6 +151,11 @@ export class Remote {
     else if (channel !== undefined) this.#aboutChannel(channel, frame, text);
     else if (error && id !== undefined) this.#refused(id, error, text);
     else if (error) this.#problem = error; // its end follows
+  }
+
+  #open(): void {
+    this.#isOpen = true;
+    this.#welcome.resolve();
   }
 
   #aboutChannel(channel: number, { type, id, error }: TextFrame, text: string): void {
@@ -180,7 +186,7 @@ export class Remote {
 
   #end(): void {
     this.#welcome.reject(moved("?"));
-    if (this.#isClosed) return;
+    if (this.#isClosed || !this.#isOpen) return; // one that never opened is tried again by who wanted it
     const { code = "topic_moved", detail: said = "The node that serves the topic was lost." } =
       this.#problem ?? {};
     this.#options.onEnd(new HotSwapError(code, said));
