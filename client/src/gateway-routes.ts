@@ -13,6 +13,8 @@ export interface RouteSpec {
   match: RouteMatch;
   strategy?: string;
   backends?: RouteBackend[];
+  /** The gateway answers by itself; the route has no backends then. */
+  redirect?: { status?: number; location: string };
   [member: string]: unknown;
 }
 
@@ -20,8 +22,20 @@ export interface RouteMatch {
   host?: string;
   path?: { prefix?: string; exact?: string; template?: string };
   methods?: string[];
-  headers?: unknown;
-  query?: unknown;
+  headers?: RouteConditions;
+  query?: RouteConditions;
+}
+
+/** Name to the value that it must have, or a list of conditions; all of them must fit. */
+export type RouteConditions = Record<string, string> | RouteCondition[];
+
+/** One of `equals`, `prefix`, `oneOf` and `present`. */
+export interface RouteCondition {
+  name: string;
+  equals?: string;
+  prefix?: string;
+  oneOf?: string[];
+  present?: boolean;
 }
 
 export interface RouteBackend {

@@ -9,6 +9,7 @@ import type {
   RoutePreview,
   RouteSpec,
 } from "./gateway-routes.ts";
+import type { NewServiceInstance, ServiceInstance } from "./gateway-services.ts";
 import type {
   BackendOverride,
   ExplainedRequest,
@@ -219,6 +220,50 @@ export class Gateway {
 
   revokeKey(id: string, options: CallOptions = {}): Promise<void> {
     return this.#transport.json({ method: "DELETE", path: path`/api/v1/gateway/keys/${id}`, ...options });
+  }
+
+  /** Of one service, or of all, page after page. */
+  allServiceInstances({
+    service,
+    ...options
+  }: CallOptions & { service?: string } = {}): AsyncGenerator<ServiceInstance> {
+    const of =
+      service === undefined ? `${base}/services` : path`/api/v1/gateway/services/${service}/instances`;
+    return this.#transport.items<ServiceInstance>((cursor) =>
+      this.#transport.json({ method: "GET", path: of, query: { cursor }, ...options }),
+    );
+  }
+
+  /** Routes with this service among their backends use it at once, as long as it sends heartbeats. */
+  registerInstance(
+    service: string,
+    instance: NewServiceInstance,
+    options: CallOptions = {},
+  ): Promise<ServiceInstance> {
+    return this.#transport.json({
+      method: "POST",
+      path: path`/api/v1/gateway/services/${service}/instances`,
+      body: instance,
+      ...options,
+    });
+  }
+
+  /** Rejects with `gateway_instance_not_found` when it is not registered any more: register it again. */
+  heartbeatInstance(service: string, id: string, options: CallOptions = {}): Promise<ServiceInstance> {
+    return this.#transport.json({
+      method: "POST",
+      path: path`/api/v1/gateway/services/${service}/instances/${id}/heartbeat`,
+      ...options,
+    });
+  }
+
+  /** It gets no new request; what it is answering it may finish. */
+  deregisterInstance(service: string, id: string, options: CallOptions = {}): Promise<void> {
+    return this.#transport.json({
+      method: "DELETE",
+      path: path`/api/v1/gateway/services/${service}/instances/${id}`,
+      ...options,
+    });
   }
 
   #get<Answer>(target: string, options: CallOptions): Promise<Answer> {

@@ -96,6 +96,7 @@ export type * from "./dead-letters.ts";
 export type * from "./deployments.ts";
 export type * from "./gateway.ts";
 export type * from "./gateway-routes.ts";
+export type * from "./gateway-services.ts";
 export type * from "./gateway-traffic.ts";
 export {
   type Handleable,

@@ -8,6 +8,7 @@ import type {
   GatewayRoute,
   HotSwap,
   PreviewRequest,
+  RouteConditions,
   RouteFinding,
   RouteImport,
   RoutePreview,
@@ -160,17 +161,34 @@ function list(routes: GatewayRoute[], json: boolean | undefined): void {
     process.stderr.write("There is no route yet. Apply some: hotswap gateway routes apply routes.yaml\n");
     return;
   }
-  const rows = routes.map(({ name, match, strategy, backends = [], priority = 0, enabled, version }) => [
-    enabled === false ? `${name} (off)` : name,
-    `${match.methods ? `${match.methods.join(",")} ` : ""}${match.host ?? ""}${pathText(match.path)}`,
-    strategy ?? "round-robin",
-    priority,
-    backends
-      .map(({ url, service, dns }) => url ?? (service ? `service ${service}` : `dns ${dns?.name}`))
-      .join(" "),
-    version,
-  ]);
+  const rows = routes.map((route) => {
+    const { name, match, strategy, priority = 0, enabled, version } = route;
+    return [
+      enabled === false ? `${name} (off)` : name,
+      matchText(match),
+      strategy ?? "round-robin",
+      priority,
+      leadsTo(route),
+      version,
+    ];
+  });
   printTable(["NAME", "MATCH", "STRATEGY", "PRIORITY", "BACKENDS", "VERSION"], rows);
+}
+
+/** Names of the conditions without what they ask for; `get` shows that. */
+function matchText({ methods, host = "", path, headers, query }: GatewayRoute["match"]): string {
+  const namesOf = (given: RouteConditions = []) =>
+    Array.isArray(given) ? given.map(({ name }) => name) : Object.keys(given);
+  const conditions = [...namesOf(query).map((name) => `?${name}`), ...namesOf(headers)];
+  const start = methods ? `${methods.join(",")} ` : "";
+  return [`${start}${host}${pathText(path)}`, ...conditions].join(" ");
+}
+
+function leadsTo({ backends = [], redirect }: Pick<GatewayRoute, "backends" | "redirect">): string {
+  if (redirect) return `redirect ${redirect.location}`;
+  return backends
+    .map(({ url, service, dns }) => url ?? (service ? `service ${service}` : `dns ${dns?.name}`))
+    .join(" ");
 }
 
 function pathText({ prefix, exact, template }: NonNullable<GatewayRoute["match"]["path"]> = {}): string {

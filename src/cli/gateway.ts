@@ -1,4 +1,4 @@
-/** `hotswap gateway …`: how the gateway is, its routes, backends and keys, and why a request went its way. */
+/** `hotswap gateway …`: how the gateway is, its routes, backends, services and keys, and why a request went its way. */
 import { styleText } from "node:util";
 import { type Command, Option } from "commander";
 import type {
@@ -11,6 +11,7 @@ import { HotSwapError } from "../core/errors.ts";
 import { integer } from "../platform/settings/kind.ts";
 import { addConnectionOptions, type ConnectionFlags, useServer } from "./connection.ts";
 import { addGatewayRoutes } from "./gateway-routes.ts";
+import { addGatewayServices } from "./gateway-services.ts";
 import { collect, read } from "./option-values.ts";
 import { grouped, printJson, printTable } from "./print.ts";
 
@@ -66,6 +67,7 @@ export function addGateway(program: Command): void {
         else process.stdout.write(explainText(request));
       }),
   );
+  addGatewayServices(gateway);
   addKeys(gateway);
 }
 

@@ -377,6 +377,17 @@ suite("commands", { concurrency: 2 }, () => {
     assert.match((await override("http://127.0.0.1:1")).stderr, /^hotswap: gateway_backend_not_found/);
   }
 
+  test("gateway service: register, list, deregister", async () => {
+    const service = (...args: string[]) => run(["gateway", "service", ...args]);
+    const options = ["--id", "i1", "--weight", "3", "--ttl", "1h"];
+    const made = await service("register", "shop", "http://127.0.0.1:9", ...options);
+    assert.match(made.stdout, /\nshop +i1 +http:\/\/127\.0\.0\.1:9 +3 +20\d\d-/);
+    assert.equal((await service("list", "shop")).stdout, made.stdout);
+    assert.equal((await service("deregister", "shop", "i1")).code, 0);
+    assert.deepEqual(await json(["gateway", "service", "list", "--json"]), []);
+    assert.match((await service("deregister", "shop", "i1")).stderr, /^hotswap: gateway_instance_not_found/);
+  });
+
   test("gateway key: create, list, revoke", async () => {
     const gateway = (...args: string[]) => run(["gateway", ...args]);
     const made = await gateway(
