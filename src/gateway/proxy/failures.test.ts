@@ -64,6 +64,29 @@ describe("a backend that fails", { concurrency: true }, () => {
     assert.doesNotMatch(answer, /\r\n0\r\n/);
   });
 
+  const slow: [name: string, timeouts: NonNullable<Route["timeouts"]>, parts: number][] = [
+    ["stalls within its answer: cut when nothing has come for idleMs", { idleMs: 200 }, 1],
+    ["goes on and on: cut after totalMs", { totalMs: 300 }, Number.POSITIVE_INFINITY],
+  ];
+  for (const [name, timeouts, parts] of slow) {
+    test(name, async () => {
+      await using proxy = await proxyTo(
+        (socket) =>
+          socket.once("data", () => {
+            let sent = 0;
+            socket.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+            const timer = setInterval(() => ++sent <= parts && socket.write("1\r\nx\r\n"), 20);
+            socket.once("close", () => clearInterval(timer));
+          }),
+        { timeouts },
+      );
+      using client = proxy.client();
+      assert.match(await client.send(get()).end(), /^HTTP\/1\.1 200 [\s\S]*x(?![\s\S]*\r\n0\r\n)/);
+      assert.deepEqual(proxy.engine.recent(1)[0]?.flags, ["UT"]);
+      assert.equal(proxy.engine.backend("b")?.inFlight, 0);
+    });
+  }
+
   test("says more than its answer: the answer passes, the connection is not used again", async () => {
     await using proxy = await proxyTo(
       answering(() => `${ok()}HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison`),
