@@ -86,6 +86,8 @@ export interface ServedRequest {
   variant: string | null;
   /** 0 when there was no answer. */
   status: number;
+  /** Of the error, when the gateway answered with one of its own. */
+  code: string | null;
   flags: { flag: string; meaning: string }[];
   requestBytes: number;
   responseBytes: number;

@@ -181,11 +181,23 @@ function showBackends(backends: GatewayBackend[], json: boolean | undefined): vo
 }
 
 function explainText(request: ExplainedRequest): string {
-  const { method, host, path, status, route, totalMs, decidedMs, flags, considered, candidates, attempts } =
-    request;
+  const {
+    method,
+    host,
+    path,
+    status,
+    code,
+    route,
+    totalMs,
+    decidedMs,
+    flags,
+    considered,
+    candidates,
+    attempts,
+  } = request;
   const row = (text: string) => `  ${text}`;
   const lines = [
-    `${method} http://${host}${path}  ${status}  ${totalMs.toFixed(1)} ms  ${route ?? "no route"}`,
+    `${method} http://${host}${path}  ${status}${code === null ? "" : ` ${code}`}  ${totalMs.toFixed(1)} ms  ${route ?? "no route"}`,
     ...flags.map(({ flag, meaning }) => row(`${flag}: ${meaning}`)),
     "Match",
     ...considered.map(({ route: name, chosen, reason }) => row(`${chosen ? "→" : " "} ${name}: ${reason}`)),

@@ -184,6 +184,7 @@ const requestFields = {
   route: orNull(text),
   variant: orNull(text),
   status: Type.Integer({ description: "0 when there was no answer." }),
+  code: orNull(Type.String({ description: "Of the error, when the gateway answered with one of its own." })),
   flags: Type.Array(Type.Object({ flag: text, meaning: text })),
   requestBytes: count,
   responseBytes: count,
@@ -314,11 +315,20 @@ function absentAsNull(attempt: RequestRecord["attempts"][number]) {
 
 function toRequest(record: RequestRecord, follower: Follower) {
   const { id, at, method, host, path, protocol, client, status, requestBytes, responseBytes } = record;
-  const { totalMs, decidedMs, traceId, worker, revision, subject = null, variant = null } = record;
+  const {
+    totalMs,
+    decidedMs,
+    traceId,
+    worker,
+    revision,
+    subject = null,
+    variant = null,
+    code = null,
+  } = record;
   return {
     ...{ id, at: new Date(at).toISOString(), method, host, path, protocol, client, subject },
     route: record.route === undefined ? null : (follower.routeName(record.route) ?? record.route),
-    ...{ variant, status },
+    ...{ variant, status, code },
     flags: record.flags.map((flag) => ({ flag, meaning: flagMeanings[flag] })),
     ...{ requestBytes, responseBytes, totalMs, decidedMs, traceId, worker, revision },
     attempts: record.attempts.length,

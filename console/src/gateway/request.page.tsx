@@ -46,6 +46,11 @@ export function RequestPage({ id }: { id: string }) {
               <State tone="warn">{flag}</State> {meaning}
             </p>
           ))}
+          {request.code !== null && (
+            <p>
+              Answered with <code>{request.code}</code>
+            </p>
+          )}
           <div class="columns">
             <Attempts request={request} />
             <Facts request={request} />

@@ -9,6 +9,7 @@
  * Nothing of an answer is sent before its head is there and accepted; from then on a failure can only cut the
  * connection, so that the client never takes a part for the whole.
  */
+import type { ErrorCode } from "../../core/catalogue.ts";
 import { positionOf } from "../../core/cohort.ts";
 import { type Answer, answerText } from "./answer.ts";
 import { AnswerWriter } from "./answer-writer.ts";
@@ -57,6 +58,8 @@ export class Exchange implements Reply, Asker, Subject, Told {
   requestBytes = 0;
   responseBytes = 0;
   status = 0;
+  /** Of an answer of our own that says what is wrong. */
+  code: ErrorCode | undefined;
 
   readonly #context: ProxyContext;
   readonly #peer: Client;
@@ -162,6 +165,7 @@ export class Exchange implements Reply, Asker, Subject, Told {
     this.client = isTrusted ? this.#context.clientBehind(address, head.get("x-forwarded-for")) : address;
     this.flags = NO_FLAGS;
     this.status = 0;
+    this.code = undefined;
     this.requestBytes = inline ? inline.length : 0;
     this.responseBytes = 0;
     this.#headText = head.text;
@@ -594,6 +598,7 @@ export class Exchange implements Reply, Asker, Subject, Told {
     const { requestId } = this.#trace;
     const fields = `X-Request-Id: ${requestId}\r\n${this.#admission?.responseLines ?? ""}`;
     this.status = answer.status;
+    this.code = answer.code;
     this.#peer.write(answerText(answer, { requestId, isHead: this.isHead, closes: !this.#keep, fields }));
     this.#finish();
   }

@@ -1,4 +1,6 @@
 /** What is told of one request: for `explain`, for spans and for the access log. */
+import type { ErrorCode } from "../../core/catalogue.ts";
+
 /** Why an exchange ended other than well; the letters of Envoy's access log where it has the same. */
 export type ResponseFlag =
   | "NR" // no route
@@ -53,6 +55,8 @@ export interface RequestRecord {
   readonly tenant?: string;
   readonly variant?: string;
   readonly status: number;
+  /** Of an answer of our own that says what is wrong. */
+  readonly code?: ErrorCode;
   readonly flags: readonly ResponseFlag[];
   readonly requestBytes: number;
   readonly responseBytes: number;

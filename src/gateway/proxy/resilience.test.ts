@@ -371,6 +371,7 @@ describe("policies", { concurrency: true }, () => {
     assert.match(await allowed.ask(), /^HTTP\/1\.1 200 /);
     await using denied = await guarded({ ip: { deny: ["127.0.0.1"] } });
     assert.match(await denied.ask(), /^HTTP\/1\.1 403 [\s\S]*/);
+    assert.equal(denied.engine.recent(1)[0]?.code, "gateway_address_refused");
     assert.equal(denied.seen(), "");
   });
 

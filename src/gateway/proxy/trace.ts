@@ -2,6 +2,7 @@
  * What is told of a request afterwards: its ids, its moments, its attempts; written as a line of the access log, and
  * for some as a record for `explain` and for spans. Used again for each request of a connection.
  */
+import type { ErrorCode } from "../../core/catalogue.ts";
 import type { Backend } from "./backend.ts";
 import type { Weighted } from "./balance.ts";
 import type { ProxyContext } from "./context.ts";
@@ -24,6 +25,7 @@ export interface Told {
   readonly variant: string | undefined;
   readonly backend: Backend | undefined;
   readonly status: number;
+  readonly code: ErrorCode | undefined;
   readonly flags: readonly ResponseFlag[];
   readonly requestBytes: number;
   readonly responseBytes: number;
@@ -171,6 +173,7 @@ export class Trace {
       ...(route && { route: route.id, tenant: route.settings.tenant }),
       ...(variant !== undefined && { variant }),
       status: told.status,
+      ...(told.code !== undefined && { code: told.code }),
       flags: told.flags,
       requestBytes: told.requestBytes,
       responseBytes: told.responseBytes,
