@@ -16,6 +16,7 @@ import {
   keepTaken,
   type Observation,
   type Resolved,
+  type Started,
   type Target,
   type TargetRef,
   type UnitFailure,
@@ -88,9 +89,12 @@ export class ConfigTarget implements Target {
     };
   }
 
-  async describe(tx: AnyTx, { tenant, name }: TargetRef, to: Version): Promise<string> {
+  async start(tx: AnyTx, { tenant, name }: TargetRef, { to }: { to: Version }): Promise<Started> {
     const { current_version: current } = await rows.requireConfig(tx, tenant, name);
-    return `configuration ${name}, version ${current === null ? "" : `${current} to `}${to.id}`;
+    return {
+      to,
+      summary: `configuration ${name}, version ${current === null ? "" : `${current} to `}${to.id}`,
+    };
   }
 
   /** Versions that are part of the deployment that runs, or that instances are pinned to. */

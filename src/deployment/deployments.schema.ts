@@ -215,6 +215,8 @@ export interface DeploymentSpec {
   readonly summary: string;
   /** Where the target is an id; not there in one that an older version began. */
   readonly targetName?: string;
+  /** Where the version is made anew at the start. */
+  readonly change?: object;
   readonly inventory: Resolved["inventory"];
   readonly seed: string;
   readonly strategy: StrategySpec;
@@ -230,12 +232,13 @@ export interface DeploymentSpec {
 /** The body with its defaults. Throws `validation_failed` for what does not fit together. */
 export function specOf(body: DeploymentBody, resolved: Resolved, seed: string): DeploymentSpec {
   refuseUnfitting(body);
-  const { summary, targetName, inventory, needsApproval } = resolved;
+  const { summary, targetName, change, inventory, needsApproval } = resolved;
   if (body.smoke && inventory === "counted")
     throw unfit("/smoke", "asks the backends of a route; of a configuration one instance goes first");
   return {
     ...{ summary, inventory, needsApproval },
     ...(targetName !== undefined && { targetName }),
+    ...(change && { change }),
     seed: body.seed ?? seed,
     strategy: strategyOf(body, resolved),
     analysis: policyOf(body.analysis),

@@ -175,7 +175,15 @@ export interface Appended {
 export type Beside = Partial<
   Pick<
     DeploymentRow,
-    "progress" | "judge" | "verdicts" | "cursor" | "trouble" | "version_from" | "spec" | "wake_at"
+    | "progress"
+    | "judge"
+    | "verdicts"
+    | "cursor"
+    | "trouble"
+    | "version_from"
+    | "version_to"
+    | "spec"
+    | "wake_at"
   >
 >;
 

@@ -265,7 +265,7 @@ export function targetOf(
   return {
     kind: "config",
     resolve: () => Promise.reject(new Error("nothing is asked for here")),
-    describe: () => Promise.reject(new Error("nobody reads it here")),
+    start: () => Promise.reject(new Error("nobody reads it here")),
     apply: (ref, assignment) => call("apply", () => of(ref).apply(assignment)),
     boundOf: (ref, seed, wanted, floor) => call("boundOf", () => of(ref).boundOf(seed, wanted, floor)),
     observe: (ref, assignment, cursor) => call("observe", () => of(ref).observe(assignment, cursor)),

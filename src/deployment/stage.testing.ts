@@ -16,7 +16,16 @@ import { MemoryKv } from "../stores/kv/memory.ts";
 import { loadMigrations } from "../stores/sql/migrations.ts";
 import { testDatabase } from "../stores/sql/testing.ts";
 import { DeploymentRoom, type DeploymentSettings, migrations } from "./index.ts";
-import type { Assignment, Observation, Resolved, Sample, Target, TargetRef, Version } from "./target.ts";
+import type {
+  Assignment,
+  Observation,
+  Resolved,
+  Sample,
+  Started,
+  Target,
+  TargetRef,
+  Version,
+} from "./target.ts";
 
 const clock = systemClock;
 export const settings: DeploymentSettings = {
@@ -67,8 +76,11 @@ export class Fleet implements Target {
     };
   }
 
-  async describe(_tx: unknown, { name }: TargetRef, { id }: Version): Promise<string> {
-    return `configuration ${name}, version ${this.#current.get(name)?.id ?? "none"} to ${id}`;
+  async start(_tx: unknown, { name }: TargetRef, { to }: { to: Version }): Promise<Started> {
+    return {
+      to,
+      summary: `configuration ${name}, version ${this.#current.get(name)?.id ?? "none"} to ${to.id}`,
+    };
   }
 
   async apply({ name }: TargetRef, assignment: Assignment): Promise<void> {

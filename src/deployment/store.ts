@@ -75,7 +75,7 @@ export interface SqlStoreParts {
   sql: Sql;
   audit: Pick<Audit, "record">;
   approvals: Pick<Approvals, "newest" | "consume" | "notices">;
-  targetOf(kind: Kind): Pick<Target, "describe"> | undefined;
+  targetOf(kind: Kind): Pick<Target, "start"> | undefined;
 }
 
 export class SqlStore implements DeploymentStore {
@@ -201,10 +201,11 @@ export class SqlStore implements DeploymentStore {
     }
     const settled = await rows.settledSince(tx, row);
     const { tenant_id: tenant, kind, target: name } = row;
-    const summary = await this.#parts.targetOf(kind)?.describe(tx, { tenant, kind, name }, row.version_to);
+    const asked = { to: row.version_to, ...(row.spec.change && { change: row.spec.change }) };
+    const started = await this.#parts.targetOf(kind)?.start(tx, { tenant, kind, name }, asked);
     return {
       ...(settled && { version_from: settled.version }),
-      ...(summary !== undefined && { spec: { ...row.spec, summary } }),
+      ...(started && { version_to: started.to, spec: { ...row.spec, summary: started.summary } }),
     };
   }
 }

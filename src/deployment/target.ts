@@ -58,7 +58,11 @@ export interface Resolved {
   readonly needsApproval: boolean;
   /** For people, and true however long it waits: "configuration checkout, version 7". */
   readonly summary: string;
+  /** What was asked to change, where the version is that change of what is there. JSON; made anew at the start. */
+  readonly change?: object;
 }
+
+export type Started = Pick<Resolved, "to" | "summary">;
 
 /** Counts of one cohort within one interval. Whole numbers ≥ 0; errors and slow are among requests. */
 export interface Counts {
@@ -156,10 +160,11 @@ export interface Target {
    */
   resolve(tx: AnyTx, actor: Actor, body: Readonly<Record<string, unknown>>): Promise<Resolved>;
   /**
-   * The summary at the start, when it is known what gives way: "configuration checkout, version 6 to 7". Within the
-   * transaction that starts the deployment.
+   * Within the transaction that starts the deployment, when it is known what gives way: the version that it brings out,
+   * which is another than was asked for where that was a change of what was there then; and the summary,
+   * "configuration checkout, version 6 to 7".
    */
-  describe(tx: AnyTx, ref: TargetRef, to: Version): Promise<string>;
+  start(tx: AnyTx, ref: TargetRef, asked: Pick<Resolved, "to" | "change">): Promise<Started>;
   /** Makes the assignment the desired state. Idempotent. Throws `deployment_fenced` for an old generation. */
   apply(ref: TargetRef, assignment: Assignment): Promise<void>;
   /** The bound that exposes `count` units or this share of them, never below `floor`. */

@@ -329,8 +329,6 @@ describe("a route under deployment", () => {
     const plan = await resolve({ route: row.id, change: toGreen() });
     await routes.update(actor as never, row.id, { ...row.spec, description: "edited" }, () => {});
     const { target } = nodes[0]!;
-    const summary = await database.sql.tenant("acme", (tx: AnyTx) => target.describe(tx, plan.ref, plan.to));
-    assert.equal(summary, "route moved: backends, description", "the edit would be taken back");
     await assert.rejects(
       target.apply(plan.ref, assign(plan, "d-moved", 0.1)),
       refused("gateway_route_changed"),

@@ -19,6 +19,7 @@ import type {
   Resolved,
   Sample,
   Smoke,
+  Started,
   Target,
   TargetRef,
   UnitFailure,
@@ -34,7 +35,7 @@ import { nodeTtlMs, unflat } from "./cohort-counts.ts";
 import type { DataPlane } from "./proxy/data-plane.ts";
 import { type CohortNumbers, latencyBoundsSeconds } from "./proxy/stats.ts";
 import { type GatewayTx, keepRevision, nextRevision } from "./revisions.sql.ts";
-import { changedSpec, refuseChange, specHash } from "./route-change.ts";
+import { changedSpec, editedSpec, refuseChange, specHash } from "./route-change.ts";
 import * as rows from "./routes.sql.ts";
 import { diffValues } from "./set-diff.ts";
 import * as splits from "./splits.sql.ts";
@@ -150,13 +151,22 @@ export class RouteTarget implements Target {
       phases: [10, 50, 100],
       needsApproval: false,
       summary: summaryOf(row, spec),
+      change,
     };
   }
 
-  /** The version was made of the route as it was then: what changed since is put back, which this names too. */
-  async describe(tx: AnyTx, ref: TargetRef, to: Version): Promise<string> {
+  /** What a deployment before it has changed since stays: only what was asked for is changed. */
+  async start(tx: AnyTx, ref: TargetRef, { to, change }: { to: Version; change?: object }): Promise<Started> {
     const row = await this.#route(tx, ref);
-    return summaryOf(row, (await this.#version(tx, ref, to.hash)).spec);
+    const asked = await this.#version(tx, ref, to.hash);
+    const spec = change ? editedSpec(row.spec, change) : asked.spec;
+    const version = versionOf(specHash(spec));
+    if (version.hash !== to.hash) {
+      const { unit, tester } = asked;
+      const made = { hash: version.hash, spec, unit, tester: tester ?? undefined };
+      await splits.keepVersion(tx, ref.tenant, row.id, made, new Date(this.#parts.clock.now()));
+    }
+    return { to: version, summary: summaryOf(row, spec) };
   }
 
   async apply(ref: TargetRef, assignment: Assignment): Promise<void> {

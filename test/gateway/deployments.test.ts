@@ -106,6 +106,22 @@ describe("a canary of a route", () => {
     assert.equal(update.detail.deployment, id);
   });
 
+  it("that waited changes what it was asked for in the route that the one before it left", async () => {
+    const { id: route } = await create("waiting");
+    const change = { description: "by the first" };
+    const first = await ann.ok(ann.post(deployments, { route, change, bakeSeconds: 300 }), 201);
+    await eventually(
+      () => get(first.id),
+      ({ share }) => share > 0,
+    );
+    const { id } = await deploy(route, quick);
+    await ann.ok(ann.post(`${deployments}/${first.id}/promote`, { full: true }));
+    const [, end] = [await ended(first.id), await ended(id)];
+    assert.deepEqual([end.status, end.summary], ["succeeded", "route waiting: backends"]);
+    const { description, backends } = await ann.ok(ann.get(`/gateway/routes/${route}`));
+    assert.deepEqual({ description, backends }, { ...change, ...toGreen() });
+  });
+
   it("is refused when it is none: with pointers into the body", async () => {
     await create("wrong");
     const pointers = async (body: object) => {
