@@ -12,6 +12,7 @@ import { mediaType, readLines } from "./body.ts";
 import type { Problem } from "./problem.ts";
 import { handled, Reply, type Route, route } from "./route.ts";
 import { type HttpOptions, HttpServer } from "./server.ts";
+import { validator } from "./validation.ts";
 
 const common = { summary: "", permission: "public", audit: { none: "a test" } } as const;
 const item = Type.Object(
@@ -172,6 +173,38 @@ describe("http server", () => {
       query.errors?.map(({ pointer }) => pointer),
       ["path/id"],
     );
+  });
+
+  it("names of alternatives what is wrong with the one that was meant", () => {
+    const strict = { additionalProperties: false };
+    const schema = Type.Object({
+      limit: Type.Optional(Type.Union([Type.Integer({ minimum: 0 }), Type.Null()])),
+      backoff: Type.Optional(
+        Type.Union([
+          Type.Object({ delays: Type.Array(Type.Integer(), { minItems: 1 }) }, strict),
+          Type.Object({ base: Type.Integer(), max: Type.Integer() }, strict),
+        ]),
+      ),
+    });
+    const validate = validator(schema, "body");
+    for (const [body, ...told] of [
+      [{ limit: -1 }, "/limit must be >= 0"],
+      [{ limit: "x" }, "/limit must be integer", "/limit must be null"],
+      [{ backoff: { delays: [] } }, "/backoff/delays must NOT have fewer than 1 items"],
+      [{ backoff: { base: 1 } }, "/backoff/max is required"],
+      [{ limit: -1, backoff: { base: 1, max: "x" } }, "/limit must be >= 0", "/backoff/max must be integer"],
+    ] as const) {
+      assert.throws(
+        () => validate(body),
+        (error) => {
+          const fields = (error as HotSwapError).fields?.map(
+            ({ pointer, message }) => `${pointer} ${message}`,
+          );
+          assert.deepEqual(fields, told);
+          return true;
+        },
+      );
+    }
   });
 
   for (const [what, body, code, status] of [

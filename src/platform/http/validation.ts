@@ -42,11 +42,40 @@ export function validator(schema: TSchema, part: Part): (value: unknown) => unkn
       return value;
     }
     // What an `if` leads to has its own errors; that it was led to says nothing.
-    const errors = (validate.errors ?? []).filter(({ keyword }) => keyword !== "if");
+    const all = (validate.errors ?? []).slice(0, 20 * errorsMax).filter(({ keyword }) => keyword !== "if");
+    const errors = nearest(all);
     const fields = errors.slice(0, errorsMax).map((error) => fieldError(error, part));
     throw new HotSwapError("validation_failed", summary(fields), { fields });
   };
 }
+
+/**
+ * Of alternatives only what is wrong with the one that was most likely meant: it is of the kind that was given, and
+ * the least is wrong with it. Where none is of that kind, each says what it takes. Inner alternatives go first.
+ */
+function nearest(errors: readonly ErrorObject[]): ErrorObject[] {
+  let kept = [...errors];
+  const choices = errors.filter(({ keyword }) => keyword === "anyOf");
+  for (const choice of choices.toSorted((a, b) => b.schemaPath.length - a.schemaPath.length)) {
+    const isInside = ({ schemaPath, instancePath }: ErrorObject) =>
+      schemaPath.startsWith(`${choice.schemaPath}/`) &&
+      `${instancePath}/`.startsWith(`${choice.instancePath}/`);
+    const inside = kept.filter(isInside);
+    if (inside.length === 0) continue;
+    const branches = [...Map.groupBy(inside, (error) => branchOf(error, choice)).values()];
+    const meant = branches.filter((branch) => !branch.some((error) => isOfOtherKind(error, choice)));
+    const least = Math.min(...meant.map(({ length }) => length));
+    const told = meant.length > 0 ? meant.find(({ length }) => length === least)! : inside;
+    kept = kept.filter((error) => error !== choice && (!isInside(error) || told.includes(error)));
+  }
+  return kept;
+}
+
+const branchOf = ({ schemaPath }: ErrorObject, choice: ErrorObject): string =>
+  schemaPath.slice(choice.schemaPath.length + 1).split("/", 1)[0]!;
+
+const isOfOtherKind = ({ keyword, instancePath }: ErrorObject, choice: ErrorObject): boolean =>
+  instancePath === choice.instancePath && (keyword === "type" || keyword === "const");
 
 const noQuery = Object.freeze({});
 
