@@ -53,6 +53,8 @@ export class Consumption {
   readonly #closing = new AbortController();
   #messages = 0;
   #bytes = 0;
+  /** Of a message, as the last ones were. */
+  #usualBytes = 1;
   #credited: (() => void) | undefined;
 
   constructor(options: ConsumptionOptions) {
@@ -93,22 +95,30 @@ export class Consumption {
 
   async #run(): Promise<void> {
     const { signal } = this.#closing;
-    const { live, batch, who } = this.#options;
+    const { live, who } = this.#options;
     while (!signal.aborted) {
       if (this.#messages < 1 || this.#bytes < 1) await this.#credit();
       else {
-        const received = await live.receive(Math.min(this.#messages, batch), waitMs, signal, who);
+        const received = await live.receive(this.#wanted(), waitMs, signal, who);
         if (received.deliveries.length > 0) await this.#deliver(received);
       }
     }
   }
 
+  /** As many as the credit of bytes is likely to carry: what is leased beyond it could not be sent. */
+  #wanted(): number {
+    const carried = Math.ceil(this.#bytes / this.#usualBytes);
+    return Math.min(this.#messages, this.#options.batch, carried);
+  }
+
   async #deliver({ deliveries, expiresAt }: Received): Promise<void> {
     const { signal } = this.#closing;
+    const bytes = deliveries.reduce((sum, { body }) => sum + body.length, 0);
+    this.#usualBytes = Math.max(1, bytes / deliveries.length);
     for (let from = 0; from < deliveries.length; ) {
-      while (this.#bytes < 1 && !signal.aborted) await this.#credit();
       if (this.#options.clock.now() >= expiresAt) return; // taken back meanwhile
-      if (signal.aborted) return this.#release(deliveries.slice(from));
+      // On lease for a reader who takes its time, they would be counted as tried, and others might have had them.
+      if (signal.aborted || this.#bytes < 1) return this.#release(deliveries.slice(from));
       const to = this.#cut(deliveries, from);
       const room = this.#send(
         from === 0 && to === deliveries.length ? deliveries : deliveries.slice(from, to),
