@@ -51,6 +51,7 @@ class Machine {
         dedupKeysMax,
         openDeadLetters: () => assert.fail("nothing is given up here"),
         scheduledMax: 1000,
+        delayPace: { noteEvery: 1000, trimEvery: 5 },
         onError: (error) => assert.fail(String(error)),
       },
     );
@@ -136,7 +137,7 @@ describe("publishing with idempotency keys", () => {
     });
   }
 
-  it("knows the keys of what waited, however many marks lie behind it", async () => {
+  it("knows the keys of what waited, however many marks lie behind it, until their window is over", async () => {
     const machine = await new Machine().start();
     const { clock } = machine;
     const keys = Array.from({ length: 600 }, (_, i) => `k${i}`);
@@ -146,6 +147,13 @@ describe("publishing with idempotency keys", () => {
       clock.advance(10);
       while ((await machine.stored()).length <= i);
     }
+    const another = async (before: number) => {
+      const one = { ...message(), deliverAt: clock.now() + 10 };
+      await machine.drive(machine.topic.publish([one]));
+      clock.advance(10);
+      while ((await machine.stored()).length <= keys.length + before);
+    };
+    await another(0);
     machine.disk = machine.disk.kill();
     await machine.start();
     machine.topic.hasDelays = true;
@@ -153,6 +161,10 @@ describe("publishing with idempotency keys", () => {
       await machine.publish(...keys),
       first.map((place) => ({ ...place, duplicate: true })),
     );
+    clock.advance(usual.dedupWindowMs);
+    for (const before of [1, 2, 3]) await another(before); // enough for a trim
+    const { log } = (await machine.topic.delays())!;
+    assert.ok(log.start >= keys.length, "they are not kept for ever");
   });
 
   it("frees a key whose publish failed, also for those that waited for it", async () => {

@@ -50,6 +50,7 @@ class Machine {
       partitions: () => this.topic,
       append: () => assert.fail("nothing is due"),
       pendingMax: 100,
+      keyWindowMs: () => 0,
       onError: (error) => assert.fail(String(error)),
       ...options,
     });

@@ -19,10 +19,11 @@
 import type { Clock } from "../../core/clock.ts";
 import { HotSwapError, hasCode } from "../../core/errors.ts";
 import { type Durability, keeps, type LogPartition } from "../../stores/log/port.ts";
-import { scheduleOf, withSchedule } from "../message.ts";
+import { idempotencyKeyOf, scheduleOf, withSchedule } from "../message.ts";
 import { Alarm } from "./alarm.ts";
 import { DelayIndex, type Due } from "./delay-index.ts";
 import { readDue } from "./delay-read.ts";
+import { KeyFloor } from "./key-floor.ts";
 import type { Place } from "./key-table.ts";
 import { toRanges } from "./ranges.ts";
 import { scan } from "./scan.ts";
@@ -57,6 +58,8 @@ export interface DelayLogOptions {
   /** Appends bodies to them, one append a partition; never rejects. */
   append: (bodies: readonly Buffer[]) => Promise<(Place | Error)[]>;
   pendingMax: number;
+  /** For how long the topic knows idempotency keys; 0: not at all. */
+  keyWindowMs: () => number;
   /** For a simulation, in which all of it must happen. */
   noteEvery?: number | undefined;
   trimEvery?: number | undefined;
@@ -68,6 +71,7 @@ export class DelayLog {
   readonly #index: DelayIndex;
   readonly #alarm: Alarm;
   readonly #moving = new Set<number>();
+  readonly #keyed = new KeyFloor();
   /** Went to the topic, and no mark says so yet. */
   #unmarked: number[] = [];
   #isRunning = false;
@@ -92,6 +96,8 @@ export class DelayLog {
     this.#noteIn = this.#noteEvery;
     this.#trimIn = this.#trimEvery;
     this.#alarm = new Alarm(options.clock, () => this.#run());
+    const { log, clock, keyWindowMs } = options;
+    if (log.end > log.start) this.#keyed.add(log.start, clock.monotonic(), keyWindowMs()); // of an earlier life
   }
 
   static async open(options: DelayLogOptions): Promise<DelayLog> {
@@ -127,8 +133,11 @@ export class DelayLog {
 
   /** Stores bodies with a schedule; resolves to the id of the first one when all are durable. */
   async add(bodies: readonly Buffer[]): Promise<number> {
-    const { log, durability } = this.#options;
+    const { log, durability, clock, keyWindowMs } = this.#options;
     const first = await log.append(bodies, durability());
+    if (bodies.some((body) => idempotencyKeyOf(body) !== undefined)) {
+      this.#keyed.add(first, clock.monotonic(), keyWindowMs());
+    }
     bodies.forEach((body, i) => {
       this.#index.add({ id: first + i, due: dueOf(body) });
     });
@@ -344,13 +353,13 @@ export class DelayLog {
     if (this.#trimIn <= 0) await this.#trim();
   }
 
-  /** Up to what waits, and up to the last mark, which says where to look after a crash. */
+  /** Up to what waits, the last mark, which says where to look after a crash, and the keys that are still known. */
   async #trim(): Promise<void> {
     this.#trimIn = this.#trimEvery;
-    const { log } = this.#options;
+    const { log, clock, keyWindowMs } = this.#options;
     const floor = Math.min(this.#index.floor ?? log.end, this.#lastMark ?? 0, ...this.#moving);
     this.#index.forgetBelow(floor);
-    await log.trim(floor);
+    await log.trim(Math.min(floor, this.#keyed.at(clock.monotonic(), keyWindowMs())));
   }
 }
 

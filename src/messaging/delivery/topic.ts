@@ -187,6 +187,7 @@ export class LiveTopic {
       log: await log.partition(name),
       clock,
       pendingMax: scheduledMax,
+      keyWindowMs: () => this.spec.dedupWindowMs,
       durability: () => this.spec.durability,
       strongest: log.durability,
       partitions: () => this.#partitions,
