@@ -3,6 +3,7 @@ import { Type } from "typebox";
 import { HotSwapError } from "../core/errors.ts";
 import { mediaType, readBody } from "../platform/http/body.ts";
 import { type Context, handled, Reply, type Route, route } from "../platform/http/route.ts";
+import { parseKey } from "../platform/idempotency/index.ts";
 import { eventBatchType } from "./cloudevents.in.ts";
 import { cloudEvent } from "./cloudevents.routes.ts";
 import {
@@ -16,7 +17,7 @@ import {
   storedMessage,
 } from "./messages.schema.ts";
 import type { Messages } from "./messages.ts";
-import { messageLine, publishBody } from "./publish.ts";
+import { manyUnderOneKey, messageLine, publishBody } from "./publish.ts";
 import { publishLines } from "./publish-stream.ts";
 import { topicName } from "./topics.schema.ts";
 
@@ -56,7 +57,8 @@ function publishRoutes(messages: Messages): Route[] {
       description:
         "Answered when every message has reached the topic's durability. As application/x-ndjson, one message a " +
         "line to the topic of the query, the answer is streamed too: for each line, in order, its receipt or " +
-        "`{error}`. A line that is refused does not stop the others.",
+        "`{error}`. A line that is refused does not stop the others. The header Idempotency-Key of a single message is " +
+        "its `idempotencyKey`; messages of a batch have their own.",
       permission: "messages.publish",
       audit: { none: "data plane: messages are kept themselves" },
       query: Type.Object({ topic: Type.Optional(topicName) }, strict),
@@ -91,7 +93,10 @@ function publishRoutes(messages: Messages): Route[] {
 async function publish(messages: Messages, context: Context<unknown, { topic?: string }>): Promise<unknown> {
   const type = mediaType(context.request);
   const { tenant } = context.principal;
+  const header = context.headers["idempotency-key"] as string | undefined; // Node joins repeated ones
+  const idempotencyKey = header === undefined ? undefined : parseKey(header);
   if (type === ndjson) {
+    if (idempotencyKey !== undefined) throw manyUnderOneKey();
     const { topic } = context.query;
     if (topic === undefined) {
       const fields = [{ pointer: "query/topic", message: "is required" }];
@@ -104,7 +109,7 @@ async function publish(messages: Messages, context: Context<unknown, { topic?: s
     throw new HotSwapError("media_type_unsupported", `Send application/json or ${ndjson}.`);
   }
   const bytes = await readBody(context.request, messages.limits.batchBytes);
-  return new Reply(await messages.publish(tenant, bytes), { status: 201, headers: json });
+  return new Reply(await messages.publish(tenant, bytes, idempotencyKey), { status: 201, headers: json });
 }
 
 function consumeRoutes(messages: Messages): Route[] {

@@ -66,8 +66,9 @@ export class Messages {
    * the caller: when a partition refuses, the answer is its error, though other partitions may have accepted.
    * Throws, or rejects, with what is wrong.
    */
-  publish(tenant: string, bytes: Buffer): Promise<string> {
-    const { topic: name, messages, isBatch } = parsePublish(bytes, this.limits);
+  /** `idempotencyKey` is what the request says beside the body. */
+  publish(tenant: string, bytes: Buffer, idempotencyKey?: string): Promise<string> {
+    const { topic: name, messages, isBatch } = parsePublish(bytes, this.limits, idempotencyKey);
     return this.publishAll(this.#registry.topic(tenant, name), messages, isBatch);
   }
 

@@ -118,13 +118,19 @@ export interface PublishRequest {
   isBatch: boolean;
 }
 
-export function parsePublish(bytes: Buffer, limits: PublishLimits): PublishRequest {
+export function parsePublish(
+  bytes: Buffer,
+  limits: PublishLimits,
+  idempotencyKey: string | undefined,
+): PublishRequest {
   const value = parseJson(bytes, limits.jsonDepth);
   const isBatch = typeof value === "object" && value !== null && "messages" in value;
   if (!isBatch) {
     const parsed = validateSingle(value) as Static<typeof single>;
+    if (idempotencyKey !== undefined) parsed.idempotencyKey = theSame(parsed.idempotencyKey, idempotencyKey);
     return { topic: parsed.topic, messages: [toMessage(parsed, bytes, limits, "")], isBatch };
   }
+  if (idempotencyKey !== undefined) throw manyUnderOneKey();
   const { topic, messages } = validateBatch(value) as Static<typeof batch>;
   refuseMore(messages.length, limits.batch, "/messages");
   const texts = rawElements(rawMembers(bytes).get("messages")!);
@@ -134,6 +140,15 @@ export function parsePublish(bytes: Buffer, limits: PublishLimits): PublishReque
     isBatch,
   };
 }
+
+function theSame(said: string | undefined, header: string): string {
+  if (said === undefined || said === header) return header;
+  throw invalid("/idempotencyKey", "is another than that of the header Idempotency-Key");
+}
+
+/** Under one key only the first of them would be stored. */
+export const manyUnderOneKey = (): HotSwapError =>
+  invalid("header/Idempotency-Key", "goes with a single message; give each of several its idempotencyKey");
 
 export function parseLine(line: Buffer, limits: PublishLimits): NewMessage {
   const parsed = validateLine(parseJson(line, limits.jsonDepth)) as Static<typeof messageLine>;

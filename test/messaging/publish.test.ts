@@ -126,6 +126,14 @@ describe("publishing with an idempotency key", () => {
       body: `${JSON.stringify(once)}\n`,
     });
     assert.deepEqual(JSON.parse(line.text), repeat);
+    const keyed = { headers: { "idempotency-key": '"a"' } };
+    const publish = (body: object) => ann.post("/messages/publish", { topic: name, ...body }, keyed);
+    assert.deepEqual(await ann.ok(publish({ payload: 3 }), 201), repeat);
+    assert.deepEqual(await ann.ok(publish(once), 201), repeat);
+    const other = assertRefused(await publish({ payload: 3, idempotencyKey: "b" }), 400, "validation_failed");
+    assert.equal(other.errors?.[0]?.pointer, "/idempotencyKey");
+    const several = assertRefused(await publish({ messages: [once] }), 400, "validation_failed");
+    assert.equal(several.errors?.[0]?.pointer, "header/Idempotency-Key");
     const taken = await take(ann, name, 2);
     assert.deepEqual(taken.map(({ idempotencyKey }) => idempotencyKey).toSorted(), ["a", "b"]);
     assert.equal((await ann.ok(ann.get(`/topics/${name}/stats`))).messages, 2);

@@ -150,7 +150,7 @@ export function fingerprint(...parts: unknown[]): string {
 }
 
 /** The draft wants a quoted string (RFC 9651 §3.3.3); most clients send it bare. Both name the same key. */
-function parseKey(header: string): string {
+export function parseKey(header: string): string {
   const quoted = /^"((?:[ !#-[\]-~]|\\["\\])*)"$/.exec(header.trim());
   const key = quoted ? quoted[1]!.replaceAll(/\\(.)/g, "$1") : header.trim();
   if (/^[ -~]{1,255}$/.test(key)) return key;
