@@ -97,8 +97,10 @@ export class Pushes {
         await refresh();
         for (const row of await this.#all()) {
           const topic = registry.bySubscriptionId(row.tenant_id, row.subscription_id);
+          // One that runs was set since, by a row that is no older than this one.
+          const isIdle = !this.#pushers.has(row.subscription_id);
           const isOurs = topic && served.has(keyOf(unitOf(topic.spec)));
-          if (isOurs) await this.#run(row).catch(onError); // one that cannot run stops no other
+          if (isOurs && isIdle) await this.#run(row).catch(onError); // one that cannot run stops no other
         }
       } catch (error) {
         onError(error);
