@@ -13,6 +13,7 @@ import type { Clock, Timer } from "../core/clock.ts";
 import { write } from "../platform/http/write.ts";
 import type { ConsumerName } from "./delivery/consumers.ts";
 import type { Delivery, Received } from "./delivery/delivered.ts";
+import type { TopicSpec } from "./delivery/spec.ts";
 import type { LiveSubscription } from "./delivery/subscription.ts";
 import { parseReceipt, type Receipt } from "./ids.ts";
 import { showReceived } from "./show.ts";
@@ -22,7 +23,7 @@ export type AckMode = "auto" | "receipts";
 
 export interface EventStreamOptions {
   response: ServerResponse;
-  topic: { name: string; number: number };
+  topic: Pick<TopicSpec, "name" | "number" | "routing">;
   subscription: string;
   live: LiveSubscription;
   tracer: Tracer;
@@ -93,9 +94,11 @@ async function settle(live: LiveSubscription, sent: Sent[], now: number): Promis
   if (done.length > 0) await live.ack(done);
 }
 
-function tracedText({ topic, subscription, tracer }: EventStreamOptions, received: Received): string {
+function tracedText(options: EventStreamOptions, received: Received): string {
+  const { topic, subscription, who, tracer } = options;
   const text = () => eventsText(topic, received);
-  const outgoing = { topic: topic.name, subscription, deliveries: received.deliveries };
+  const routed = { strategy: topic.routing.strategy, consumer: who.name };
+  const outgoing = { topic: topic.name, subscription, ...routed, deliveries: received.deliveries };
   return tracer.enabled ? traceDelivery(tracer, outgoing, "consumer", text) : text();
 }
 

@@ -93,7 +93,9 @@ export class Messages {
     const received = await live.receive(Math.min(limit, batch), Math.min(waitMs, longest), signal, who);
     const { spec } = this.#registry.topic(tenant, topic);
     const { deliveries } = received;
-    return traceReceive(this.#tracer, { topic, subscription, deliveries }, () =>
+    const { strategy } = spec.routing;
+    const outgoing = { topic, subscription, strategy, consumer: who.name, deliveries };
+    return traceReceive(this.#tracer, outgoing, () =>
       request.asEvents
         ? eventBatch(spec, received.deliveries, received.expiresAt)
         : showReceived(spec, received),

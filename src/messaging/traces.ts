@@ -66,6 +66,9 @@ export function tracePublish<Outcome>(
 export interface Outgoing {
   topic: string;
   subscription: string;
+  /** How it was routed: by which strategy, and to whom. */
+  strategy: string;
+  consumer: string;
   deliveries: readonly { readonly body: Buffer; receivedIn(span: TraceContext): void }[];
 }
 
@@ -98,13 +101,15 @@ export function traceDelivery<Result>(
 
 function inReceive<Result>(
   tracer: Tracer,
-  { topic, subscription, deliveries }: Outgoing,
+  { topic, subscription, strategy, consumer, deliveries }: Outgoing,
   { name, ...options }: Required<Pick<SpanOptions, "kind" | "links" | "parent">> & { name: string },
   work: () => Result,
 ): Result {
   const attributes = {
     ...attributesOf(topic, name, "receive", deliveries.length),
     "messaging.destination.subscription.name": subscription,
+    "messaging.client.id": consumer,
+    "hotswap.routing.strategy": strategy,
   };
   return tracer.span(`${name} ${topic}`, { ...options, attributes }, () => {
     const span = activeTrace();

@@ -86,7 +86,15 @@ test("a message links the span of its publish and that of its consumer", async (
   assert.equal(messages[0].traceparent, `00-${from.traceId}-${sent.spanId}-01`);
   const received = await to.one(consumer);
   assert.equal(received.name, "receive one");
-  assert.equal(plain(received.attributes)["messaging.destination.subscription.name"], "default");
+  const routed = plain(received.attributes);
+  assert.deepEqual(
+    [
+      routed["messaging.destination.subscription.name"],
+      routed["hotswap.routing.strategy"],
+      routed["messaging.client.id"],
+    ],
+    ["default", "load-balanced", "ann"],
+  );
   assert.deepEqual(linksOf(received), [[from.traceId, sent.spanId]]);
 });
 

@@ -145,9 +145,10 @@ export class Pusher {
 
   #deliver(deliveries: readonly Delivery[]): Promise<Posted> {
     const { topic, subscription, tracer } = this.#options;
+    const { name, routing } = topic();
     return traceDelivery(
       tracer,
-      { topic: topic().name, subscription, deliveries },
+      { topic: name, subscription, strategy: routing.strategy, consumer: webhook.name, deliveries },
       "client",
       async (trace) => {
         const posted = await this.#post(deliveries, trace);

@@ -143,14 +143,15 @@ export class Consumption {
   }
 
   #send(deliveries: Delivery[], expiresAt: number): Promise<void> | undefined {
-    const { channel, topic, name: subscription, encoding, tracer, send } = this.#options;
+    const { channel, topic, name: subscription, who, encoding, tracer, send } = this.#options;
     const write = () =>
       encoding === "binary"
         ? writeMessages(channel, deliveries[0]!.fence, { deliveries, expiresAt }, (i) =>
             extras(deliveries[i]!),
           )
         : textFrame(channel, showReceived(topic.spec, { deliveries, expiresAt }));
-    const outgoing = { topic: topic.spec.name, subscription, deliveries };
+    const routed = { strategy: topic.spec.routing.strategy, consumer: who.name };
+    const outgoing = { topic: topic.spec.name, subscription, ...routed, deliveries };
     const frame = tracer.enabled ? traceDelivery(tracer, outgoing, "consumer", write) : write();
     this.#messages -= deliveries.length;
     this.unsettled += deliveries.length;
