@@ -1,5 +1,5 @@
 /** Goes to any page, topic, subscription or route by a few letters of its name; Ctrl+K opens it from anywhere. */
-import { signal, useSignal } from "@preact/signals";
+import { signal, useComputed, useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { systems } from "./navigation.tsx";
 import { Dialog } from "./parts/dialog.tsx";
@@ -46,11 +46,15 @@ export function Jump() {
     );
     return () => ended.abort();
   }, []);
-  const words = text.value.toLowerCase().split(/\s+/);
-  const found = [...pages, ...named.value]
-    .filter(({ label, kind }) => words.every((word) => `${label} ${kind}`.toLowerCase().includes(word)))
-    .slice(0, shownMax);
-  const at = Math.min(index.value, found.length - 1);
+  // Keys ask these themselves: who types fast presses Enter before the list is drawn anew.
+  const places = useComputed(() => {
+    const words = text.value.toLowerCase().split(/\s+/);
+    return [...pages, ...named.value]
+      .filter(({ label, kind }) => words.every((word) => `${label} ${kind}`.toLowerCase().includes(word)))
+      .slice(0, shownMax);
+  });
+  const chosen = useComputed(() => Math.min(index.value, places.value.length - 1));
+  const [found, at] = [places.value, chosen.value];
   const open = (place: Place | undefined) => {
     if (!place) return;
     location.hash = place.address;
@@ -58,8 +62,8 @@ export function Jump() {
   };
   const onKeyDown = (event: KeyboardEvent) => {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    if (step) index.value = Math.max(0, Math.min(found.length - 1, at + step));
-    else if (event.key === "Enter") open(found[at]);
+    if (step) index.value = Math.max(0, Math.min(places.value.length - 1, chosen.value + step));
+    else if (event.key === "Enter") open(places.value[chosen.value]);
     else return;
     event.preventDefault();
   };

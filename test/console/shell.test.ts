@@ -129,6 +129,7 @@ describe("console", options, () => {
         assert.equal(await page.title(), "by.keyboard · Topics · HotSwap");
 
         await page.keyboard.press("Control+K");
+        await box.and(page.locator(":focus")).waitFor();
         await page.keyboard.type("topics");
         await page.keyboard.press("Enter");
         await page.getByRole("row", { name: /by.keyboard/ }).waitFor();
@@ -145,7 +146,7 @@ describe("console", options, () => {
         await page.keyboard.press("Escape");
         await page.getByRole("dialog").waitFor({ state: "detached" });
       })
-      .then(() => stage.hotswap.topics.delete("by.keyboard")));
+      .finally(() => stage.hotswap.topics.delete("by.keyboard")));
 
   it("opens its menu on a phone, and closes it when a page is chosen", () =>
     stage.visit(
