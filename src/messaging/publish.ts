@@ -7,6 +7,7 @@ import { HotSwapError } from "../core/errors.ts";
 import { parseJson } from "../platform/http/body.ts";
 import { validator } from "../platform/http/validation.ts";
 import { extractTrace } from "../platform/telemetry/index.ts";
+import { invalid } from "./invalid.ts";
 import { fieldLimits, isJsonType, type NewMessage } from "./message.ts";
 import { rawElements, rawMembers } from "./raw-json.ts";
 import { topicName, ttlSecondsMax } from "./topics.schema.ts";
@@ -228,8 +229,4 @@ function payloadOf(
   // Node reads over what is not base64; a payload that arrives changed is worse than none.
   if (bytes.toString("base64") !== encoded) throw invalid(`${pointer}/payloadBase64`, "is not base64");
   return bytes;
-}
-
-export function invalid(pointer: string, message: string): HotSwapError {
-  return new HotSwapError("validation_failed", `${pointer} ${message}.`, { fields: [{ pointer, message }] });
 }

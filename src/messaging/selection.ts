@@ -1,7 +1,7 @@
 /** A choice among dead letters, as it is asked for and as it is kept with a replay. */
 
+import { invalid } from "./invalid.ts";
 import { headersEnd, headersStart, type Origin } from "./message.ts";
-import { invalid } from "./publish.ts";
 
 export interface Selection {
   /** Of the dead letters, or of the messages that they were. */

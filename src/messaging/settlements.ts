@@ -10,7 +10,8 @@ import { replayPartition } from "./delivery/lanes.ts";
 import type { Registry } from "./delivery/registry.ts";
 import type { LiveSubscription } from "./delivery/subscription.ts";
 import { invalidReceipt, parseMessageId, parseReceipt, type Receipt } from "./ids.ts";
-import { invalid, refuseMore } from "./publish.ts";
+import { invalid } from "./invalid.ts";
+import { refuseMore } from "./publish.ts";
 
 export interface Settled {
   settled: number;

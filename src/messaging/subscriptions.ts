@@ -9,7 +9,7 @@ import type { Strategy } from "./delivery/routing.ts";
 import { scan } from "./delivery/scan.ts";
 import { subscriptionPartitions } from "./delivery/topic.ts";
 import { formatMessageId } from "./ids.ts";
-import { invalid } from "./publish.ts";
+import { invalid } from "./invalid.ts";
 import * as rows from "./subscriptions.sql.ts";
 import type { MessagingTables } from "./tables.ts";
 import { addGarbage, lockTopic } from "./topics.sql.ts";
